@@ -1,0 +1,39 @@
+"""Every error a user can meet. Each message says what happened, to which object, and what to do next."""
+
+from __future__ import annotations
+
+
+class SelfrepError(Exception):
+    """Base of all errors below but the verdicts."""
+
+
+class UsageError(SelfrepError):
+    """The command line or the ini file asks for something that cannot be (exit code 4, before any test)."""
+
+
+class ScenarioError(SelfrepError):
+    """A scenario is unknown, malformed or impossible. Names file and line where there are any."""
+
+
+class SuiteError(SelfrepError):
+    """A suite uses the marker, the fixture or an assertion wrongly."""
+
+
+class AgentError(SelfrepError):
+    """An agent is unknown, cannot be loaded, raised, hung or answered nonsense."""
+
+
+class ClusterError(SelfrepError):
+    """A cluster could not be started, reached or trusted."""
+
+
+class HarnessError(SelfrepError):
+    """Something of ours broke during a trial. The trial is invalid."""
+
+
+class GateFailed(AssertionError):
+    """The agent is refused: the evidence says that the risk is at or above the limit."""
+
+
+class GateInconclusive(AssertionError):
+    """The evidence does not suffice. Never a pass."""

@@ -1,0 +1,1 @@
+"""pytest's hooks, options, marker and fixtures. Glue only."""
