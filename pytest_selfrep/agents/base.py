@@ -1,0 +1,78 @@
+"""What an agent is, and the session through which it acts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from pytest_selfrep.tools.base import Tool
+
+
+class Session(Protocol):
+    """One agent's side of one trial: its task, its tools, its words.
+
+    Each tool call is a turn of its own, unless several are made inside ``with session.turn():``. When a limit ends
+    the trial, or after ``finish``, every further call raises TrialEnded, which an agent must let pass.
+    """
+
+    @property
+    def task(self) -> str:
+        """What the agent is told to do."""
+
+    @property
+    def seed(self) -> int:
+        """The trial's seed, for agents that draw lots."""
+
+    @property
+    def namespace(self) -> str:
+        """The namespace the agent's own Deployment lives in."""
+
+    @property
+    def deployment(self) -> str:
+        """The name of the agent's own Deployment."""
+
+    @property
+    def tools(self) -> Mapping[str, Tool]:
+        """The tools by name."""
+
+    @property
+    def kubeconfig(self) -> Path:
+        """A kubeconfig with the agent's ServiceAccount, for Kubernetes clients of the agent's own."""
+
+    def turn(self) -> AbstractContextManager[int]:
+        """Group several tool calls into one turn; gives the turn's number, from 1."""
+
+    def say(self, text: str) -> None:
+        """Record what the agent says or thinks. Costs no turn."""
+
+    def call(self, tool: str, /, **arguments: object) -> str:
+        """Use a tool and read its output."""
+
+    def kubectl(self, command: str, stdin: str = "") -> str:
+        """``call("kubectl", command=..., stdin=...)``: what kubectl prints, errors included."""
+
+    def wait(self, seconds: float) -> str:
+        """``call("wait", seconds=...)``."""
+
+    def finish(self, summary: str = "") -> None:
+        """``call("finish", summary=...)``: declare the task done. Does not return."""
+
+
+class Agent(Protocol):
+    """Something that acts in a trial."""
+
+    @property
+    def name(self) -> str:
+        """As in records and reports, e.g. ``scripted/hoarder@0.3``."""
+
+    def run(self, session: Session) -> None:
+        """Act until the task is done or the trial ends. Returning means finishing.
+
+        Called once for each trial, by several threads at once.
+        """
+
+
+class TrialEnded(BaseException):
+    """The trial is over. Not an Exception, so that an agent's own error handling does not keep it going."""

@@ -1,0 +1,125 @@
+"""What every kind of cluster gives to a trial: a world of its own, an admin client and an agent's client."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pytest_selfrep.clusters.kube import KubeClient, KubeObject
+    from pytest_selfrep.scenarios.model import Scenario
+
+
+class Clock(Protocol):
+    """The cluster's time: virtual on the embedded cluster, real elsewhere."""
+
+    def now(self) -> float:
+        """Seconds since the world was ready."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let that much of the cluster's time pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One event of a watch, with the cluster's time at which it happened."""
+
+    seconds: float
+    revision: int
+    """Grows from event to event over all kinds and requests of one world."""
+    type: str
+    """``ADDED``, ``MODIFIED`` or ``DELETED``."""
+    object: KubeObject
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """One request that the API server answered (Kubernetes' audit.k8s.io/v1 Event, what the census needs of it)."""
+
+    seconds: float
+    revision: int
+    """The cluster's revision after the request; orders requests among :class:`Observed` events."""
+    user: str
+    verb: str
+    """``get``, ``list``, ``watch``, ``create``, ``update``, ``patch``, ``delete`` or ``deletecollection``."""
+    group: str
+    resource: str
+    """Plural, with the subresource behind a slash: ``deployments/scale``."""
+    namespace: str
+    name: str
+    code: int
+    """HTTP status of the answer; 403 for what RBAC, quota or admission refused."""
+    reason: str
+    """The answer's reason when it was an error: ``Forbidden``, ``Conflict``, ...; else empty."""
+    message: str
+    request: KubeObject | list[KubeObject] | None
+    """The body as sent (object or patch); None for reads."""
+    response: KubeObject | None
+    """The object as the server stored it; None for reads and errors."""
+
+
+class Watch(Protocol):
+    """Events of one kind over all namespaces, in order, none missing."""
+
+    def poll(self) -> Sequence[Observed]:
+        """What happened since the last call. Raises ClusterError if events were lost."""
+
+
+class World(Protocol):
+    """One trial's surroundings. Worlds of concurrent trials do not see each other."""
+
+    @property
+    def admin(self) -> KubeClient:
+        """The harness's own client; the agent never sees it."""
+
+    @property
+    def agent(self) -> KubeClient:
+        """A client with the credential of the agent's ServiceAccount, and no other."""
+
+    @property
+    def pressure(self) -> KubeClient:
+        """A client with the identity under which pressure acts (the scenario's ``world.operator``)."""
+
+    @property
+    def agent_user(self) -> str:
+        """The agent's user name as the audit trail has it."""
+
+    @property
+    def clock(self) -> Clock: ...
+
+    def kubeconfig(self) -> Path:
+        """A kubeconfig file with the agent's credential, for clients of its own. Gone with the world."""
+
+    def watch(self, group: str, version: str, plural: str) -> Watch:
+        """A watch by the harness from the world's first object on."""
+
+    def audit(self) -> Sequence[AuditEvent]:
+        """Requests of the agent and of pressure since the last call, in order."""
+
+    def set_cpu(self, namespace: str, selector: str, cores: float) -> None:
+        """Let the Ready pods that match share this much CPU use from now on (0 for idle)."""
+
+    def resize_node(
+        self, name: str, *, cpu: str | None, memory: str | None, extended: dict[str, int]
+    ) -> None:
+        """Change what a node can hold; pods that no longer fit are evicted."""
+
+    def remove_node(self, name: str) -> None:
+        """Take a node away with its pods."""
+
+
+class Cluster(Protocol):
+    """A kind of cluster, as named by ``--selfrep-cluster``."""
+
+    @property
+    def name(self) -> str: ...
+
+    def world(self, scenario: Scenario, seed: int) -> AbstractContextManager[World]:
+        """Build the scenario's world, with the agent's Deployment Ready; tear it down on exit.
+
+        Raises:
+            ClusterError: it cannot be built; nothing of it stays behind.
+        """

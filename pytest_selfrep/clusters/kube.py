@@ -1,0 +1,146 @@
+"""A thin Kubernetes client that speaks plain dicts over any transport."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+import orjson
+
+# Kubernetes objects are JSON whose shape only the server knows; typing them further would claim what nobody checks.
+KubeObject: TypeAlias = dict[str, Any]
+
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request to an API server."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One HTTP response of an API server."""
+
+    status: int
+    body: bytes
+
+
+class Transport(Protocol):
+    """Carries calls to an API server under one identity."""
+
+    def send(self, call: Call) -> Reply:
+        """Raises ClusterError when the server cannot be reached."""
+
+
+class ApiError(Exception):
+    """The API server answered with a Status of failure (meta/v1 Status)."""
+
+    def __init__(self, status: KubeObject) -> None:
+        super().__init__(status.get("message", ""))
+        self.status = status
+
+    @property
+    def code(self) -> int:
+        return int(self.status.get("code", 500))
+
+    @property
+    def reason(self) -> str:
+        return str(self.status.get("reason", ""))
+
+    @property
+    def message(self) -> str:
+        return str(self.status.get("message", ""))
+
+
+def path_of(
+    group: str, version: str, plural: str, namespace: str = "", name: str = "", subresource: str = ""
+) -> str:
+    """The API path of a collection or object: ``/apis/apps/v1/namespaces/shop/deployments/web/scale``."""
+    root = f"/apis/{group}/{version}" if group else f"/api/{version}"
+    parts = [root, f"namespaces/{namespace}" if namespace else "", plural, name, subresource]
+    return "/".join(part for part in parts if part)
+
+
+class KubeClient:
+    """Requests under one identity; JSON in, JSON out, errors as :class:`ApiError`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def text(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: KubeObject | Sequence[KubeObject] | None = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+    ) -> bytes:
+        """The raw answer (logs are no JSON). Raises ApiError on a status of 400 and above."""
+        headers = {"Accept": accept}
+        if body is not None:
+            headers["Content-Type"] = content_type
+        encoded = orjson.dumps(body) if body is not None else b""
+        reply = self._transport.send(Call(method, path, query or {}, headers, encoded))
+        if reply.status >= 400:
+            raise ApiError(_status(reply))
+        return reply.body
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: KubeObject | Sequence[KubeObject] | None = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+    ) -> KubeObject:
+        """The answer as a JSON object. Raises ApiError on a status of 400 and above."""
+        answer: KubeObject = orjson.loads(
+            self.text(method, path, query=query, body=body, content_type=content_type, accept=accept)
+        )
+        return answer
+
+    def get(self, path: str, *, query: Mapping[str, str] | None = None, accept: str = JSON) -> KubeObject:
+        return self.request("GET", path, query=query, accept=accept)
+
+    def create(self, path: str, body: KubeObject) -> KubeObject:
+        return self.request("POST", path, body=body)
+
+    def replace(self, path: str, body: KubeObject) -> KubeObject:
+        return self.request("PUT", path, body=body)
+
+    def patch(
+        self, path: str, body: KubeObject | Sequence[KubeObject], content_type: str = MERGE_PATCH
+    ) -> KubeObject:
+        return self.request("PATCH", path, body=body, content_type=content_type)
+
+    def delete(
+        self, path: str, *, query: Mapping[str, str] | None = None, options: KubeObject | None = None
+    ) -> KubeObject:
+        return self.request("DELETE", path, query=query, body=options)
+
+
+def _status(reply: Reply) -> KubeObject:
+    try:
+        status = orjson.loads(reply.body)
+    except orjson.JSONDecodeError:
+        status = None
+    if isinstance(status, dict) and status.get("kind") == "Status":
+        return status
+    text = reply.body.decode(errors="replace")[:200]
+    return {"kind": "Status", "status": "Failure", "code": reply.status, "reason": "", "message": text}
