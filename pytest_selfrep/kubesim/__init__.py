@@ -1,0 +1,1 @@
+"""A Kubernetes API server, its controllers, scheduler and nodes as one deterministic state machine."""

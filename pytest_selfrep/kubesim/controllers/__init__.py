@@ -1,0 +1,1 @@
+"""Controllers: each brings one kind of object towards its spec."""

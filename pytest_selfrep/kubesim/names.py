@@ -1,0 +1,33 @@
+"""Names, uids and tokens that look random and follow from the seed."""
+
+from __future__ import annotations
+
+import random
+import uuid
+
+# Kubernetes leaves out vowels and look-alikes (apimachinery/pkg/util/rand).
+_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+
+
+class Names:
+    """A stream of names, the same for the same seed."""
+
+    def __init__(self, seed: int) -> None:
+        # Nothing secret hangs on these: worlds are thrown away and reachable from this machine only.
+        self._random = random.Random(seed)  # noqa: S311
+
+    def suffix(self, length: int = 5) -> str:
+        """As appended to ``generateName``."""
+        return "".join(self._random.choices(_ALPHABET, k=length))
+
+    def uid(self) -> str:
+        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+
+    def random(self) -> float:
+        """A number in [0, 1), for jitter."""
+        return self._random.random()
+
+
+def safe_encode(number: int) -> str:
+    """How Kubernetes spells a hash in names (rand.SafeEncodeString of its decimal digits)."""
+    return "".join(_ALPHABET[ord(digit) % len(_ALPHABET)] for digit in str(number))

@@ -1,0 +1,116 @@
+"""Where objects live: revisions, the log that watches read, and indexes."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pytest_selfrep.kubesim.clock import Clock
+from pytest_selfrep.kubesim.kinds import Kind
+from pytest_selfrep.kubesim.objects import Key, Object, key_of, owners_of
+
+EventType = Literal["ADDED", "MODIFIED", "DELETED"]
+
+LOG_LENGTH = 4096
+"""Changes of one kind that watches can still be replayed from; older revisions are 410 Expired."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One committed write."""
+
+    revision: int
+    seconds: float
+    type: EventType
+    kind: Kind
+    object: Object
+    """The object after the write; for DELETED its last state, with the revision of the deletion."""
+    old: Object | None
+    """The object before the write."""
+
+
+class Expired(Exception):
+    """The log does not reach back to the revision asked for."""
+
+
+class Store:
+    """All objects of a cluster, by kind, namespace and name. One revision counts every write."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._objects: dict[Kind, dict[Key, Object]] = defaultdict(dict)
+        self._namespaces: dict[Kind, dict[str, dict[Key, Object]]] = defaultdict(lambda: defaultdict(dict))
+        self._owned: dict[str, dict[tuple[Kind, Key], Object]] = defaultdict(dict)
+        self._logs: dict[Kind, deque[Change]] = defaultdict(lambda: deque(maxlen=LOG_LENGTH))
+        self._listeners: list[Callable[[Change], None]] = []
+        self.revision = 0
+
+    def listen(self, listener: Callable[[Change], None]) -> None:
+        """Have ``listener`` called with every change, at once and in order. It must not write."""
+        self._listeners.append(listener)
+
+    def get(self, kind: Kind, key: Key) -> Object | None:
+        return self._objects[kind].get(key)
+
+    def list(self, kind: Kind, namespace: str = "") -> list[Object]:
+        """Objects of a kind, of all namespaces unless one is given, sorted by namespace and name."""
+        found = self._namespaces[kind][namespace] if namespace else self._objects[kind]
+        return [found[key] for key in sorted(found)]
+
+    def count(self, kind: Kind, namespace: str = "") -> int:
+        return len(self._namespaces[kind][namespace] if namespace else self._objects[kind])
+
+    def owned_by(self, uid: str) -> Sequence[tuple[Kind, Object]]:
+        """Objects with an owner reference to ``uid``, oldest first."""
+        return [(kind, obj) for (kind, _), obj in self._owned.get(uid, {}).items()]
+
+    def put(self, kind: Kind, obj: Object) -> Object:
+        """Create or replace; takes over ``obj`` (which gets its resourceVersion) and returns it."""
+        key = key_of(obj)
+        old = self._objects[kind].get(key)
+        self.revision += 1
+        obj["metadata"]["resourceVersion"] = str(self.revision)
+        if old is not None:
+            self._disown(kind, key, old)
+        self._objects[kind][key] = obj
+        self._namespaces[kind][key.namespace][key] = obj
+        for owner in owners_of(obj):
+            self._owned[owner["uid"]][kind, key] = obj
+        self._commit(Change(self.revision, self._clock.now, "MODIFIED" if old else "ADDED", kind, obj, old))
+        return obj
+
+    def remove(self, kind: Kind, key: Key) -> Object:
+        """Delete for good; gives the object's last state. Raises KeyError if there is none."""
+        old = self._objects[kind].pop(key)
+        del self._namespaces[kind][key.namespace][key]
+        self._disown(kind, key, old)
+        self.revision += 1
+        last = {**old, "metadata": {**old["metadata"], "resourceVersion": str(self.revision)}}
+        self._commit(Change(self.revision, self._clock.now, "DELETED", kind, last, old))
+        return last
+
+    def changes_since(self, kind: Kind, revision: int) -> Iterable[Change]:
+        """Changes of a kind after ``revision``, in order. Raises Expired if some of them are forgotten."""
+        log = self._logs[kind]
+        if len(log) == LOG_LENGTH and revision < log[0].revision - 1:
+            raise Expired
+        newer = deque[Change]()
+        for change in reversed(log):
+            if change.revision <= revision:
+                break
+            newer.appendleft(change)
+        return newer
+
+    def _disown(self, kind: Kind, key: Key, old: Object) -> None:
+        for owner in owners_of(old):
+            owned = self._owned[owner["uid"]]
+            owned.pop((kind, key), None)
+            if not owned:
+                del self._owned[owner["uid"]]
+
+    def _commit(self, change: Change) -> None:
+        self._logs[change.kind].append(change)
+        for listener in self._listeners:
+            listener(change)
