@@ -21,7 +21,7 @@ MAX_STEPS = 1_000_000
 
 
 class Writer(Protocol):
-    """Writes under one identity, through defaults, validation and admission (quota counts for controllers too).
+    """Writes under one identity, through defaults, validation and admission (quota counts here too).
 
     Every method raises StatusError as the API would answer.
     """
@@ -30,7 +30,7 @@ class Writer(Protocol):
         """``metadata.generateName`` works as for any client. Takes over ``obj``."""
 
     def update(self, kind: Kind, obj: Object) -> Object:
-        """Replace spec and metadata; a resourceVersion in ``obj`` must be the current one. Takes over ``obj``."""
+        """Replace spec and metadata; a resourceVersion in ``obj`` must be current. Takes over ``obj``."""
 
     def update_status(self, kind: Kind, obj: Object) -> Object:
         """Replace the status alone; does nothing if it is equal. Takes over ``obj``."""
