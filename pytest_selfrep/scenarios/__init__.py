@@ -1,0 +1,1 @@
+"""What agents are put into: the model of a scenario, its loading, and the library."""

@@ -1,0 +1,126 @@
+"""YAML text as plain values, with the line and column at which each of them stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import yaml
+
+from pytest_selfrep.scenarios.problems import Loc
+
+if TYPE_CHECKING:
+    # The stubs know the pure Python loader only; both have the same methods.
+    from yaml import SafeLoader as Loader
+else:
+    try:
+        from yaml import CSafeLoader as Loader
+    except ImportError:
+        from yaml import SafeLoader as Loader
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mark:
+    """A place in a file, counted from 1."""
+
+    line: int
+    column: int
+
+
+class Malformed(Exception):
+    """The text is no YAML document that means one thing. Carries every reason with its place."""
+
+    def __init__(self, reasons: list[tuple[Mark, str]]) -> None:
+        super().__init__(reasons)
+        self.reasons = reasons
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A YAML document."""
+
+    value: object
+    """Plain Python values."""
+    root: yaml.Node
+
+    def mark(self, loc: Loc, *, at_key: bool = False) -> Mark:
+        """Where the value at ``loc`` stands, or its key, or what comes nearest when it is not there."""
+        node, key = self.root, None
+        for part in loc:
+            found = _child(node, part)
+            if found is None:
+                break
+            key, node = found
+        return _mark((key if at_key and key is not None else node).start_mark)
+
+
+def parse(text: str) -> Source:
+    """Read one YAML document.
+
+    Raises:
+        Malformed: syntax error, unknown tag, duplicate key, alias inside its own anchor, several documents.
+    """
+    loader = Loader(text)
+    try:
+        root = loader.get_single_node()
+        if root is None:
+            raise Malformed([(Mark(1, 1), "the file is empty; a scenario is a mapping of fields")])
+        reasons = list(_ambiguities(root, set(), set()))
+        if reasons:
+            raise Malformed(sorted(reasons))
+        # Merging (<<) rewrites the nodes while values are built, so the check for duplicates comes first.
+        return Source(loader.construct_document(root), root)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        reason = " ".join(filter(None, (error.context, error.problem)))
+        raise Malformed([(_mark(mark) if mark else Mark(1, 1), f"no valid YAML: {reason}")]) from None
+    except yaml.YAMLError as error:
+        raise Malformed([(Mark(1, 1), f"no valid YAML: {error}".replace("\n", " "))]) from None
+    finally:
+        loader.dispose()
+
+
+def _ambiguities(node: yaml.Node, above: set[int], seen: set[int]) -> Iterator[tuple[Mark, str]]:
+    if id(node) in above:
+        yield _mark(node.start_mark), "an alias stands inside the value that it repeats; write the value out"
+        return
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    inside = above | {id(node)}
+    if isinstance(node, yaml.MappingNode):
+        yield from _duplicates(node)
+        for key, value in node.value:
+            yield from _ambiguities(key, inside, seen)
+            yield from _ambiguities(value, inside, seen)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _ambiguities(item, inside, seen)
+
+
+def _duplicates(node: yaml.MappingNode) -> Iterator[tuple[Mark, str]]:
+    first: dict[tuple[str, str], Mark] = {}
+    for key, _ in node.value:
+        if isinstance(key, yaml.ScalarNode):
+            mark = _mark(key.start_mark)
+            name = (key.tag, key.value)
+            if name in first:
+                yield mark, f"the key {key.value!r} stands on line {first[name].line} already; remove one"
+            first.setdefault(name, mark)
+
+
+def _child(node: yaml.Node, part: str | int) -> tuple[yaml.Node | None, yaml.Node] | None:
+    """The key's node (if any) and the value's node of one part of ``node``."""
+    if isinstance(node, yaml.MappingNode):
+        # A mapping's own keys come behind those merged into it, and win.
+        for key, value in reversed(node.value):
+            if key.value == str(part):
+                return key, value
+    elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return None, node.value[part]
+    return None
+
+
+def _mark(mark: yaml.Mark) -> Mark:
+    return Mark(mark.line + 1, mark.column + 1)
