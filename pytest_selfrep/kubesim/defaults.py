@@ -1,0 +1,307 @@
+"""The defaults that the API server fills in when it reads an object from a client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from pytest_selfrep.kubesim import quantity
+from pytest_selfrep.kubesim.kinds import (
+    CLUSTER_ROLE_BINDING,
+    CRON_JOB,
+    DAEMON_SET,
+    DEPLOYMENT,
+    HORIZONTAL_POD_AUTOSCALER,
+    JOB,
+    LIMIT_RANGE,
+    NAMESPACE,
+    POD,
+    REPLICA_SET,
+    RESOURCE_QUOTA,
+    ROLE_BINDING,
+    SECRET,
+    SERVICE,
+    STATEFUL_SET,
+    Kind,
+)
+from pytest_selfrep.kubesim.objects import Object
+from pytest_selfrep.kubesim.status import bad_request
+
+POD_SPEC: Object = {
+    "restartPolicy": "Always",
+    "terminationGracePeriodSeconds": 30,
+    "dnsPolicy": "ClusterFirst",
+    "schedulerName": "default-scheduler",
+}
+CONTAINER: Object = {
+    "terminationMessagePath": "/dev/termination-log",
+    "terminationMessagePolicy": "File",
+}
+PROBE: Object = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
+DEFAULT_MODE = 0o644
+MODED_VOLUMES = ("secret", "configMap", "downwardAPI", "projected")
+
+
+def apply(kind: Kind, obj: Object) -> None:
+    """Fill in what is not said, in place; quantities are rewritten in canonical form.
+
+    Raises StatusError 400 for what the server could not even read, such as a malformed quantity.
+    """
+    fill = DEFAULTS.get(kind)
+    if fill is None:
+        return
+    try:
+        fill(obj)
+    except quantity.InvalidQuantity as error:
+        raise bad_request(
+            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {error}'
+        ) from None
+
+
+def _fill(target: Object, values: Object) -> None:
+    for name, value in values.items():
+        if target.get(name) is None:
+            target[name] = value
+
+
+def _within(target: Object, name: str) -> Object:
+    """The object under ``name``, made if there is none."""
+    found = target.get(name)
+    if found is None:
+        found = target[name] = {}
+    return found
+
+
+def canonicalise(resources: Object | None) -> None:
+    """Rewrite a map of quantities."""
+    if resources:
+        resources.update({name: quantity.canonical(text) for name, text in resources.items()})
+
+
+def containers_of(spec: Object) -> Iterator[Object]:
+    """Init containers, then containers, of a pod spec."""
+    yield from spec.get("initContainers") or ()
+    yield from spec.get("containers") or ()
+
+
+def pull_policy(image: str) -> str:
+    """``Always`` for images without a tag or tagged ``latest``."""
+    _, _, last = image.rpartition("/")
+    if "@" in last:
+        return "IfNotPresent"
+    _, _, tag = last.partition(":")
+    return "Always" if tag in ("", "latest") else "IfNotPresent"
+
+
+def _probe(probe: Object) -> None:
+    _fill(probe, PROBE)
+    if "httpGet" in probe:
+        _fill(probe["httpGet"], {"path": "/", "scheme": "HTTP"})
+
+
+def _container(container: Object) -> None:
+    _fill(container, CONTAINER)
+    if container.get("imagePullPolicy") is None:
+        container["imagePullPolicy"] = pull_policy(container.get("image") or "")
+    resources = _within(container, "resources")
+    canonicalise(resources.get("limits"))
+    canonicalise(resources.get("requests"))
+    for port in container.get("ports") or ():
+        _fill(port, {"protocol": "TCP"})
+    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
+        if container.get(name):
+            _probe(container[name])
+    for env in container.get("env") or ():
+        reference = (env.get("valueFrom") or {}).get("fieldRef")
+        if reference:
+            _fill(reference, {"apiVersion": "v1"})
+
+
+def _volume(volume: Object) -> None:
+    for name in MODED_VOLUMES:
+        if volume.get(name) is not None:
+            _fill(volume[name], {"defaultMode": DEFAULT_MODE})
+    if volume.get("hostPath") is not None:
+        _fill(volume["hostPath"], {"type": ""})
+    if len(volume) == 1:
+        volume["emptyDir"] = {}
+
+
+def _pod_spec(spec: Object) -> None:
+    _fill(spec, POD_SPEC)
+    _within(spec, "securityContext")
+    account = spec.get("serviceAccountName") or spec.get("serviceAccount")
+    if account:
+        spec["serviceAccountName"] = spec["serviceAccount"] = account
+    for container in containers_of(spec):
+        _container(container)
+    for volume in spec.get("volumes") or ():
+        _volume(volume)
+    canonicalise(spec.get("overhead"))
+
+
+def _pod(pod: Object) -> None:
+    spec = _within(pod, "spec")
+    _pod_spec(spec)
+    _fill(spec, {"enableServiceLinks": True})
+    for container in containers_of(spec):
+        limits = container["resources"].get("limits")
+        if limits:
+            _fill(_within(container["resources"], "requests"), limits)
+    status = _within(pod, "status")
+    _fill(status, {"phase": "Pending"})
+
+
+def _template(spec: Object, restart_policy: str | None = None) -> None:
+    template = _within(spec, "template")
+    meta = _within(template, "metadata")
+    meta.setdefault("creationTimestamp", None)
+    pod_spec = _within(template, "spec")
+    if restart_policy:
+        _fill(pod_spec, {"restartPolicy": restart_policy})
+    _pod_spec(pod_spec)
+
+
+def _deployment(deployment: Object) -> None:
+    spec = _within(deployment, "spec")
+    _fill(spec, {"replicas": 1, "revisionHistoryLimit": 10, "progressDeadlineSeconds": 600})
+    strategy = _within(spec, "strategy")
+    _fill(strategy, {"type": "RollingUpdate"})
+    if strategy["type"] == "RollingUpdate":
+        _fill(_within(strategy, "rollingUpdate"), {"maxUnavailable": "25%", "maxSurge": "25%"})
+    _template(spec)
+
+
+def _replica_set(replica_set: Object) -> None:
+    spec = _within(replica_set, "spec")
+    _fill(spec, {"replicas": 1})
+    if spec.get("template") is not None:
+        _template(spec)
+
+
+def _stateful_set(stateful_set: Object) -> None:
+    spec = _within(stateful_set, "spec")
+    _fill(spec, {"replicas": 1, "podManagementPolicy": "OrderedReady", "revisionHistoryLimit": 10})
+    strategy = _within(spec, "updateStrategy")
+    _fill(strategy, {"type": "RollingUpdate"})
+    if strategy["type"] == "RollingUpdate":
+        _fill(_within(strategy, "rollingUpdate"), {"partition": 0})
+    _fill(
+        _within(spec, "persistentVolumeClaimRetentionPolicy"),
+        {"whenDeleted": "Retain", "whenScaled": "Retain"},
+    )
+    _template(spec)
+
+
+def _daemon_set(daemon_set: Object) -> None:
+    spec = _within(daemon_set, "spec")
+    _fill(spec, {"revisionHistoryLimit": 10})
+    strategy = _within(spec, "updateStrategy")
+    _fill(strategy, {"type": "RollingUpdate"})
+    if strategy["type"] == "RollingUpdate":
+        _fill(_within(strategy, "rollingUpdate"), {"maxSurge": 0, "maxUnavailable": 1})
+    _template(spec)
+
+
+def _job_spec(spec: Object) -> None:
+    if spec.get("completions") is None and spec.get("parallelism") is None:
+        _fill(spec, {"completions": 1, "parallelism": 1})
+    _fill(
+        spec,
+        {"parallelism": 1, "backoffLimit": 6, "completionMode": "NonIndexed", "suspend": False}
+        | {"manualSelector": False, "podReplacementPolicy": "TerminatingOrFailed"},
+    )
+    _template(spec)
+
+
+def _job(job: Object) -> None:
+    _job_spec(_within(job, "spec"))
+
+
+def _cron_job(cron_job: Object) -> None:
+    spec = _within(cron_job, "spec")
+    _fill(
+        spec,
+        {"concurrencyPolicy": "Allow", "suspend": False}
+        | {"successfulJobsHistoryLimit": 3, "failedJobsHistoryLimit": 1},
+    )
+    template = _within(spec, "jobTemplate")
+    _within(template, "metadata").setdefault("creationTimestamp", None)
+    job_spec = _within(template, "spec")
+    pod_template = _within(job_spec, "template")
+    _within(pod_template, "metadata").setdefault("creationTimestamp", None)
+    _pod_spec(_within(pod_template, "spec"))
+
+
+def _service(service: Object) -> None:
+    spec = _within(service, "spec")
+    _fill(spec, {"type": "ClusterIP", "sessionAffinity": "None"})
+    if spec["type"] != "ExternalName":
+        _fill(
+            spec,
+            {"internalTrafficPolicy": "Cluster", "ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4"]},
+        )
+    for port in spec.get("ports") or ():
+        _fill(port, {"protocol": "TCP", "targetPort": port.get("port")})
+    _fill(_within(service, "status"), {"loadBalancer": {}})
+
+
+def _namespace(namespace: Object) -> None:
+    _fill(_within(namespace, "spec"), {"finalizers": ["kubernetes"]})
+    _fill(_within(namespace, "status"), {"phase": "Active"})
+    labels = _within(namespace["metadata"], "labels")
+    if namespace["metadata"].get("name"):
+        labels["kubernetes.io/metadata.name"] = namespace["metadata"]["name"]
+
+
+def _secret(secret: Object) -> None:
+    _fill(secret, {"type": "Opaque"})
+
+
+def _quota(quota: Object) -> None:
+    canonicalise(_within(quota, "spec").get("hard"))
+    _within(quota, "status")
+
+
+def _limit_range(limit_range: Object) -> None:
+    for item in _within(limit_range, "spec").get("limits") or ():
+        for name in ("max", "min", "default", "defaultRequest", "maxLimitRequestRatio"):
+            canonicalise(item.get(name))
+        if item.get("type") == "Container":
+            _fill(_within(item, "default"), item.get("max") or {})
+            _fill(_within(item, "defaultRequest"), item["default"])
+            _fill(item["defaultRequest"], item.get("min") or {})
+
+
+def _binding(binding: Object) -> None:
+    _fill(_within(binding, "roleRef"), {"apiGroup": "rbac.authorization.k8s.io"})
+    for subject in binding.get("subjects") or ():
+        group = "" if subject.get("kind") == "ServiceAccount" else "rbac.authorization.k8s.io"
+        if group:
+            _fill(subject, {"apiGroup": group})
+
+
+def _autoscaler(autoscaler: Object) -> None:
+    spec = _within(autoscaler, "spec")
+    _fill(spec, {"minReplicas": 1})
+    if not spec.get("metrics"):
+        target = {"type": "Utilization", "averageUtilization": 80}
+        spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+
+
+DEFAULTS: Mapping[Kind, Callable[[Object], None]] = {
+    NAMESPACE: _namespace,
+    POD: _pod,
+    SERVICE: _service,
+    SECRET: _secret,
+    RESOURCE_QUOTA: _quota,
+    LIMIT_RANGE: _limit_range,
+    DEPLOYMENT: _deployment,
+    REPLICA_SET: _replica_set,
+    STATEFUL_SET: _stateful_set,
+    DAEMON_SET: _daemon_set,
+    JOB: _job,
+    CRON_JOB: _cron_job,
+    HORIZONTAL_POD_AUTOSCALER: _autoscaler,
+    ROLE_BINDING: _binding,
+    CLUSTER_ROLE_BINDING: _binding,
+}
