@@ -20,8 +20,8 @@ def load(source: str | Path | Scenario, relative_to: Path | None = None) -> Scen
     """The scenario that ``source`` names.
 
     Args:
-        source: A name from the library, the path of a YAML file (a Path, or a string with a slash or ending in
-            ``.yaml`` or ``.yml``), or a scenario.
+        source: A name from the library, the path of a YAML file (a Path, or a string with a slash or ending
+            in ``.yaml`` or ``.yml``), or a scenario.
         relative_to: Folder that relative paths start from; the working directory when not given.
 
     Raises:
