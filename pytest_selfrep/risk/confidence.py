@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Side = Literal["below", "above"]
 """Where the mean was shown to lie, seen from the mean that was tested."""
 
-BETS: Final = ((1.0, 0.35), (0.75, 0.50), (0.50, 0.05), (0.25, 0.05), (0.10, 0.05))
+BETS: Final = ((1.0, 0.36), (0.75, 0.49), (0.50, 0.05), (0.25, 0.05), (0.10, 0.05))
 """(share staked on each trial, part of the capital that is staked so); the parts sum to 1.
 
 For scores that are 0 or 1 with mean r m, a share of 1 - r gains most. Staking all wins soonest while no trial
