@@ -88,6 +88,13 @@ def test_early_evidence_stands_when_late_scores_contradict_it() -> None:
     assert first_side([0.0] * 5 + [1.0] * 100, 0.5, 0.95) == "below"
 
 
+def test_a_side_once_shown_stays() -> None:
+    test = MeanTest(0.5, 0.95)
+    for x in [0.0] * 5 + [1.0] * 100:
+        test.add(x)
+    assert test.side == "below"
+
+
 def looks_until_decided(xs: Iterable[float], mean: float, confidence: float = 0.95) -> int | None:
     test = MeanTest(mean, confidence)
     for n, x in enumerate(xs, start=1):
