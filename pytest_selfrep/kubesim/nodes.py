@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 from pytest_selfrep.kubesim.controllers.base import Context, Controller
+from pytest_selfrep.kubesim.kubelet import Kubelet
+from pytest_selfrep.kubesim.nodelifecycle import NodeLifecycle
+from pytest_selfrep.kubesim.occupancy import Occupancy
+from pytest_selfrep.kubesim.scheduler import Scheduler
+from pytest_selfrep.kubesim.tainteviction import TaintEviction
 from pytest_selfrep.kubesim.usage import Usage
 
+WORK_SECONDS = 10.0
+"""How long work of unknown outcome takes in pods that are meant to end."""
 
-def node_agents(context: Context, usage: Usage) -> tuple[Controller, ...]:
-    """The scheduler, kubelets, node controllers and the autoscaler (which reads ``usage``), to be registered."""
-    return ()
+
+def node_agents(
+    context: Context, usage: Usage, *, work_seconds: float = WORK_SECONDS
+) -> tuple[Controller, ...]:
+    """The scheduler, kubelets, node controllers and the autoscaler (which reads ``usage``)."""
+    occupancy = Occupancy(context.store)
+    return (
+        Scheduler(context, occupancy),
+        Kubelet(context, occupancy, work_seconds),
+        NodeLifecycle(context, occupancy),
+        TaintEviction(context, occupancy),
+    )

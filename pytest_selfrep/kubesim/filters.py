@@ -1,0 +1,126 @@
+"""Why a pod cannot go to a node, in the scheduler's words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from pytest_selfrep.kubesim.kinds import POD
+from pytest_selfrep.kubesim.nodeselection import selects, tolerates, untolerated
+from pytest_selfrep.kubesim.objects import Object
+from pytest_selfrep.kubesim.occupancy import Amounts, Taken
+from pytest_selfrep.kubesim.store import Store
+
+CORDONED = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+"""Who tolerates this taint may go to a cordoned node."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A pod before a node."""
+
+    spec: Object
+    asked: Amounts
+    node: Object
+    allocatable: Amounts
+    taken: Taken
+    store: Store
+
+
+Reasons = Iterable[str]
+
+
+def _unschedulable(candidate: Candidate) -> Reasons:
+    if not candidate.node.get("spec", {}).get("unschedulable"):
+        return ()
+    if any(tolerates(each, CORDONED) for each in candidate.spec.get("tolerations") or ()):
+        return ()
+    return ("node(s) were unschedulable",)
+
+
+def _taints(candidate: Candidate) -> Reasons:
+    for taint in untolerated(candidate.spec, candidate.node, ("NoSchedule", "NoExecute")):
+        return (f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}",)
+    return ()
+
+
+def _node_affinity(candidate: Candidate) -> Reasons:
+    if selects(candidate.spec, candidate.node):
+        return ()
+    return ("node(s) didn't match Pod's node affinity/selector",)
+
+
+def host_ports(spec: Object) -> Iterator[tuple[str, int]]:
+    for container in spec["containers"]:
+        for port in container.get("ports") or ():
+            if port.get("hostPort"):
+                yield port.get("protocol", "TCP"), port["hostPort"]
+
+
+def _ports(candidate: Candidate) -> Reasons:
+    wanted = list(host_ports(candidate.spec))
+    if not wanted:
+        return ()
+    for key in candidate.taken.pods:
+        other = candidate.store.get(POD, key)
+        if other is not None and any(port in wanted for port in host_ports(other["spec"])):
+            return ("node(s) didn't have free ports for the requested pod ports",)
+    return ()
+
+
+def _fits(candidate: Candidate) -> Reasons:
+    allocatable, taken = candidate.allocatable, candidate.taken
+    reasons = []
+    if len(taken.pods) + 1 > allocatable.get("pods", 0):
+        reasons.append("Too many pods")
+    for name, amount in candidate.asked.items():
+        if amount and amount > allocatable.get(name, 0) - taken.amounts.get(name, 0):
+            reasons.append(f"Insufficient {name}")
+    return reasons
+
+
+FILTERS: Sequence[tuple[Callable[[Candidate], Reasons], bool]] = (
+    (_unschedulable, False),
+    (_taints, False),
+    (_node_affinity, False),
+    (_ports, True),
+    (_fits, True),
+)
+"""In the scheduler's order; whether removing pods from the node could help (else preemption is pointless)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why one node was refused."""
+
+    reasons: Sequence[str]
+    removing_pods_could_help: bool
+
+
+def refusal(candidate: Candidate) -> Refusal | None:
+    """What the first filter that says no has to say; None if the pod can go there."""
+    for reasons_of, removing_pods_could_help in FILTERS:
+        reasons = list(reasons_of(candidate))
+        if reasons:
+            return Refusal(reasons, removing_pods_could_help)
+    return None
+
+
+def explain(refusals: Sequence[Refusal]) -> str:
+    """The message of FailedScheduling (scheduler/framework FitError)."""
+    if not refusals:
+        return "no nodes available to schedule pods"
+    nodes = f"0/{len(refusals)} nodes are available: "
+    preemption = (
+        "No preemption victims found for incoming pod"
+        if each.removing_pods_could_help
+        else "Preemption is not helpful for scheduling"
+        for each in refusals
+    )
+    reasons = (reason for each in refusals for reason in each.reasons)
+    return f"{nodes}{_histogram(reasons)}. preemption: {nodes}{_histogram(preemption)}."
+
+
+def _histogram(reasons: Iterable[str]) -> str:
+    return ", ".join(sorted(f"{count} {reason}" for reason, count in Counter(reasons).items()))

@@ -1,0 +1,404 @@
+"""Runs one pod on one node: pulls images, starts containers, restarts them, stops them, and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from pytest_selfrep.kubesim import images
+from pytest_selfrep.kubesim.clock import Timer
+from pytest_selfrep.kubesim.commands import run_of
+from pytest_selfrep.kubesim.controllers.base import Context, Writer
+from pytest_selfrep.kubesim.kinds import POD
+from pytest_selfrep.kubesim.objects import Key, Object, key_of
+from pytest_selfrep.kubesim.podneeds import missing_for_containers, missing_for_volumes
+from pytest_selfrep.kubesim.podstatus import (
+    Condition,
+    Process,
+    conditions,
+    container_id,
+    container_status,
+    phase_of,
+    with_conditions,
+)
+
+PULL_SECONDS = (0.8, 2.6)
+"""How long an image takes to arrive, from shortest to longest."""
+START_SECONDS = (0.3, 1.0)
+"""From an image that is there to a running container."""
+STOP_SECONDS = (0.4, 1.6)
+"""From SIGTERM to the end of a container, if the grace period does not end it first."""
+FIRST_RESTART_SECONDS = 1.0
+BACKOFF_SECONDS = 10.0
+MAX_BACKOFF_SECONDS = 300.0
+BACKOFF_FORGOTTEN_SECONDS = 600.0
+"""A container that ran this long starts again without delay."""
+KILLED = 137
+"""Exit code after SIGKILL."""
+TERMINATED = 143
+"""Exit code after SIGTERM."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The node, as far as its pods are concerned."""
+
+    name: str
+    address: str
+    context: Context
+    writer: Writer
+    images: set[str]
+    """Full names of the images it has."""
+    take_address: Callable[[], str]
+    give_back: Callable[[str], None]
+    work_seconds: float
+    """How long work of unknown outcome takes in pods that are meant to end."""
+
+
+def backoff(failures: int) -> float:
+    """Seconds to wait after that many failures in a row, at least one."""
+    return float(min(MAX_BACKOFF_SECONDS, BACKOFF_SECONDS * 2 ** (min(failures, 10) - 1)))
+
+
+class PodWorker:
+    """One pod from its arrival on the node to its end. All times are the cluster's."""
+
+    def __init__(self, host: Host, pod: Object) -> None:
+        self._host = host
+        self._clock = host.context.clock
+        self._key: Key = key_of(pod)
+        self._uid: str = pod["metadata"]["uid"]
+        spec = pod["spec"]
+        self._policy: str = spec.get("restartPolicy", "Always")
+        self._host_network = bool(spec.get("hostNetwork"))
+        has_init = bool(spec.get("initContainers"))
+        self._init = [Process(each, _waiting("PodInitializing")) for each in spec.get("initContainers") or ()]
+        creating = "PodInitializing" if has_init else "ContainerCreating"
+        self._main = [Process(each, _waiting(creating)) for each in spec["containers"]]
+        self._sequence = [*self._init, *self._main]
+        self._begun = 0
+        self._timers: dict[str, Timer] = {}
+        self._blocked: Callable[[], None] | None = None
+        self._complaint = ""
+        self._address = ""
+        self._start_time = ""
+        self._stopping = False
+        self.finished = False
+
+    # Starting
+
+    def start(self) -> None:
+        """Mount volumes, then start containers one after the other, init containers first."""
+        pod = self._pod()
+        if pod is None:
+            return
+        self._start_time = self._start_time or self._clock.timestamp()
+        missing = missing_for_volumes(self._host.context.store, pod)
+        if missing:
+            if self._complaint != missing:
+                self._complaint = missing
+                self._host.writer.record(pod, "Warning", "FailedMount", missing)
+            self._blocked = self.start
+            self._publish()
+            return
+        self._address = self._host.address if self._host_network else self._host.take_address()
+        self._start_deadline(pod)
+        self._begin_next()
+        self._publish()
+
+    def retry(self) -> None:
+        """Try again what failed for want of a ConfigMap or Secret."""
+        blocked, self._blocked = self._blocked, None
+        if blocked is not None:
+            blocked()
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether it waits for a ConfigMap or Secret."""
+        return self._blocked is not None
+
+    def _start_deadline(self, pod: Object) -> None:
+        seconds = pod["spec"].get("activeDeadlineSeconds")
+        if seconds is not None:
+            message = "Pod was active on the node longer than the specified deadline"
+            self._after("deadline", seconds, lambda: self.fail("DeadlineExceeded", message))
+
+    def _begin_next(self) -> None:
+        if self._begun < len(self._sequence):
+            self._begun += 1
+            self._pull(self._sequence[self._begun - 1])
+
+    def _pull(self, process: Process) -> None:
+        image = process.spec["image"]
+        policy = process.spec.get("imagePullPolicy", "IfNotPresent")
+        try:
+            name = images.full_name(image)
+        except images.InvalidImageName as error:
+            process.state = _waiting("InvalidImageName", str(error))
+            self._record(process, "Warning", "InspectFailed", str(error))
+            self._record(process, "Warning", "Failed", "Error: InvalidImageName")
+            return
+        starting = self._between(START_SECONDS)
+        if name in self._host.images and policy != "Always":
+            self._record(process, "Normal", "Pulled", f'Container image "{image}" already present on machine')
+            self._after(process.name, starting, partial(self._run, process))
+        elif policy == "Never":
+            message = f'Container image "{image}" is not present with pull policy of Never'
+            process.state = _waiting("ErrImageNeverPull", message)
+            self._record(process, "Warning", "ErrImageNeverPull", message)
+            self._record(process, "Warning", "Failed", "Error: ErrImageNeverPull")
+        else:
+            self._record(process, "Normal", "Pulling", f'Pulling image "{image}"')
+            pulling = self._between(PULL_SECONDS) / (10.0 if name in self._host.images else 1.0)
+            self._after(process.name, pulling + starting, partial(self._pulled, process, name, pulling))
+
+    def _pulled(self, process: Process, name: str, seconds: float) -> None:
+        image = process.spec["image"]
+        try:
+            images.check(image)
+        except images.CannotPull as error:
+            self._pull_failed(process, image, str(error))
+            return
+        self._host.images.add(name)
+        took = f"{round(seconds * 1000)}ms" if seconds < 1 else f"{seconds:.3f}s"
+        message = (
+            f'Successfully pulled image "{image}" in {took} ({took} including waiting). '
+            f"Image size: {images.size(image)} bytes."
+        )
+        self._record(process, "Normal", "Pulled", message)
+        self._run(process)
+
+    def _pull_failed(self, process: Process, image: str, why: str) -> None:
+        self._record(process, "Warning", "Failed", f'Failed to pull image "{image}": {why}')
+        self._record(process, "Warning", "Failed", "Error: ErrImagePull")
+        process.state = _waiting("ErrImagePull", why)
+        process.pull_failures += 1
+        self._publish()
+        self._after(process.name, FIRST_RESTART_SECONDS, partial(self._wait_to_pull, process, image, why))
+
+    def _wait_to_pull(self, process: Process, image: str, why: str) -> None:
+        waiting = f'Back-off pulling image "{image}"'
+        self._record(process, "Normal", "BackOff", waiting)
+        self._record(process, "Warning", "Failed", "Error: ImagePullBackOff")
+        process.state = _waiting("ImagePullBackOff", f"{waiting}: ErrImagePull: {why}")
+        self._publish()
+        self._after(process.name, backoff(process.pull_failures), partial(self._pull, process))
+
+    # Running
+
+    def _run(self, process: Process) -> None:
+        process.pulled = True
+        missing = missing_for_containers(self._host.context.store, self._key.namespace, process.spec)
+        if missing:
+            self._blocked = partial(self._run, process)
+            process.state = _waiting("CreateContainerConfigError", missing)
+            self._record(process, "Warning", "Failed", f"Error: {missing}")
+            self._publish()
+            return
+        process.runs += 1
+        process.restarts = process.runs - 1
+        process.container_id = container_id(self._uid, process.name, process.restarts)
+        process.state = {"running": {"startedAt": self._clock.timestamp()}}
+        process.since = self._clock.now
+        self._record(process, "Normal", "Created", f"Created container: {process.name}")
+        self._record(process, "Normal", "Started", f"Started container {process.name}")
+        run = run_of(
+            process.spec, "OnFailure" if self._must_end(process) else self._policy, self._host.work_seconds
+        )
+        if run.seconds is not None:
+            self._after(process.name, max(0.1, run.seconds), partial(self._exited, process, run.exit_code))
+        self._await_probes(process)
+        newest = process is self._sequence[self._begun - 1]
+        if newest and not self._must_end(process):
+            self._begin_next()
+        self._publish()
+
+    def _must_end(self, process: Process) -> bool:
+        """Whether what comes after it waits for it to end: init containers that are no sidecars."""
+        return any(process is each for each in self._init) and not process.is_sidecar
+
+    def _await_probes(self, process: Process) -> None:
+        """Ready once its probes have succeeded; they succeed whenever they are first tried often enough."""
+        if self._must_end(process):
+            return
+        probes = [probe for name in ("startupProbe", "readinessProbe") if (probe := process.spec.get(name))]
+        process.started = not process.spec.get("startupProbe")
+        if not probes:
+            process.ready = True
+            return
+        delay = sum(
+            float(probe.get("initialDelaySeconds", 0))
+            + (probe.get("successThreshold", 1) - 1) * probe.get("periodSeconds", 10)
+            + self._host.context.names.random()
+            for probe in probes
+        )
+        self._after(f"{process.name} probe", delay, partial(self._probed, process))
+
+    def _probed(self, process: Process) -> None:
+        process.started = process.ready = True
+        self._publish()
+
+    def _exited(self, process: Process, code: int) -> None:
+        self._end(process, code)
+        ran = self._clock.now - process.since
+        init = self._must_end(process)
+        restarts = code != 0 if init or self._policy == "OnFailure" else self._policy == "Always"
+        if restarts and not (init and self._policy == "Never"):
+            if ran >= BACKOFF_FORGOTTEN_SECONDS or process.runs == 1:
+                self._after(process.name, FIRST_RESTART_SECONDS, partial(self._restart, process))
+            else:
+                self._wait_to_restart(process)
+        elif init and code == 0:
+            process.ready = True
+            self._begin_next()
+        elif init:
+            self._finish("Failed")
+            return
+        if phase_of(self._main, self._policy) in ("Succeeded", "Failed"):
+            self._finish(phase_of(self._main, self._policy))
+            return
+        self._publish()
+
+    def _wait_to_restart(self, process: Process) -> None:
+        seconds = backoff(process.runs - 1)
+        pod = f"{self._key.name}_{self._key.namespace}({self._uid})"
+        message = f"back-off {_go_duration(seconds)} restarting failed container={process.name} pod={pod}"
+        process.last_state, process.state = process.state, _waiting("CrashLoopBackOff", message)
+        self._record(
+            process, "Warning", "BackOff", f"Back-off restarting failed container {process.name} in pod {pod}"
+        )
+        self._after(process.name, seconds, partial(self._restart, process))
+
+    def _restart(self, process: Process) -> None:
+        if "terminated" in process.state:
+            process.last_state = process.state
+        self._pull(process)
+
+    def _end(self, process: Process, code: int) -> None:
+        self._cancel(f"{process.name} probe")
+        process.ready = process.started = False
+        process.state = {
+            "terminated": {
+                "exitCode": code,
+                "reason": "Completed" if code == 0 else "Error",
+                "startedAt": self._clock.timestamp(process.since),
+                "finishedAt": self._clock.timestamp(),
+                "containerID": process.container_id,
+            }
+        }
+
+    # Ending
+
+    def terminate(self, grace_seconds: float) -> None:
+        """Stop the containers, within a grace period, and then have the pod removed."""
+        if not self._stopping:
+            self._stopping = True
+            self._stop_everything()
+            for process in self._sequence:
+                if process.is_running:
+                    self._record(process, "Normal", "Killing", f"Stopping container {process.name}")
+        slowest = max((self._time_to_stop(each) for each in self._main if each.is_running), default=0.0)
+        self._after("stop", min(float(grace_seconds), slowest), self._stopped)
+
+    def _time_to_stop(self, process: Process) -> float:
+        hook = ((process.spec.get("lifecycle") or {}).get("preStop") or {}).get("sleep") or {}
+        return float(hook.get("seconds", 0)) + self._between(STOP_SECONDS)
+
+    def _stopped(self) -> None:
+        pod = self._pod()
+        if pod is not None and pod["metadata"].get("finalizers"):
+            for process in self._running():
+                self._end(process, TERMINATED)
+            self._finish("Failed")
+        self.discard()
+        self._host.writer.delete(POD, self._key, grace_seconds=0)
+
+    def fail(self, reason: str, message: str, *conditions: Condition) -> None:
+        """End the pod at once with phase Failed; the object stays for its owner to see."""
+        for process in self._running():
+            self._record(process, "Normal", "Killing", f"Stopping container {process.name}")
+            self._end(process, KILLED)
+        self._finish("Failed", reason, message, *conditions)
+
+    def discard(self) -> None:
+        """Forget the pod: nothing happens to it here any more."""
+        self._stop_everything()
+        if self._address and not self._host_network:
+            self._host.give_back(self._address)
+            self._address = ""
+
+    def _finish(self, phase: str, reason: str = "", message: str = "", *conditions: Condition) -> None:
+        self.finished = True
+        self._stop_everything()
+        self._publish(phase, reason, message, *conditions)
+
+    def _running(self) -> Iterator[Process]:
+        return (process for process in self._sequence if process.is_running)
+
+    # Reporting
+
+    def _publish(self, phase: str = "", reason: str = "", message: str = "", *further: Condition) -> None:
+        pod = self._pod()
+        if pod is None:
+            return
+        phase = phase or phase_of(self._main, self._policy)
+        status = with_conditions(
+            pod["status"],
+            (*further, *conditions(self._init, self._main, phase, sandbox=bool(self._address))),
+            self._clock.timestamp(),
+        )
+        status.update(
+            phase=phase,
+            startTime=self._start_time,
+            hostIP=self._host.address,
+            hostIPs=[{"ip": self._host.address}],
+            containerStatuses=[container_status(process) for process in self._main],
+        )
+        if self._init:
+            status["initContainerStatuses"] = [container_status(process) for process in self._init]
+        if self._address:
+            status.update(podIP=self._address, podIPs=[{"ip": self._address}])
+        if reason:
+            status.update(reason=reason, message=message)
+        self._host.writer.update_status(POD, {**pod, "status": status})
+
+    def _record(self, process: Process, type_: str, reason: str, message: str) -> None:
+        pod = self._pod()
+        if pod is not None:
+            self._host.writer.record(pod, type_, reason, message)
+
+    def _pod(self) -> Object | None:
+        """The pod as it is now; None if it is gone or another took its name."""
+        pod = self._host.context.store.get(POD, self._key)
+        return pod if pod is not None and pod["metadata"]["uid"] == self._uid else None
+
+    # Time
+
+    def _between(self, seconds: tuple[float, float]) -> float:
+        low, high = seconds
+        return low + (high - low) * self._host.context.names.random()
+
+    def _after(self, what: str, delay: float, action: Callable[[], None]) -> None:
+        self._cancel(what)
+        self._timers[what] = self._clock.after(delay, action)
+
+    def _cancel(self, what: str) -> None:
+        timer = self._timers.pop(what, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _stop_everything(self) -> None:
+        self._blocked = None
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+
+def _waiting(reason: str, message: str = "") -> Object:
+    return {"waiting": {"reason": reason, "message": message} if message else {"reason": reason}}
+
+
+def _go_duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
