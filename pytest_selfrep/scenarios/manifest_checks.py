@@ -92,7 +92,7 @@ def _manifest(scenario: Scenario, manifest: Manifest, loc: Loc) -> Iterator[Prob
         yield Problem((*loc, "kind"), f"there is no {kind_name} in {version}; {hint}".rstrip())
         return
     if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
-        yield Problem(loc, "a manifest has a metadata.name of text; add it")
+        yield Problem((*loc, "metadata"), "a manifest has a metadata.name of text; add it")
         return
     if kind.namespaced:
         yield from _namespace(scenario, metadata, loc)
