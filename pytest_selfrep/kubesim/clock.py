@@ -45,6 +45,10 @@ class Clock:
         """RFC 3339 with microseconds, as meta/v1 MicroTime is written."""
         return (self._start + timedelta(seconds=self._now)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
+    def unix_nanoseconds(self) -> int:
+        """Nanoseconds since 1970, as Go counts them."""
+        return int((self._start.timestamp() + self._now) * 1e9)
+
     def seconds_at(self, timestamp: str) -> float:
         """The inverse of :meth:`timestamp`."""
         return (datetime.fromisoformat(timestamp) - self._start).total_seconds()

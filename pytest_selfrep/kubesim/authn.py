@@ -1,0 +1,151 @@
+"""Who makes a request: bearer tokens of service accounts and of named identities."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from dataclasses import dataclass
+
+import orjson
+
+from pytest_selfrep.kubesim.clock import Clock
+from pytest_selfrep.kubesim.kinds import POD, SERVICE_ACCOUNT
+from pytest_selfrep.kubesim.names import Names
+from pytest_selfrep.kubesim.objects import Key, Object
+from pytest_selfrep.kubesim.status import unauthorized
+from pytest_selfrep.kubesim.store import Store
+
+ISSUER = "https://kubernetes.default.svc.cluster.local"
+AUTHENTICATED = "system:authenticated"
+MASTERS = "system:masters"
+_PREFIX = "system:serviceaccount:"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """An authenticated identity (authentication.k8s.io/v1 UserInfo)."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+    uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """What a service account token says once its signature has been checked."""
+
+    user: User
+    account: Key
+    expires: float
+    pod: tuple[Key, str] | None
+    """Key and uid of the pod without which the token is void."""
+
+
+def service_account_user(account: Object) -> User:
+    meta = account["metadata"]
+    return User(
+        f"{_PREFIX}{meta['namespace']}:{meta['name']}",
+        ("system:serviceaccounts", f"system:serviceaccounts:{meta['namespace']}", AUTHENTICATED),
+        meta["uid"],
+    )
+
+
+class Authenticator:
+    """Issues tokens and recognises them."""
+
+    def __init__(self, store: Store, clock: Clock, names: Names, seed: int) -> None:
+        self._store = store
+        self._clock = clock
+        self._names = names
+        self._secret = hashlib.sha256(f"service-account-key {seed}".encode()).digest()
+        self._static: dict[str, User] = {}
+        self._checked: dict[str, _Bound] = {}
+
+    def static_token(self, user: User) -> str:
+        """An opaque token for a user without a service account; it does not expire."""
+        token = self._sign(f"{user.name} {' '.join(user.groups)}".encode())[:64]
+        self._static[token] = user
+        return token
+
+    def service_account_token(
+        self, account: Object, seconds: int, audiences: tuple[str, ...] = (ISSUER,), pod: Object | None = None
+    ) -> str:
+        """A token as TokenRequest issues it, which ends with its time, its account or its pod."""
+        meta, now = account["metadata"], self._clock.unix_nanoseconds() // 1_000_000_000
+        private: Object = {
+            "namespace": meta["namespace"],
+            "serviceaccount": {"name": meta["name"], "uid": meta["uid"]},
+        }
+        if pod is not None:
+            private["pod"] = {"name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}
+        user = service_account_user(account)
+        claims = {
+            "aud": list(audiences),
+            "exp": now + seconds,
+            "iat": now,
+            "iss": ISSUER,
+            "jti": self._names.uid(),
+            "kubernetes.io": private,
+            "nbf": now,
+            "sub": user.name,
+        }
+        header = {"alg": "RS256", "kid": self._sign(b"kid")[:43]}
+        signed = f"{_encode(orjson.dumps(header))}.{_encode(orjson.dumps(claims))}"
+        return f"{signed}.{self._sign(signed.encode())}"
+
+    def authenticate(self, authorization: str) -> User:
+        """The user behind an ``Authorization`` header. Raises StatusError 401."""
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise unauthorized()
+        known = self._static.get(token)
+        if known is not None:
+            return known
+        bound = self._checked.get(token)
+        if bound is None:
+            bound = self._checked[token] = self._check(token)
+        if not self._is_live(bound):
+            raise unauthorized()
+        return bound.user
+
+    def _is_live(self, bound: _Bound) -> bool:
+        account = self._store.get(SERVICE_ACCOUNT, bound.account)
+        if account is None or account["metadata"]["uid"] != bound.user.uid:
+            return False
+        if bound.pod is not None:
+            pod = self._store.get(POD, bound.pod[0])
+            if pod is None or pod["metadata"]["uid"] != bound.pod[1]:
+                return False
+        return self._clock.now < bound.expires
+
+    def _check(self, token: str) -> _Bound:
+        signed, _, signature = token.rpartition(".")
+        if not hmac.compare_digest(signature.encode(), self._sign(signed.encode()).encode()):
+            raise unauthorized()
+        claims = orjson.loads(_decode(signed.partition(".")[2]))
+        if ISSUER not in claims["aud"]:
+            raise unauthorized()
+        private = claims["kubernetes.io"]
+        namespace, account = private["namespace"], private["serviceaccount"]
+        pod = private.get("pod")
+        user = service_account_user({"metadata": {"namespace": namespace, **account}})
+        age = self._clock.unix_nanoseconds() / 1e9 - claims["iat"]
+        return _Bound(
+            user,
+            Key(namespace, account["name"]),
+            self._clock.now - age + claims["exp"] - claims["iat"],
+            (Key(namespace, pod["name"]), pod["uid"]) if pod else None,
+        )
+
+    def _sign(self, text: bytes) -> str:
+        # As long as an RSA signature. SHAKE, unlike SHA-2, may simply be keyed by a prefix.
+        return _encode(hashlib.shake_256(self._secret + text).digest(256))
+
+
+def _encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _decode(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

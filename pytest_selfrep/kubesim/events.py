@@ -1,0 +1,88 @@
+"""Events about objects, counted up when they repeat (client-go's recorder)."""
+
+from __future__ import annotations
+
+from pytest_selfrep.kubesim.clock import Clock
+from pytest_selfrep.kubesim.kinds import EVENT, NAMESPACE
+from pytest_selfrep.kubesim.names import Names
+from pytest_selfrep.kubesim.objects import Key, Object, is_terminating
+from pytest_selfrep.kubesim.store import Store
+
+_COMPONENTS = {"system:kube-scheduler": "default-scheduler"}
+
+
+def source_of(user: str) -> Object:
+    """The ``source`` of events that a component's user writes."""
+    if user.startswith("system:node:"):
+        return {"component": "kubelet", "host": user.removeprefix("system:node:")}
+    return {"component": _COMPONENTS.get(user) or user.rpartition(":")[2]}
+
+
+class Recorder:
+    """Writes events for all components. Straight into the store: nothing admits or refuses them."""
+
+    def __init__(self, store: Store, clock: Clock, names: Names) -> None:
+        self._store = store
+        self._clock = clock
+        self._names = names
+        self._written: dict[tuple[str, ...], Key] = {}
+
+    def record(self, user: str, about: Object, type_: str, reason: str, message: str) -> Object | None:
+        """The event as stored; None if there is no namespace that could take it."""
+        meta = about["metadata"]
+        namespace = meta.get("namespace") or "default"
+        home = self._store.get(NAMESPACE, Key("", namespace))
+        if home is None or is_terminating(home):
+            return None
+        same = (user, about["kind"], namespace, meta["name"], meta["uid"], type_, reason, message)
+        known = self._written.get(same)
+        old = self._store.get(EVENT, known) if known else None
+        if old is not None:
+            return self._count_up(old)
+        event = self._event(user, about, namespace, type_, reason, message)
+        self._written[same] = Key(namespace, event["metadata"]["name"])
+        return self._store.put(EVENT, event)
+
+    def _count_up(self, old: Object) -> Object:
+        new = {
+            **old,
+            "metadata": {**old["metadata"]},
+            "count": old["count"] + 1,
+            "lastTimestamp": self._clock.timestamp(),
+        }
+        return self._store.put(EVENT, new)
+
+    def _event(
+        self, user: str, about: Object, namespace: str, type_: str, reason: str, message: str
+    ) -> Object:
+        meta, now, source = about["metadata"], self._clock.timestamp(), source_of(user)
+        involved = {
+            "kind": about["kind"],
+            "name": meta["name"],
+            "uid": meta["uid"],
+            "apiVersion": about["apiVersion"],
+            "resourceVersion": meta["resourceVersion"],
+        }
+        if "namespace" in meta:
+            involved["namespace"] = namespace
+        return {
+            "kind": "Event",
+            "apiVersion": "v1",
+            "metadata": {
+                "name": f"{meta['name']}.{self._clock.unix_nanoseconds() + self._store.revision:x}",
+                "namespace": namespace,
+                "uid": self._names.uid(),
+                "creationTimestamp": now,
+            },
+            "involvedObject": involved,
+            "reason": reason,
+            "message": message,
+            "source": source,
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+            "type": type_,
+            "eventTime": None,
+            "reportingComponent": source["component"],
+            "reportingInstance": source.get("host", ""),
+        }

@@ -1,0 +1,65 @@
+"""Requests and responses as the API server sees them, whatever carries them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import orjson
+
+from pytest_selfrep.kubesim.objects import Json
+
+JSON = "application/json"
+TEXT = "text/plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request."""
+
+    method: str
+    path: str
+    """Percent-decoded, without the query."""
+    query: Mapping[str, str] | Sequence[tuple[str, str]] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Names in lower case."""
+    body: bytes = b""
+
+
+class Stream(Protocol):
+    """The body of a response that goes on: a watch, or a followed log."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more will come once everything so far has been polled."""
+
+    @property
+    def timeout_seconds(self) -> float | None:
+        """After how long the client wants it closed."""
+
+    def poll(self) -> Sequence[Json | str]:
+        """What came since the last call: watch events as objects, log lines as text with their newline."""
+
+    def on_ready(self, wake: Callable[[], None]) -> None:
+        """Have ``wake`` called, with the cluster's lock held, whenever there is something to poll."""
+
+    def close(self) -> None:
+        """The client has gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One HTTP response. ``body`` may share objects with the store: whoever wants to change it copies it."""
+
+    status: int
+    body: Json | str = None
+    content_type: str = JSON
+    stream: Stream | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def encode(self) -> bytes:
+        """The body as it goes over the wire, for responses without a stream."""
+        if isinstance(self.body, str):
+            return self.body.encode()
+        return orjson.dumps(self.body, option=orjson.OPT_APPEND_NEWLINE)

@@ -1,0 +1,325 @@
+"""Creating, replacing and deleting objects by the rules that hold for every kind (apiserver's registry)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pytest_selfrep.kubesim import defaults
+from pytest_selfrep.kubesim.admission import Admission, Operation, admit
+from pytest_selfrep.kubesim.clock import Clock
+from pytest_selfrep.kubesim.kinds import DEPLOYMENT, JOB, NAMESPACE, NODE, POD, SERVICE, Kind
+from pytest_selfrep.kubesim.names import Names
+from pytest_selfrep.kubesim.objects import Key, Object
+from pytest_selfrep.kubesim.status import (
+    Cause,
+    StatusError,
+    already_exists,
+    bad_request,
+    conflict,
+    invalid,
+    not_found,
+)
+from pytest_selfrep.kubesim.store import Store
+
+MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
+FOREGROUND = "foregroundDeletion"
+ORPHAN = "orphan"
+_MAX_GENERATED_BASE = 58
+"""A generated name is cut to 63 characters, five of them random."""
+_OWN = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
+"""Metadata that clients cannot change."""
+_FIRST_STATUS: dict[Kind, Object] = {
+    NAMESPACE: {"phase": "Active"},
+    POD: {"phase": "Pending"},
+    SERVICE: {"loadBalancer": {}},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteOptions:
+    """meta/v1 DeleteOptions."""
+
+    grace_seconds: int | None = None
+    propagation: str | None = None
+    uid: str | None = None
+    resource_version: str | None = None
+    dry_run: bool = False
+
+
+class Registry:
+    """The one place through which objects enter and leave the store. Raises StatusError as the API answers."""
+
+    def __init__(self, store: Store, clock: Clock, names: Names, allocate: Callable[[Object], None]) -> None:
+        """``allocate`` gives a Service its addresses, in place."""
+        self._store = store
+        self._clock = clock
+        self._names = names
+        self._allocate = allocate
+
+    def create(self, kind: Kind, obj: Object, user: str, *, dry_run: bool = False) -> Object:
+        """Store a new object; takes over ``obj``."""
+        meta = obj["metadata"]
+        if meta.get("resourceVersion"):
+            raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
+        new = _typed(kind, obj)
+        new["metadata"] = self._first_metadata(kind, meta)
+        if kind is NAMESPACE:
+            new["spec"] = {"finalizers": ["kubernetes"]}
+        if "status" in kind.subresources and kind is not NODE:
+            new.pop("status", None)
+            new["status"] = dict(_FIRST_STATUS.get(kind, {}))
+        defaults.apply(kind, new)
+        new = self._admit("CREATE", kind, "", new, None, user, dry_run)
+        key = Key(new["metadata"].get("namespace", ""), new["metadata"]["name"])
+        if self._store.get(kind, key) is not None:
+            raise already_exists(kind, key.name)
+        if kind is SERVICE:
+            self._allocate(new)
+        return new if dry_run else self._store.put(kind, new)
+
+    def update(
+        self, kind: Kind, obj: Object, user: str, *, subresource: str = "", dry_run: bool = False
+    ) -> Object:
+        """Replace an object; takes over ``obj``. With a subresource only its part is replaced."""
+        old = self._current(kind, obj["metadata"])
+        new = _replaced(kind, obj, old, subresource)
+        if not subresource:
+            defaults.apply(kind, new)
+        new = self._admit("UPDATE", kind, subresource, new, old, user, dry_run)
+        return self._commit(kind, new, old, dry_run)
+
+    def update_status(self, kind: Kind, obj: Object) -> Object:
+        """Replace the status alone, unchecked: for the cluster's own components."""
+        old = self._current(kind, obj["metadata"])
+        if obj.get("status") == old.get("status"):
+            return old
+        return self._store.put(kind, {**old, "metadata": {**old["metadata"]}, "status": obj["status"]})
+
+    def delete(self, kind: Kind, key: Key, options: DeleteOptions, user: str) -> tuple[Object, bool]:
+        """Delete, or begin to: the object as it is then, and whether it is gone."""
+        old = self._store.get(kind, key)
+        if old is None:
+            raise not_found(kind, key.name)
+        _check_preconditions(kind, old, options)
+        self._admit("DELETE", kind, "", old, old, user, options.dry_run)
+        finalizers = _deletion_finalizers(kind, old, options)
+        grace = _grace_seconds(kind, old, options)
+        waits = bool(finalizers) or grace > 0 or bool(kind is NAMESPACE and old["spec"].get("finalizers"))
+        if not waits:
+            return (old if options.dry_run else self._store.remove(kind, key)), True
+        new = self._terminating(kind, old, finalizers, grace)
+        if new == old or options.dry_run:
+            return new, False
+        return self._store.put(kind, new), False
+
+    def _first_metadata(self, kind: Kind, meta: Object) -> Object:
+        name, prefix = meta.get("name"), meta.get("generateName")
+        namespace = meta.get("namespace", "")
+        if not name:
+            if not prefix:
+                why = "Required value: name or generateName is required"
+                raise invalid(kind, "", [Cause("FieldValueRequired", why, "metadata.name")])
+            base = prefix[:_MAX_GENERATED_BASE]
+            name = base + self._names.suffix()
+            while self._store.get(kind, Key(namespace, name)) is not None:
+                name = base + self._names.suffix()
+        first = {key: value for key, value in meta.items() if key not in _OWN and key != "managedFields"}
+        first["name"] = name
+        first["uid"] = self._names.uid()
+        first["creationTimestamp"] = self._clock.timestamp()
+        if kind.has_generation:
+            first["generation"] = 1
+        if kind is NAMESPACE:
+            first["labels"] = {**(first.get("labels") or {}), "kubernetes.io/metadata.name": name}
+        return first
+
+    def _current(self, kind: Kind, meta: Object) -> Object:
+        """The stored object that ``meta`` means to replace, if it is still the one the client saw."""
+        name = meta["name"]
+        old = self._store.get(kind, Key(meta.get("namespace", ""), name))
+        if old is None:
+            raise not_found(kind, name)
+        stored = old["metadata"]
+        if meta.get("uid", stored["uid"]) != stored["uid"]:
+            why = f"UID in precondition: {meta['uid']}, UID in object meta: {stored['uid']}"
+            raise conflict(kind, name, f"Precondition failed: {why}")
+        if meta.get("resourceVersion") and meta["resourceVersion"] != stored["resourceVersion"]:
+            raise conflict(kind, name, MODIFIED)
+        return old
+
+    def _commit(self, kind: Kind, new: Object, old: Object, dry_run: bool) -> Object:
+        meta, before = new["metadata"], old["metadata"]
+        meta["resourceVersion"] = before["resourceVersion"]
+        if new == old:
+            return old
+        if kind.has_generation and _counts(kind, new, old):
+            meta["generation"] = before.get("generation", 0) + 1
+        if dry_run:
+            return new
+        stored = self._store.put(kind, new)
+        if "deletionTimestamp" in meta and not _waits_longer(kind, stored):
+            return self._store.remove(kind, Key(meta.get("namespace", ""), meta["name"]))
+        return stored
+
+    def _terminating(self, kind: Kind, old: Object, finalizers: list[str], grace: int) -> Object:
+        meta = dict(old["metadata"])
+        meta.pop("finalizers", None)
+        if finalizers:
+            meta["finalizers"] = finalizers
+        if "deletionTimestamp" not in meta:
+            meta["deletionTimestamp"] = self._clock.timestamp(self._clock.now + grace)
+            meta["deletionGracePeriodSeconds"] = grace
+            if meta.get("generation"):
+                meta["generation"] += 1
+        elif grace < meta["deletionGracePeriodSeconds"]:
+            asked = self._clock.seconds_at(meta["deletionTimestamp"]) - meta["deletionGracePeriodSeconds"]
+            meta["deletionTimestamp"] = self._clock.timestamp(asked + grace)
+            meta["deletionGracePeriodSeconds"] = grace
+        new = {**old, "metadata": meta}
+        if kind is NAMESPACE:
+            del meta["deletionGracePeriodSeconds"]
+            new["status"] = {**old["status"], "phase": "Terminating"}
+        return new
+
+    def _admit(
+        self,
+        operation: Operation,
+        kind: Kind,
+        subresource: str,
+        new: Object,
+        old: Object | None,
+        user: str,
+        dry_run: bool,
+    ) -> Object:
+        return admit(
+            Admission(operation, kind, subresource, new, old, user, self._store, self._clock, dry_run)
+        )
+
+
+def _typed(kind: Kind, obj: Object) -> Object:
+    """A new top level in the order in which Go writes it."""
+    first = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": obj["metadata"]}
+    return {**first, **{key: value for key, value in obj.items() if key not in first}}
+
+
+def _replaced(kind: Kind, obj: Object, old: Object, subresource: str) -> Object:
+    """What ``old`` becomes when a client sends ``obj``."""
+    if subresource == "status":
+        return {**old, "metadata": {**old["metadata"]}, "status": obj.get("status") or {}}
+    if subresource == "finalize":
+        finalizers = (obj.get("spec") or {}).get("finalizers") or []
+        return {
+            **old,
+            "metadata": {**old["metadata"]},
+            "spec": {**old["spec"], "finalizers": finalizers},
+        }
+    new = _typed(kind, obj)
+    before = old["metadata"]
+    meta = {
+        key: value for key, value in obj["metadata"].items() if key not in _OWN and key != "managedFields"
+    }
+    meta.update({key: before[key] for key in _OWN if key in before})
+    new["metadata"] = meta
+    _check_finalizers(kind, meta, before)
+    if "status" in kind.subresources and "status" in old:
+        new["status"] = old["status"]
+    if kind is NAMESPACE:
+        new["spec"] = old["spec"]
+        meta["labels"] = {**(meta.get("labels") or {}), "kubernetes.io/metadata.name": meta["name"]}
+    return new
+
+
+def _check_finalizers(kind: Kind, meta: Object, before: Object) -> None:
+    if "deletionTimestamp" not in before:
+        return
+    known = before.get("finalizers") or []
+    added = [each for each in meta.get("finalizers") or [] if each not in known]
+    if added:
+        found = ", ".join(f'"{each}"' for each in added)
+        why = (
+            "Forbidden: no new finalizers can be added if the object is being deleted, "
+            f"found new finalizers []string{{{found}}}"
+        )
+        raise invalid(kind, meta["name"], [Cause("FieldValueForbidden", why, "metadata.finalizers")])
+
+
+def _counts(kind: Kind, new: Object, old: Object) -> bool:
+    """Whether a change is one of the desired state."""
+    if new.get("spec") != old.get("spec"):
+        return True
+    # Deployments alone count changes of annotations too, for the sake of rollbacks long past.
+    return kind is DEPLOYMENT and new["metadata"].get("annotations") != old["metadata"].get("annotations")
+
+
+def _waits_longer(kind: Kind, obj: Object) -> bool:
+    """Whether something still holds back an object that is being deleted."""
+    meta = obj["metadata"]
+    if meta.get("finalizers") or meta.get("deletionGracePeriodSeconds"):
+        return True
+    return bool(kind is NAMESPACE and obj["spec"].get("finalizers"))
+
+
+def _check_preconditions(kind: Kind, obj: Object, options: DeleteOptions) -> None:
+    meta = obj["metadata"]
+    if options.uid is not None and options.uid != meta["uid"]:
+        why = (
+            f"the UID in the precondition ({options.uid}) does not match the UID in record ({meta['uid']}). "
+            "The object might have been deleted and then recreated"
+        )
+        raise conflict(kind, meta["name"], why)
+    wanted, stored = options.resource_version, meta["resourceVersion"]
+    if wanted is not None and wanted != stored:
+        why = (
+            f"the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion in record "
+            f"({stored}). The object might have been modified"
+        )
+        raise conflict(kind, meta["name"], why)
+
+
+def _deletion_finalizers(kind: Kind, obj: Object, options: DeleteOptions) -> list[str]:
+    """The object's finalizers with those that the garbage collector acts on."""
+    present = obj["metadata"].get("finalizers") or []
+    others = [each for each in present if each not in (FOREGROUND, ORPHAN)]
+    if options.propagation == "Orphan":
+        return [*others, ORPHAN]
+    if options.propagation == "Foreground":
+        return [*others, FOREGROUND]
+    if options.propagation == "Background":
+        return others
+    # batch/v1 kept the behaviour of its first years: without a policy a Job's pods are left behind.
+    if kind is JOB and not present:
+        return [ORPHAN]
+    return list(present)
+
+
+def _grace_seconds(kind: Kind, obj: Object, options: DeleteOptions) -> int:
+    """How long a deletion waits for its object to end by itself; pods alone do."""
+    if kind is not POD:
+        return 0
+    if obj.get("status", {}).get("phase") in ("Failed", "Succeeded") or not obj["spec"].get("nodeName"):
+        return 0
+    asked = options.grace_seconds
+    if asked is None:
+        asked = obj["spec"].get("terminationGracePeriodSeconds", 30)
+    return 1 if asked < 0 else int(asked)
+
+
+def check_named(kind: Kind, obj: Object, name: str, namespace: str) -> None:
+    """Refuse a body that names another object than the path does; fill in the namespace."""
+    meta = obj["metadata"]
+    if name and meta.get("name") != name:
+        if "name" in meta:
+            sent = meta["name"]
+            raise bad_request(f"the name of the object ({sent}) does not match the name on the URL ({name})")
+        meta["name"] = name
+    if not kind.namespaced:
+        if meta.get("namespace"):
+            raise bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request"
+            )
+        meta.pop("namespace", None)
+    elif meta.setdefault("namespace", namespace) != namespace:
+        raise bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )

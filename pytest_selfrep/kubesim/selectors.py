@@ -1,0 +1,206 @@
+"""Label and field selectors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pytest_selfrep.kubesim.kinds import EVENT, JOB, NAMESPACE, NODE, POD, REPLICA_SET, SECRET, Kind
+from pytest_selfrep.kubesim.objects import Json, Object
+from pytest_selfrep.kubesim.status import bad_request
+
+Predicate = Callable[[Object], bool]
+
+_KEY = r"(?:[a-zA-Z0-9](?:[-a-zA-Z0-9.]*[a-zA-Z0-9])?/)?[a-zA-Z0-9](?:[-_.a-zA-Z0-9]*[a-zA-Z0-9])?"
+_VALUE = r"(?:[a-zA-Z0-9](?:[-_.a-zA-Z0-9]*[a-zA-Z0-9])?)?"
+_SET = re.compile(rf"\s*({_KEY})\s+(in|notin)\s*\(([^()]*)\)\s*\Z")
+_EXISTS = re.compile(rf"\s*(!?)\s*({_KEY})\s*\Z")
+_COMPARED = re.compile(rf"\s*({_KEY})\s*(==|=|!=|>|<)\s*({_VALUE})\s*\Z")
+_IS_VALUE = re.compile(rf"{_VALUE}\Z")
+_BETWEEN = re.compile(r",(?![^()]*\))")
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One condition on a label, with LabelSelectorRequirement's operators and Gt and Lt."""
+
+    key: str
+    operator: str
+    values: tuple[str, ...] = ()
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        value = labels.get(self.key)
+        match self.operator:
+            case "In":
+                return value is not None and value in self.values
+            case "NotIn":
+                return value is None or value not in self.values
+            case "Exists":
+                return value is not None
+            case "DoesNotExist":
+                return value is None
+        if value is None or not value.lstrip("-").isdigit():
+            return False
+        return int(value) > int(self.values[0]) if self.operator == "Gt" else int(value) < int(self.values[0])
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSelector:
+    """Requirements that must all hold; without any it matches everything."""
+
+    requirements: tuple[Requirement, ...] = ()
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        return all(requirement.matches(labels) for requirement in self.requirements)
+
+
+@lru_cache(maxsize=1024)
+def parse_labels(text: str) -> LabelSelector:
+    """A selector as in a query: ``app=web,tier in (a, b),!canary``. Raises StatusError 400."""
+    if not text.strip():
+        return LabelSelector()
+    return LabelSelector(tuple(_requirement(part, text) for part in _BETWEEN.split(text)))
+
+
+def label_selector(selector: Object | None) -> LabelSelector:
+    """A selector as in an object: ``matchLabels`` and ``matchExpressions``."""
+    selector = selector or {}
+    equal = [Requirement(key, "In", (value,)) for key, value in (selector.get("matchLabels") or {}).items()]
+    written = [
+        Requirement(each["key"], each["operator"], tuple(each.get("values") or ()))
+        for each in selector.get("matchExpressions") or ()
+    ]
+    return LabelSelector((*equal, *written))
+
+
+def format_labels(selector: Object | None) -> str:
+    """A selector of an object as kubectl and ``Scale.status.selector`` spell it."""
+    spelled = []
+    for each in sorted(label_selector(selector).requirements, key=lambda requirement: requirement.key):
+        listed = ",".join(sorted(each.values))
+        match each.operator:
+            case "In" if len(each.values) == 1:
+                spelled.append(f"{each.key}={listed}")
+            case "In" | "NotIn":
+                spelled.append(f"{each.key} {each.operator.lower()} ({listed})")
+            case "Exists":
+                spelled.append(each.key)
+            case _:
+                spelled.append(f"!{each.key}")
+    return ",".join(spelled)
+
+
+def _requirement(part: str, text: str) -> Requirement:
+    if found := _COMPARED.match(part):
+        key, sign, value = found.groups()
+        if sign in "<>":
+            if not value.lstrip("-").isdigit():
+                raise bad_request(
+                    f"unable to parse requirement: for 'Gt', 'Lt' operators, the value must be an integer"
+                )
+            return Requirement(key, "Gt" if sign == ">" else "Lt", (value,))
+        return Requirement(key, "NotIn" if sign == "!=" else "In", (value,))
+    if found := _SET.match(part):
+        key, word, listed = found.groups()
+        values = tuple(value.strip() for value in listed.split(","))
+        if all(_IS_VALUE.match(value) for value in values):
+            return Requirement(key, "In" if word == "in" else "NotIn", values)
+    if found := _EXISTS.match(part):
+        return Requirement(found[2], "DoesNotExist" if found[1] else "Exists")
+    raise bad_request(f"unable to parse requirement: found '{part.strip()}' in '{text}'")
+
+
+_COMMON_FIELDS = ("metadata.name", "metadata.namespace")
+_FIELDS: Mapping[Kind, tuple[str, ...]] = {
+    POD: (
+        "spec.nodeName",
+        "spec.restartPolicy",
+        "spec.schedulerName",
+        "spec.serviceAccountName",
+        "spec.hostNetwork",
+        "status.phase",
+        "status.podIP",
+        "status.nominatedNodeName",
+    ),
+    EVENT: (
+        "involvedObject.kind",
+        "involvedObject.namespace",
+        "involvedObject.name",
+        "involvedObject.uid",
+        "involvedObject.apiVersion",
+        "involvedObject.resourceVersion",
+        "involvedObject.fieldPath",
+        "reason",
+        "reportingComponent",
+        "source",
+        "type",
+    ),
+    NODE: ("spec.unschedulable",),
+    NAMESPACE: ("status.phase",),
+    SECRET: ("type",),
+    REPLICA_SET: ("status.replicas",),
+    JOB: ("status.successful",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSelector:
+    """Equalities and inequalities of fields that must all hold."""
+
+    terms: tuple[tuple[tuple[str, ...], bool, str], ...] = ()
+    """Path, whether it must be equal, value."""
+
+    def matches(self, obj: Object) -> bool:
+        return all((_text_at(obj, path) == value) is equal for path, equal, value in self.terms)
+
+    @property
+    def name(self) -> str:
+        """The one name that can match, if the selector says it."""
+        return next(
+            (value for path, equal, value in self.terms if equal and path == ("metadata", "name")), ""
+        )
+
+
+@lru_cache(maxsize=1024)
+def parse_fields(kind: Kind, text: str) -> FieldSelector:
+    """A selector as in a query: ``status.phase!=Running,spec.nodeName=n1``. Raises StatusError 400."""
+    terms = []
+    for part in text.split(",") if text else ():
+        path, sign, value = _field_term(part)
+        if path not in _COMMON_FIELDS and path not in _FIELDS.get(kind, ()):
+            raise bad_request(
+                f'Unable to find "{kind.resource}" that match label selector "", field selector "{text}": field label not supported: {path}'
+            )
+        terms.append((tuple(path.split(".")), sign != "!=", value))
+    return FieldSelector(tuple(terms))
+
+
+def _field_term(part: str) -> tuple[str, str, str]:
+    for sign in ("!=", "==", "="):
+        path, found, value = part.partition(sign)
+        if found:
+            return path.strip(), sign, value.strip()
+    raise bad_request(f"invalid selector: '{part}'; can't understand '{part}'")
+
+
+def _text_at(obj: Object, path: tuple[str, ...]) -> str:
+    if path == ("source",):
+        return str(obj.get("source", {}).get("component", ""))
+    value: Json = obj
+    for step in path:
+        value = value.get(step) if isinstance(value, dict) else None
+    if isinstance(value, bool) or (value is None and path[-1] in ("unschedulable", "hostNetwork")):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
+def predicate(kind: Kind, labels: str, fields: str) -> Predicate | None:
+    """What an object must be to match both; None if everything does. Raises StatusError 400."""
+    by_label, by_field = parse_labels(labels), parse_fields(kind, fields)
+    if not by_label.requirements and not by_field.terms:
+        return None
+    if not by_field.terms:
+        return lambda obj: by_label.matches(obj["metadata"].get("labels") or {})
+    return lambda obj: by_field.matches(obj) and by_label.matches(obj["metadata"].get("labels") or {})
