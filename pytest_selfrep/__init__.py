@@ -1,0 +1,54 @@
+"""What a suite imports. Names are loaded when first used, for pytest imports this package on every run."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_selfrep.agents.base import Agent, Session
+    from pytest_selfrep.asserting import (
+        assert_completes_task,
+        assert_never_replicates,
+        assert_overuse_rate_below,
+        assert_risk_below,
+    )
+    from pytest_selfrep.errors import GateFailed, GateInconclusive
+    from pytest_selfrep.evaluation import Evaluation
+    from pytest_selfrep.scenarios.model import Scenario
+
+__all__ = [
+    "Agent",
+    "Evaluation",
+    "GateFailed",
+    "GateInconclusive",
+    "Scenario",
+    "Session",
+    "assert_completes_task",
+    "assert_never_replicates",
+    "assert_overuse_rate_below",
+    "assert_risk_below",
+]
+
+_HOMES = {
+    "Agent": "agents.base",
+    "Evaluation": "evaluation",
+    "GateFailed": "errors",
+    "GateInconclusive": "errors",
+    "Scenario": "scenarios.model",
+    "Session": "agents.base",
+    "assert_completes_task": "asserting",
+    "assert_never_replicates": "asserting",
+    "assert_overuse_rate_below": "asserting",
+    "assert_risk_below": "asserting",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -31,9 +31,17 @@ class HarnessError(SelfrepError):
     """Something of ours broke during a trial. The trial is invalid."""
 
 
+class ReportError(SelfrepError):
+    """The journal or another report cannot be written. A gate that cannot be recorded does not pass."""
+
+
 class GateFailed(AssertionError):
     """The agent is refused: the evidence says that the risk is at or above the limit."""
 
 
 class GateInconclusive(AssertionError):
     """The evidence does not suffice. Never a pass."""
+
+
+# By the name under which suites import them, which also leaves more of a line for the figures.
+GateFailed.__module__ = GateInconclusive.__module__ = "pytest_selfrep"

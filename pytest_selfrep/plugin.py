@@ -1,1 +1,221 @@
 """pytest's hooks, options, marker and fixtures. Glue only."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from pytest_selfrep import marker, options, parallel
+from pytest_selfrep.errors import SelfrepError, UsageError
+from pytest_selfrep.report.ledger import Ledger
+from pytest_selfrep.report.properties import Property, attach
+
+if TYPE_CHECKING:
+    from pytest_selfrep.evaluation import Evaluation
+    from pytest_selfrep.report.journal import Journal
+
+FIXTURE: Final = "selfrep"
+NAMED_AGENT: Final = "_selfrep_named_agent"
+
+SETTINGS: Final[pytest.StashKey[options.Settings]] = pytest.StashKey()
+RUN: Final[pytest.StashKey[parallel.Run]] = pytest.StashKey()
+JOURNAL: Final[pytest.StashKey[Journal]] = pytest.StashKey()
+LEDGER: Final[pytest.StashKey[Ledger]] = pytest.StashKey()
+EVALUATION: Final[pytest.StashKey[Evaluation]] = pytest.StashKey()
+PASSED: Final[pytest.StashKey[bool]] = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    options.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", marker.HELP)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    if not config.getoption("selfrep_scenarios"):
+        return None
+    from pytest_selfrep.catalogue import catalogue
+
+    print(catalogue())
+    return 0
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Read the options, and check what was given before any test runs and before xdist starts its workers."""
+    config = session.config
+    try:
+        settings = config.stash[SETTINGS] = options.settings(config)
+        if parallel.is_worker(config):
+            config.stash[RUN] = parallel.shared_run(config)
+            return
+        options.check(settings)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
+    run = config.stash[RUN] = parallel.Run(secrets.token_hex(8), settings.output)
+    ledger = config.stash[LEDGER] = Ledger()
+    config.pluginmanager.register(ledger, "selfrep-ledger")
+    if config.pluginmanager.hasplugin("dsession"):
+        config.pluginmanager.register(parallel.Controller(run), "selfrep-controller")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> None:
+    """Give the fixture to marked tests that do not name it, early enough for them to be parametrised."""
+    if collector.get_closest_marker(marker.MARKER):
+        if FIXTURE not in {name for mark in collector.iter_markers("usefixtures") for name in mark.args}:
+            collector.add_marker(pytest.mark.usefixtures(FIXTURE))
+        return
+    function = getattr(obj, "__func__", obj)
+    if marker.on_function(function):
+        pytest.mark.usefixtures(FIXTURE)(function)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    # A suite that defines its own selfrep_agent, and does not ask for ours in it, does not have this name.
+    agents = metafunc.config.stash[SETTINGS].agents
+    if NAMED_AGENT in metafunc.fixturenames and agents:
+        metafunc.parametrize(NAMED_AGENT, agents, ids=agents)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    item.stash[PASSED] = False
+    marked = item.get_closest_marker(marker.MARKER) is not None
+    if marked and not _uses_gate(item):
+        pytest.fail(
+            f"{item.nodeid} has the selfrep marker but cannot be given the fixture: write a plain test "
+            "function or method (no unittest.TestCase), and name the fixture in it if the marker is on a "
+            "parameter or added later",
+            pytrace=False,
+        )
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    if _uses_gate(item) or item.get_closest_marker(marker.MARKER):
+        _describe(item)
+    report = yield
+    if call.when == "call":
+        item.stash[PASSED] = report.passed
+    return report
+
+
+@pytest.fixture(name=NAMED_AGENT)
+def _named_agent(request: pytest.FixtureRequest) -> str:
+    """An agent from the command line or the ini file; this is what is parametrised when there are any."""
+    if request.config.stash[SETTINGS].agents:
+        pytest.fail(
+            f"{request.node.nodeid} cannot be run once for each agent: write a plain function", pytrace=False
+        )
+    pytest.fail(
+        f"{request.node.nodeid} has no agent to gate: name one with --selfrep-agent or under selfrep_agents "
+        "in the ini file (scripted/steady is one to try), or define a fixture selfrep_agent that returns it",
+        pytrace=False,
+    )
+
+
+@pytest.fixture
+def selfrep_agent(_selfrep_named_agent: str) -> object:
+    """The agent to gate; override it to return an Agent, a function that takes a Session, or a name."""
+    return _selfrep_named_agent
+
+
+@pytest.fixture
+def selfrep(request: pytest.FixtureRequest, selfrep_agent: object) -> Iterator[Evaluation]:
+    """The gate of this test: assert on it, or use assert_risk_below() and its kin. Nothing runs before."""
+    from pytest_selfrep.asserting import running
+
+    item = request.node
+    with _plain_errors():
+        evaluation = item.stash[EVALUATION] = _evaluation(item, selfrep_agent)
+    running.set(evaluation)
+    yield evaluation
+    running.set(None)
+    evaluation.close()
+    if item.stash[PASSED] and not evaluation.asked:
+        pytest.fail(
+            f"{item.nodeid} passed but asked nothing of its gate, so the agent was not judged; "
+            "end it with selfrep.check() or an assertion such as assert_risk_below(0.5)",
+            pytrace=False,
+        )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    ledger = session.config.stash.get(LEDGER, None)
+    if ledger and ledger.unjudged and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    ledger = config.stash.get(LEDGER, None)
+    if ledger is None or not ledger.entries:
+        return
+    from pytest_selfrep.report import terminal
+
+    terminal.write(
+        terminalreporter, config.get_terminal_writer().fullwidth, ledger.entries, config.stash[RUN].output
+    )
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if journal := config.stash.get(JOURNAL, None):
+        journal.close()
+
+
+def _evaluation(item: pytest.Item, agent: object) -> Evaluation:
+    from pytest_selfrep import agents, clusters
+    from pytest_selfrep.evaluation import Evaluation
+    from pytest_selfrep.report.journal import Journal
+    from pytest_selfrep.trials import Plan
+
+    stash = item.config.stash
+    settings, run = stash[SETTINGS], stash[RUN]
+    if JOURNAL not in stash:
+        stash[JOURNAL] = Journal(run.output, run.id)
+    plan = Plan(
+        gate=item.nodeid,
+        scenario=marker.scenario(item, settings.suggested, settings.forced),
+        agent=agents.resolve(agent),
+        cluster=clusters.resolve(settings.cluster),
+        seed=settings.seed,
+        jobs=settings.jobs,
+    )
+    return Evaluation(plan, stash[JOURNAL])
+
+
+def _uses_gate(item: pytest.Item) -> bool:
+    return FIXTURE in getattr(item, "fixturenames", ()) or EVALUATION in item.stash
+
+
+def _describe(item: pytest.Item) -> None:
+    """Keep the properties of a gate up to date in every report of its test, for JUnit and for the table."""
+    found: dict[str, Property]
+    evaluation = item.stash.get(EVALUATION, None)
+    if evaluation is not None:
+        found = evaluation.properties
+    else:
+        # What the suite wrote is enough for the table to name a gate that is lost from here on.
+        found = {"scenario": marker.scenario_name(item)}
+        agent = getattr(getattr(item, "callspec", None), "params", {}).get(NAMED_AGENT)
+        found |= {"agent": agent} if agent else {}
+    attach(item.user_properties, found)
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Errors of a suite read better without the traceback of what found them."""
+    try:
+        yield
+    except SelfrepError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None

@@ -1,0 +1,239 @@
+"""The options: one table for the command line, its twins in the ini file, and what they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, TypeVar
+
+import pytest
+
+from pytest_selfrep.errors import AgentError, ClusterError, UsageError
+
+T = TypeVar("T")
+
+
+def _whole(least: int | None) -> Callable[[str], int]:
+    wanted = "a whole number" if least is None else f"a whole number of {least} or more"
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise UsageError(f"must be {wanted}, not {text!r}") from None
+        if least is not None and value < least:
+            raise UsageError(f"must be {wanted}, not {value}")
+        return value
+
+    return read
+
+
+def _confidence(text: str) -> float | None:
+    if text.lower() == "none":
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1:
+        raise UsageError(f"must be a number above 0 and below 1, or none, not {text!r}")
+    return value
+
+
+def _some(text: str) -> str:
+    if not text.strip():
+        raise UsageError("must not be empty")
+    return text.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option: ``--selfrep-<name>`` and, in the ini file, ``selfrep_<name>``."""
+
+    name: str
+    metavar: str
+    read: Callable[[str], object]
+    """Text to value; UsageError says what the text must be, without the option's name."""
+    help: str
+    ini_type: Literal["string", "int", "linelist"] = "string"
+    ini_name: str = ""
+    many: bool = False
+
+    @property
+    def flag(self) -> str:
+        return f"--selfrep-{self.name}"
+
+    @property
+    def dest(self) -> str:
+        return f"selfrep_{self.name}"
+
+    @property
+    def ini(self) -> str:
+        return self.ini_name or self.dest
+
+
+OPTIONS: Final = (
+    Option(
+        "agent",
+        "AGENT",
+        _some,
+        "agent to gate: scripted/NAME, scripted/NAME@SHARE or MODULE:FUNCTION; repeatable, and each test "
+        "runs once for each",
+        ini_type="linelist",
+        ini_name="selfrep_agents",
+        many=True,
+    ),
+    Option("cluster", "NAME", _some, "where trials take place (default: embedded)"),
+    Option(
+        "trials",
+        "N",
+        _whole(1),
+        "most trials of each gate, whatever its marker says (default: the scenario's own)",
+        ini_type="int",
+    ),
+    Option("jobs", "N", _whole(1), "trials of one gate that run at once (default: 4)", ini_type="int"),
+    Option("seed", "INT", _whole(None), "where all chance comes from (default: 0)", ini_type="int"),
+    Option(
+        "confidence",
+        "P|none",
+        _confidence,
+        "confidence of verdicts, above 0 and below 1; none runs all trials and compares the point estimate "
+        "(default: the scenario's own)",
+    ),
+    Option(
+        "output",
+        "FOLDER",
+        _some,
+        "where the journal and transcripts go (default: selfrep-report in the root directory)",
+    ),
+)
+
+
+SCENARIO_FIELDS: Final = ("trials", "confidence")
+"""Options that stand for a field of the scenario, so that markers have a say too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line and the ini file ask for."""
+
+    agents: tuple[str, ...]
+    cluster: str
+    jobs: int
+    seed: int
+    output: Path
+    forced: Mapping[str, object]
+    """Scenario fields that the command line sets: they win over a marker's."""
+    suggested: Mapping[str, object]
+    """Scenario fields that the ini file sets: a marker's win over them."""
+    given: Mapping[str, str]
+    """Where each option was given that was: ``--selfrep-output`` or ``selfrep_output in pytest.ini``."""
+
+
+def add_options(parser: pytest.Parser) -> None:
+    group = parser.getgroup("selfrep", "replication risk of LLM agents (pytest-selfrep)")
+    for option in OPTIONS:
+        group.addoption(
+            option.flag,
+            dest=option.dest,
+            metavar=option.metavar,
+            action="append" if option.many else "store",
+            default=None,
+            help=option.help.replace("%", "%%"),
+        )
+        parser.addini(option.ini, f"as {option.flag}: {option.help}", type=option.ini_type, default=None)
+    group.addoption(
+        "--selfrep-scenarios", action="store_true", help="list the scenarios of the library, and exit"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A value and where it was given."""
+
+    value: object
+    where: str
+
+
+def settings(config: pytest.Config) -> Settings:
+    """Read the options. UsageError names the one that cannot be, and where it was given."""
+    line = {option.name: _from_command_line(config, option) for option in OPTIONS}
+    ini = {option.name: _from_ini(config, option) for option in OPTIONS}
+    given = {name: found for name in line if (found := line[name] or ini[name])}
+
+    def pick(name: str, kind: type[T], default: T) -> T:
+        value = given[name].value if name in given else default
+        assert isinstance(value, kind)
+        return value
+
+    # As for pytest's own options: a path is relative to where one stands only if one typed it there.
+    base = config.invocation_params.dir if line["output"] else config.rootpath
+    return Settings(
+        agents=tuple(dict.fromkeys(pick("agent", tuple, ()))),
+        cluster=pick("cluster", str, "embedded"),
+        jobs=pick("jobs", int, 4),
+        seed=pick("seed", int, 0),
+        output=base / pick("output", str, "selfrep-report"),
+        forced=_fields(line),
+        suggested=_fields(ini),
+        given={name: found.where for name, found in given.items()},
+    )
+
+
+def _from_command_line(config: pytest.Config, option: Option) -> _Given | None:
+    return _read(option, config.getoption(option.dest), option.flag)
+
+
+def _from_ini(config: pytest.Config, option: Option) -> _Given | None:
+    where = f"{option.ini} in {config.inipath.name if config.inipath else 'the ini file'}"
+    try:
+        raw = config.getini(option.ini)
+    except (ValueError, TypeError, pytest.UsageError) as error:
+        # What the conversion to the declared type raises depends on the version of pytest.
+        raise UsageError(f"{where}: {error}") from None
+    return _read(option, raw, where)
+
+
+def _read(option: Option, raw: object, where: str) -> _Given | None:
+    if raw is None or raw == []:
+        return None
+    try:
+        if isinstance(raw, list):
+            return _Given(tuple(option.read(str(item)) for item in raw), where)
+        return _Given(option.read(str(raw)), where)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from None
+
+
+def _fields(given: Mapping[str, _Given | None]) -> Mapping[str, object]:
+    return {name: found.value for name in SCENARIO_FIELDS if (found := given[name])}
+
+
+def check(found: Settings) -> None:
+    """Find out whether what was given can be, before anything runs. UsageError if not."""
+    from pytest_selfrep import agents, clusters
+
+    for name in found.agents:
+        try:
+            agents.resolve(name)
+        except AgentError as error:
+            raise UsageError(f"{found.given['agent']}: {error}") from None
+    if found.cluster not in clusters.NAMES:
+        try:
+            clusters.resolve(found.cluster)
+        except ClusterError as error:
+            raise UsageError(f"{found.given['cluster']}: {error}") from None
+    if "output" in found.given:
+        _check_output(found)
+
+
+def _check_output(found: Settings) -> None:
+    from pytest_selfrep.report.journal import probe
+
+    try:
+        probe(found.output)
+    except OSError as error:
+        raise UsageError(
+            f"{found.given['output']}: {found.output} cannot be written to: {error.strerror or error}"
+        ) from None

@@ -1,0 +1,221 @@
+"""The journal: every trial as one line of JSON with a transcript beside it, on disk before the trial counts.
+
+Several processes of one run append to one file. Folders are locked with ``flock``, so a second run that is
+given the folder of one still going on is refused instead of mixed in, and locks never outlive a process.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+import orjson
+
+from pytest_selfrep.errors import ReportError
+from pytest_selfrep.records import InvalidTrial, Trial
+
+SCHEMA: Final = 1
+"""Version of the lines of ``trials.jsonl``; grows when a reader of older ones would misread a line."""
+
+TRIALS: Final = "trials.jsonl"
+TRANSCRIPTS: Final = "transcripts"
+RUN: Final = "run.json"
+"""Names the run that the folder belongs to; its presence says that the other two are ours to replace."""
+
+
+class Journal:
+    """The journal of one run in one folder, as one process of the run writes it."""
+
+    def __init__(self, folder: Path, run: str) -> None:
+        self.folder = folder
+        self._run = run
+        self._claim: int | None = None
+        self._lines: int | None = None
+
+    def append(
+        self, gate: str, outcome: Trial | InvalidTrial, transcript: str, *, started: datetime, seconds: float
+    ) -> str:
+        """Record one trial of a gate, and give the path of its transcript.
+
+        The first call of a run replaces what an earlier run left in the folder.
+
+        Raises:
+            ReportError: the folder cannot be written, is somebody else's, or belongs to a run still going on.
+        """
+        suffix = "" if isinstance(outcome, Trial) else "-invalid"
+        path = Path(TRANSCRIPTS, folder_name(gate), f"trial-{outcome.index:03}{suffix}.txt")
+        line = {
+            "schema": SCHEMA,
+            "run": self._run,
+            "gate": gate,
+            "kind": "trial" if isinstance(outcome, Trial) else "invalid",
+            "transcript": path.as_posix(),
+            "started": started,
+            "seconds": round(seconds, 6),
+            "record": outcome,
+        }
+        try:
+            self._open()
+            _write_whole(self.folder / path, transcript)
+            self._write(_encoded(line))
+        except OSError as error:
+            raise ReportError(
+                f"the journal in {self.folder} cannot be written: {error.strerror or error}; "
+                "free space there or name another folder with --selfrep-output"
+            ) from error
+        return _from_here(self.folder / path)
+
+    def close(self) -> None:
+        for descriptor in (self._lines, self._claim):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._lines = self._claim = None
+
+    def _open(self) -> None:
+        if self._lines is not None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with _locked(self.folder / ".lock"):
+            self._claim = self._claimed()
+        self._lines = os.open(self.folder / TRIALS, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+
+    def _claimed(self) -> int:
+        """A shared lock on the folder's run, which is ours from now on."""
+        claim = _opened(self.folder / RUN)
+        if claim is None:
+            strangers = [name for name in (TRIALS, TRANSCRIPTS) if (self.folder / name).exists()]
+            if strangers:
+                raise ReportError(
+                    f"{self.folder} holds {' and '.join(strangers)} of unknown origin; "
+                    "move them away or name another folder with --selfrep-output"
+                )
+        elif self._is_ours(claim):
+            fcntl.flock(claim, fcntl.LOCK_SH)
+            return claim
+        else:
+            self._require_over(claim)
+        return self._take_over()
+
+    def _is_ours(self, claim: int) -> bool:
+        try:
+            return bool(json.loads(os.read(claim, 65_536))["run"] == self._run)
+        except (ValueError, TypeError, KeyError):
+            return False
+
+    def _require_over(self, claim: int) -> None:
+        """Refuse a folder in which another run's processes are still writing."""
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ReportError(
+                f"another run is writing to {self.folder}; wait for it or name another folder with "
+                "--selfrep-output"
+            ) from None
+        finally:
+            os.close(claim)
+
+    def _take_over(self) -> int:
+        # In this order, for whoever dies half-way leaves a folder whose run.json says how much to believe.
+        _write_whole(self.folder / RUN, json.dumps({"schema": SCHEMA, "run": self._run}) + "\n")
+        with suppress(FileNotFoundError):
+            (self.folder / TRIALS).unlink()
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self.folder / TRANSCRIPTS)
+        claim = os.open(self.folder / RUN, os.O_RDONLY)
+        fcntl.flock(claim, fcntl.LOCK_SH)
+        return claim
+
+    def _write(self, line: bytes) -> None:
+        """One write for one line, and no half of it when the disk is full."""
+        descriptor = self._lines
+        assert descriptor is not None
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            status = os.fstat(descriptor)
+            if status.st_nlink == 0:
+                raise OSError(f"{TRIALS} was deleted while the run went on")
+            written = os.write(descriptor, line)
+            if written < len(line):
+                os.ftruncate(descriptor, status.st_size)
+                raise OSError("no space left for a whole line")
+        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def folder_name(gate: str) -> str:
+    """A name for the folder of a gate's transcripts: safe on every file system, no two gates alike."""
+    path, _, test = gate.partition("::")
+    readable = re.sub(r"[^A-Za-z0-9._@-]+", "-", f"{PurePosixPath(path).stem}-{test}").strip("-.")
+    return f"{readable[:80]}-{hashlib.sha256(gate.encode()).hexdigest()[:8]}"
+
+
+def probe(folder: Path) -> None:
+    """Find out, and leave no trace, whether ``folder`` could be made and written to. OSError if not."""
+    existing = folder
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        raise NotADirectoryError(f"{existing} is not a folder")
+    trial = existing / f".selfrep-{os.getpid()}"
+    trial.mkdir()
+    trial.rmdir()
+
+
+def _encoded(line: Mapping[str, object]) -> bytes:
+    try:
+        return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:
+        # An agent wrote half of a surrogate pair, which UTF-8 cannot hold. No reason to lose its record.
+        text = json.dumps(line, ensure_ascii=False, default=_plain, separators=(",", ":"))
+        return f"{text}\n".encode(errors="replace")
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return str(value)
+
+
+def _from_here(path: Path) -> str:
+    """The path as one would type it."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _opened(path: Path) -> int | None:
+    try:
+        return os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file so that it is there as a whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8", errors="replace")
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,62 @@
+"""A gate as flat properties of its test, as JUnit XML shows them and as they travel between processes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pytest_selfrep.records import Gate, VerdictName
+from pytest_selfrep.report.messages import capability
+from pytest_selfrep.report.properties import Property
+
+_SEVERITY: Final[dict[VerdictName, int]] = {"pass": 0, "inconclusive": 1, "fail": 2}
+
+
+def properties(
+    gate: Gate, *, planned: int, threshold: float, confidence: float | None, judged: bool
+) -> dict[str, Property]:
+    """Scalars by name, without those that are undefined.
+
+    Args:
+        gate: What there is of it.
+        planned: The most trials that could have been run.
+        threshold: The limit on Phi_R that marker or scenario declare.
+        confidence: Of the bounds; None when point estimates are compared.
+        judged: Whether its verdicts stand. If not, there is no ``verdict`` among the properties.
+    """
+    found: dict[str, Property | None] = {
+        "scenario": gate.scenario,
+        "agent": gate.agent,
+        "cluster": gate.cluster,
+        "seed": gate.seed,
+        "threshold": threshold,
+        "confidence": "none" if confidence is None else confidence,
+        "planned": planned,
+        "trials": len(gate.trials),
+        "invalid": len(gate.invalid),
+        **_figures(gate),
+    }
+    if judged:
+        worst = max(gate.verdicts, key=lambda verdict: _SEVERITY[verdict.name])
+        found |= {"verdict": worst.name, "question": worst.question, "reason": worst.reason}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _figures(gate: Gate) -> dict[str, Property | None]:
+    if gate.metrics is None:
+        return {}
+    metrics, bounds = gate.metrics, gate.interval
+    figures: dict[str, float | None] = {
+        "phi_r": metrics.risk_score,
+        "phi_r_low": bounds.low if bounds else None,
+        "phi_r_high": bounds.high if bounds else None,
+        "or": metrics.overuse_rate,
+        "aoc": metrics.aggregate_overuse_count,
+        "aoc_norm": metrics.normalised_overuse_count,
+        **{f"sr_{k}": rate for k, rate in enumerate(metrics.success_rates, start=1)},
+        "propensity": metrics.propensity,
+        "completion": metrics.completion_rate,
+        "replica_seconds": metrics.replica_seconds,
+        "cost": metrics.cost,
+    }
+    rounded = {name: None if value is None else round(value, 6) for name, value in figures.items()}
+    return {**rounded, "capable": "no" if capability(metrics) else "yes"}

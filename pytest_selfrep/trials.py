@@ -1,0 +1,147 @@
+"""The trials of one gate: run concurrently, retried when they break, handed out and recorded in order."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from pytest_selfrep.ordered import Ordered
+from pytest_selfrep.records import InvalidTrial, Trial
+
+if TYPE_CHECKING:
+    from pytest_selfrep.agents.base import Agent
+    from pytest_selfrep.clusters.base import Cluster
+    from pytest_selfrep.report.journal import Journal
+    from pytest_selfrep.scenarios.model import Scenario
+
+TRIES: Final = 3
+"""How often a trial is tried before it is given up as invalid."""
+
+INVALID_IN_A_ROW: Final = 3
+"""Given-up trials after which a gate is given up too: what is broken will not mend itself."""
+
+FAREWELL_SECONDS: Final = 1.0
+"""How long a gate waits, once it has its verdict, for trials under way to take down their worlds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a gate is about."""
+
+    gate: str
+    """The test's node id."""
+    scenario: Scenario
+    agent: Agent
+    cluster: Cluster
+    seed: int
+    jobs: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    outcome: Trial | InvalidTrial
+    transcript: str
+    started: datetime
+    seconds: float
+    agent_broke: bool
+
+
+class Trials:
+    """Outcomes so far, and more on demand."""
+
+    def __init__(self, plan: Plan, journal: Journal) -> None:
+        self._plan = plan
+        self._journal = journal
+        self._outcomes: list[Trial | InvalidTrial] = []
+        self._transcripts: dict[int, str] = {}
+        self._ahead = Ordered(self._run, plan.scenario.trials, plan.jobs)
+        self._interrupted = False
+        self.given_up = ""
+        """Why no more trials will be run although some are left; empty as long as they will."""
+
+    @property
+    def outcomes(self) -> Sequence[Trial | InvalidTrial]:
+        """Valid and invalid trials in trial order."""
+        return tuple(self._outcomes)
+
+    @property
+    def transcripts(self) -> dict[int, str]:
+        """Where the transcript of each trial is, by its index, as a path for people to open."""
+        return dict(self._transcripts)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether there is no further trial to be had."""
+        return bool(self.given_up) or len(self._outcomes) >= self._plan.scenario.trials
+
+    def next(self) -> Trial | InvalidTrial:
+        """Wait for the next trial, and record it before it counts.
+
+        Raises:
+            ReportError: it cannot be recorded.
+        """
+        try:
+            done = self._ahead.take()
+            path = self._journal.append(
+                self._plan.gate, done.outcome, done.transcript, started=done.started, seconds=done.seconds
+            )
+        except BaseException:
+            self._interrupted = True
+            raise
+        self._outcomes.append(done.outcome)
+        self._transcripts[done.outcome.index] = path
+        self.given_up = self._reason_to_give_up(done)
+        return done.outcome
+
+    def close(self) -> None:
+        """Run no more trials. What is under way is not waited for if an error or Ctrl-C came before."""
+        self._ahead.close(patience=0.0 if self._interrupted else FAREWELL_SECONDS)
+
+    def _reason_to_give_up(self, done: _Finished) -> str:
+        if isinstance(done.outcome, Trial):
+            return ""
+        if done.agent_broke:
+            # Else an agent that breaks whenever it misbehaves would look safe by the trials that are left.
+            return "stopped, for the agent itself broke"
+        last = self._outcomes[-INVALID_IN_A_ROW:]
+        if len(last) == INVALID_IN_A_ROW and all(isinstance(one, InvalidTrial) for one in last):
+            return f"stopped after {INVALID_IN_A_ROW} invalid trials in a row"
+        return ""
+
+    def _run(self, index: int) -> _Finished:
+        from pytest_selfrep.errors import AgentError
+        from pytest_selfrep.trial.failures import TrialInvalid
+        from pytest_selfrep.trial.runner import run_trial
+
+        plan = self._plan
+        seed = trial_seed(plan.seed, plan.scenario.name, plan.agent.name, index)
+        started, begun = datetime.now(UTC), time.monotonic()
+        tries = 1
+        while True:
+            try:
+                run = run_trial(plan.scenario, plan.agent, plan.cluster, index=index, seed=seed, tries=tries)
+            except TrialInvalid as error:
+                if error.retriable and tries < TRIES:
+                    tries += 1
+                    continue
+                outcome: Trial | InvalidTrial = InvalidTrial(
+                    plan.scenario.name, plan.agent.name, index, seed, tries, str(error)
+                )
+                transcript, agent_broke = error.transcript, isinstance(error, AgentError)
+            else:
+                outcome, transcript, agent_broke = run.record, run.transcript, False
+            return _Finished(outcome, transcript.render(), started, time.monotonic() - begun, agent_broke)
+
+
+def trial_seed(seed: int, scenario: str, agent: str, index: int) -> int:
+    """The seed of one trial, below 2**48 so that every JSON reader keeps it.
+
+    It depends on nothing else: not on the number of jobs or workers, nor on the order of tests. Another try
+    of a broken trial has the same seed, so that trials that break do not get a second draw.
+    """
+    text = "\0".join((str(seed), scenario, agent, str(index)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
