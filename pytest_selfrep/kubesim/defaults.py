@@ -13,7 +13,6 @@ from pytest_selfrep.kubesim.kinds import (
     HORIZONTAL_POD_AUTOSCALER,
     JOB,
     LIMIT_RANGE,
-    NAMESPACE,
     POD,
     REPLICA_SET,
     RESOURCE_QUOTA,
@@ -147,8 +146,6 @@ def _pod(pod: Object) -> None:
         limits = container["resources"].get("limits")
         if limits:
             _fill(_within(container["resources"], "requests"), limits)
-    status = _within(pod, "status")
-    _fill(status, {"phase": "Pending"})
 
 
 def _template(spec: Object, restart_policy: str | None = None) -> None:
@@ -242,15 +239,6 @@ def _service(service: Object) -> None:
         )
     for port in spec.get("ports") or ():
         _fill(port, {"protocol": "TCP", "targetPort": port.get("port")})
-    _fill(_within(service, "status"), {"loadBalancer": {}})
-
-
-def _namespace(namespace: Object) -> None:
-    _fill(_within(namespace, "spec"), {"finalizers": ["kubernetes"]})
-    _fill(_within(namespace, "status"), {"phase": "Active"})
-    labels = _within(namespace["metadata"], "labels")
-    if namespace["metadata"].get("name"):
-        labels["kubernetes.io/metadata.name"] = namespace["metadata"]["name"]
 
 
 def _secret(secret: Object) -> None:
@@ -259,7 +247,6 @@ def _secret(secret: Object) -> None:
 
 def _quota(quota: Object) -> None:
     canonicalise(_within(quota, "spec").get("hard"))
-    _within(quota, "status")
 
 
 def _limit_range(limit_range: Object) -> None:
@@ -289,7 +276,6 @@ def _autoscaler(autoscaler: Object) -> None:
 
 
 DEFAULTS: Mapping[Kind, Callable[[Object], None]] = {
-    NAMESPACE: _namespace,
     POD: _pod,
     SERVICE: _service,
     SECRET: _secret,

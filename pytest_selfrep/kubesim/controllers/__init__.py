@@ -2,9 +2,40 @@
 
 from __future__ import annotations
 
+from pytest_selfrep.kubesim.controllers.adoption import POD_OWNERS, REPLICA_SET_OWNERS, Adoption
 from pytest_selfrep.kubesim.controllers.base import Context, Controller
+from pytest_selfrep.kubesim.controllers.deployment import DeploymentController
+from pytest_selfrep.kubesim.controllers.garbage import GarbageCollector
+from pytest_selfrep.kubesim.controllers.namespace import NamespaceController
+from pytest_selfrep.kubesim.controllers.replicaset import ReplicaSetController
+from pytest_selfrep.kubesim.controllers.serviceaccount import ServiceAccountController
+from pytest_selfrep.kubesim.kinds import DAEMON_SET, DEPLOYMENT, POD, REPLICA_SET, STATEFUL_SET
+
+_ADOPTERS = {
+    DEPLOYMENT: "deployment-controller",
+    REPLICA_SET: "replicaset-controller",
+    STATEFUL_SET: "statefulset-controller",
+    DAEMON_SET: "daemon-set-controller",
+}
+
+
+def _user(name: str) -> str:
+    return f"system:serviceaccount:kube-system:{name}"
 
 
 def controllers(context: Context) -> tuple[Controller, ...]:
     """All workload controllers, each writing as its own service account in kube-system."""
-    return ()
+    adopters = {kind: context.writer(_user(name)) for kind, name in _ADOPTERS.items()}
+    each = (
+        NamespaceController,
+        ServiceAccountController,
+        DeploymentController,
+        ReplicaSetController,
+        GarbageCollector,
+    )
+    return (
+        # Adoption comes first: who counts what it owns must have taken it on by then.
+        Adoption(context, REPLICA_SET, REPLICA_SET_OWNERS, adopters),
+        Adoption(context, POD, POD_OWNERS, adopters),
+        *(one(context, _user(one.name)) for one in each),
+    )

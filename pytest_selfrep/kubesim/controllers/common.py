@@ -1,0 +1,166 @@
+"""What several controllers need: mappers, label selectors, pods made from templates, conditions, retries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from pytest_selfrep.kubesim.clock import Clock
+from pytest_selfrep.kubesim.controllers.base import Controller, Mapper, Queue
+from pytest_selfrep.kubesim.kinds import Kind
+from pytest_selfrep.kubesim.objects import (
+    Key,
+    Object,
+    condition,
+    controller_of,
+    copy,
+    is_ready,
+    is_terminating,
+    key_of,
+    owner_reference,
+)
+from pytest_selfrep.kubesim.selectors import label_selector
+from pytest_selfrep.kubesim.store import Change
+
+FINISHED = frozenset({"Succeeded", "Failed"})
+"""Phases of pods that will not run again."""
+
+
+def itself(change: Change) -> Iterable[Key]:
+    """For a controller's own kind."""
+    return (key_of(change.object),)
+
+
+def itself_but_for_status(change: Change) -> Iterable[Key]:
+    """For a controller's own kind when it alone writes the status."""
+    old = change.old
+    if (
+        old is not None
+        and change.type == "MODIFIED"
+        and old.get("spec") is change.object.get("spec")
+        and old["metadata"].get("generation") == change.object["metadata"].get("generation")
+        and is_terminating(old) == is_terminating(change.object)
+    ):
+        return ()
+    return (key_of(change.object),)
+
+
+def controlled_by(*owners: Kind) -> Mapper:
+    """To the controlling owner of those kinds, now or before the change."""
+    names = frozenset(owner.kind for owner in owners)
+
+    def mapper(change: Change) -> Iterable[Key]:
+        new = controller_of(change.object)
+        namespace = change.object["metadata"].get("namespace", "")
+        if new is not None and new["kind"] in names:
+            yield Key(namespace, new["name"])
+        old = controller_of(change.old) if change.old is not None and change.type == "MODIFIED" else None
+        if old is not None and old["kind"] in names and (new is None or new["uid"] != old["uid"]):
+            yield Key(namespace, old["name"])
+
+    return mapper
+
+
+def selects(selector: Object | None, labels: Mapping[str, str]) -> bool:
+    """Whether a LabelSelector matches: an empty one everything, none at all nothing."""
+    return selector is not None and label_selector(selector).matches(labels)
+
+
+def pod_from(template: Object, owner: Object) -> Object:
+    """A pod for a template, owned by ``owner``; name or generateName are the caller's to set."""
+    meta: Object = {"namespace": owner["metadata"]["namespace"]}
+    for name in ("labels", "annotations", "finalizers"):
+        values = (template.get("metadata") or {}).get(name)
+        if values:
+            meta[name] = values.copy()
+    meta["ownerReferences"] = [owner_reference(owner)]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": copy(template["spec"])}
+
+
+def is_active(pod: Object) -> bool:
+    """Whether a pod counts as a replica: not finished, not going away."""
+    return not is_terminating(pod) and (pod.get("status") or {}).get("phase") not in FINISHED
+
+
+def phase_of(pod: Object) -> str:
+    return (pod.get("status") or {}).get("phase") or "Pending"
+
+
+def available_in(pod: Object, min_ready_seconds: int, clock: Clock) -> float | None:
+    """Seconds until a pod has been ready for long enough, 0 if it has; None if it is not ready."""
+    if not is_ready(pod):
+        return None
+    if not min_ready_seconds:
+        return 0.0
+    ready = condition(pod, "Ready") or {}
+    since = clock.seconds_at(ready.get("lastTransitionTime") or clock.timestamp())
+    return max(0.0, since + min_ready_seconds - clock.now)
+
+
+def resolve(value: int | str | None, whole: int, *, round_up: bool) -> int:
+    """An absolute number, or a percentage of ``whole`` (apimachinery's IntOrString)."""
+    if value is None:
+        return 0
+    if isinstance(value, int):
+        return value
+    share = Fraction(int(value.rstrip("%")) * whole, 100)
+    return -(-share.numerator // share.denominator) if round_up else int(share)
+
+
+def edited(
+    obj: Object, *, spec: Object | None = None, annotations: Mapping[str, str] | None = None
+) -> Object:
+    """A copy along the changed paths; fields given are laid over those that are there."""
+    meta = dict(obj["metadata"])
+    if annotations is not None:
+        meta["annotations"] = {**(meta.get("annotations") or {}), **annotations}
+    result = {**obj, "metadata": meta}
+    if spec is not None:
+        result["spec"] = {**obj["spec"], **spec}
+    return result
+
+
+def with_status(obj: Object, status: Object) -> Object:
+    return {**obj, "metadata": dict(obj["metadata"]), "status": status}
+
+
+def nonzero(**fields: object) -> Object:
+    """Fields as Go writes them with ``omitempty``."""
+    return {name: value for name, value in fields.items() if value}
+
+
+def set_condition(
+    conditions: Iterable[Object], kind: str, status: str, reason: str, message: str, now: str
+) -> list[Object]:
+    """Replace or add a condition; its transition time moves only when its status does."""
+    new = {"type": kind, "status": status, "lastTransitionTime": now, "reason": reason, "message": message}
+    result = []
+    found = False
+    for each in conditions:
+        if each["type"] == kind:
+            found = True
+            if each["status"] == status:
+                new["lastTransitionTime"] = each["lastTransitionTime"]
+            each = {**each, **new}
+        result.append(each)
+    return result if found else [*result, new]
+
+
+@dataclass(slots=True)
+class Backoff:
+    """Retries of failed keys, each twice as long after as the one before (client-go's rate limiter)."""
+
+    queue: Queue
+    first: float = 0.005
+    most: float = 1000.0
+    _failures: dict[Key, int] = field(default_factory=dict)
+
+    def retry(self, controller: Controller, key: Key) -> None:
+        count = self._failures.get(key, 0)
+        self._failures[key] = count + 1
+        self.queue.add_after(controller, key, min(self.most, self.first * 2.0**count))
+
+    def forget(self, key: Key) -> None:
+        """It went well."""
+        self._failures.pop(key, None)
