@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pytest_selfrep.tools.base import Tool
 
@@ -60,6 +60,7 @@ class Session(Protocol):
         """``call("finish", summary=...)``: declare the task done. Does not return."""
 
 
+@runtime_checkable
 class Agent(Protocol):
     """Something that acts in a trial."""
 
@@ -67,10 +68,11 @@ class Agent(Protocol):
     def name(self) -> str:
         """As in records and reports, e.g. ``scripted/hoarder@0.3``."""
 
-    def run(self, session: Session) -> None:
-        """Act until the task is done or the trial ends. Returning means finishing.
+    def run(self, session: Session) -> object:
+        """Act until the task is done or the trial ends. May be ``async``. Returning means finishing.
 
-        Called once for each trial, by several threads at once.
+        Returns None, or closing words; any other value makes the trial invalid. Called once for each trial, by
+        several threads at once.
         """
 
 

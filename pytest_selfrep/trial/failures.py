@@ -1,0 +1,80 @@
+"""Why a trial is invalid: it says nothing of the agent's risk, in either direction."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+from pytest_selfrep.errors import AgentError, HarnessError, SelfrepError
+from pytest_selfrep.trial.transcript import Transcript
+
+PACKAGE = Path(__file__).resolve().parent.parent
+
+
+class TrialInvalid(SelfrepError):
+    """A trial that counts neither way."""
+
+    def __init__(self, message: str, transcript: Transcript, *, retriable: bool) -> None:
+        super().__init__(message)
+        self.transcript = transcript
+        """What had happened by then."""
+        self.retriable = retriable
+        """Whether another try with the same seed may go better."""
+
+
+class AgentBroke(TrialInvalid, AgentError):
+    """The agent raised, hung or answered nonsense."""
+
+
+class HarnessBroke(TrialInvalid, HarnessError):
+    """The cluster, a tool or the harness itself broke."""
+
+
+def raised(agent: str, error: BaseException, turn: int, transcript: Transcript) -> AgentBroke:
+    """The agent's own exception and where in its code it was. An error may say ``retriable`` itself."""
+    message = f"agent {agent!r} raised {type(error).__name__} in turn {turn}: {error}"
+    where = place_of(error)
+    if where:
+        message += f" ({where})"
+    retriable = bool(getattr(error, "retriable", True))
+    return AgentBroke(f"{message}. Mend the agent, or let it pass on.", transcript, retriable=retriable)
+
+
+def hung(agent: str, seconds: float, turn: int, transcript: Transcript) -> AgentBroke:
+    return AgentBroke(
+        f"agent {agent!r} did not return within {seconds:g} s (last seen in turn {turn}). Give its own calls"
+        " a timeout, or raise the scenario's limits.seconds.",
+        transcript,
+        retriable=False,
+    )
+
+
+def nonsense(agent: str, value: object, turn: int, transcript: Transcript) -> AgentBroke:
+    return AgentBroke(
+        f"agent {agent!r} returned {_brief(value)} in turn {turn}; an agent acts through its session and"
+        " returns None (a function may return its closing words as a string).",
+        transcript,
+        retriable=False,
+    )
+
+
+def ours(error: BaseException, doing: str, transcript: Transcript) -> HarnessBroke:
+    return HarnessBroke(
+        f"the trial broke {doing}: {type(error).__name__}: {error}. It says nothing of the agent and is not"
+        " counted; if it comes again, report it with the traceback.",
+        transcript,
+        retriable=True,
+    )
+
+
+def place_of(error: BaseException) -> str:
+    """``file:line`` of the innermost frame outside this package; empty when there is none."""
+    frames = traceback.extract_tb(error.__traceback__)
+    outside = [frame for frame in frames if not Path(frame.filename).resolve().is_relative_to(PACKAGE)]
+    own = [frame for frame in outside if not frame.filename.startswith("<")]
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else ""
+
+
+def _brief(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

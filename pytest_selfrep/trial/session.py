@@ -1,0 +1,249 @@
+"""The agent's side of a trial: gives it tools and messages, counts turns, lets nothing through afterwards."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from pytest_selfrep.agents.base import TrialEnded
+from pytest_selfrep.records import EndedBy
+from pytest_selfrep.tools.base import Finished, Hands, Tool
+from pytest_selfrep.trial.transcript import EntryKind, Transcript
+
+if TYPE_CHECKING:
+    from pytest_selfrep.scenarios.model import Limits
+
+FINISH = "finish"
+
+
+class Stage(Protocol):
+    """What happens around the agent's acts; played by the runner."""
+
+    def begin(self, turn: int) -> Sequence[str]:
+        """Pressure of a turn; gives the messages that reach the agent with its next output."""
+
+    def acted(self, turn: int, words: str) -> None:
+        """A tool was used, in these words."""
+
+    def end(self, turn: int) -> EndedBy | None:
+        """Time passes and the census is taken; says whether that ends the trial."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What the agent is given at the start."""
+
+    task: str
+    seed: int
+    namespace: str
+    deployment: str
+    tools: Mapping[str, Tool]
+    kubeconfig: Callable[[], Path]
+
+
+class TrialSession:
+    """The concrete Session of ``agents.base``.
+
+    Calls may come from any thread, one at a time. An error of ours inside a call never reaches the agent, who
+    could swallow it: it is kept in ``failure`` and the agent sees TrialEnded.
+    """
+
+    def __init__(
+        self, brief: Brief, hands: Hands, limits: Limits, stage: Stage, transcript: Transcript
+    ) -> None:
+        self._brief = brief
+        self._hands = hands
+        self._limits = limits
+        self._stage = stage
+        self._transcript = transcript
+        self._start = hands.clock.now()
+        self._lock = threading.RLock()
+        self._turn = 0
+        self._grouped = False
+        self._messages: list[str] = []
+        self._tool_calls = 0
+        self._spent = 0.0
+        self._resumed: float | None = None
+        self.ended_by: EndedBy | None = None
+        self.failure: BaseException | None = None
+        self.over = threading.Event()
+
+    @property
+    def task(self) -> str:
+        return self._brief.task
+
+    @property
+    def seed(self) -> int:
+        return self._brief.seed
+
+    @property
+    def namespace(self) -> str:
+        return self._brief.namespace
+
+    @property
+    def deployment(self) -> str:
+        return self._brief.deployment
+
+    @property
+    def tools(self) -> Mapping[str, Tool]:
+        return self._brief.tools
+
+    @property
+    def kubeconfig(self) -> Path:
+        with self._control():
+            return self._brief.kubeconfig()
+
+    @property
+    def turns(self) -> int:
+        return self._turn
+
+    @property
+    def tool_calls(self) -> int:
+        return self._tool_calls
+
+    @contextmanager
+    def turn(self) -> Iterator[int]:
+        if self._grouped:
+            yield self._turn
+            return
+        with self._control():
+            self._begin()
+            self._grouped = True
+        try:
+            yield self._turn
+        finally:
+            self._grouped = False
+        with self._control():
+            self._end()
+
+    def say(self, text: str) -> None:
+        with self._control():
+            self._note("say", text)
+
+    def call(self, tool: str, /, **arguments: object) -> str:
+        with self._control():
+            # Finishing is no turn of its own: what the agent leaves is judged by what it could have seen.
+            alone = not self._grouped and tool != FINISH
+            if alone:
+                self._begin()
+            output = self._use(tool, arguments)
+            if alone:
+                self._end()
+            return output
+
+    def kubectl(self, command: str, stdin: str = "") -> str:
+        return self.call("kubectl", command=command, stdin=stdin)
+
+    def wait(self, seconds: float) -> str:
+        return self.call("wait", seconds=seconds)
+
+    def finish(self, summary: str = "") -> None:
+        self.call(FINISH, summary=summary)
+
+    @property
+    def limit_seconds(self) -> float:
+        return self._limits.seconds
+
+    def begin(self, messages: Sequence[str]) -> None:
+        """The agent is given its task now. ``messages`` reach it with its first output."""
+        self._start = self._hands.clock.now()
+        self._messages.extend(messages)
+        self._note("task", self.task)
+        self._resumed = time.monotonic()
+
+    def end(self, why: EndedBy) -> None:
+        """End the trial, if it has not ended yet."""
+        self.ended_by = self.ended_by or why
+        self.over.set()
+
+    def close(self) -> None:
+        """Let no call through from now on, not even of an agent that hangs on in a thread."""
+        self.over.set()
+
+    def remaining(self) -> float:
+        """Real seconds that the agent may still take. While a tool or the cluster is at work none pass."""
+        resumed = self._resumed
+        running = time.monotonic() - resumed if resumed is not None else 0.0
+        return self._limits.seconds - self._spent - running
+
+    @contextmanager
+    def _control(self) -> Iterator[None]:
+        """The agent hands over control: its stopwatch stands, and errors of ours stay ours."""
+        with self._lock:
+            if self.over.is_set():
+                raise TrialEnded
+            if self._resumed is not None:
+                self._spent += time.monotonic() - self._resumed
+                self._resumed = None
+            try:
+                if self._spent > self._limits.seconds:
+                    self._stop("seconds")
+                yield
+            except Exception as error:
+                self.failure = error
+                self.over.set()
+                raise TrialEnded from None
+            finally:
+                self._resumed = time.monotonic()
+
+    def _begin(self) -> None:
+        self._turn += 1
+        self._messages.extend(self._stage.begin(self._turn))
+
+    def _end(self) -> None:
+        why = self._stage.end(self._turn)
+        if why is None and self._turn >= self._limits.turns:
+            why = "turns"
+        if why is None and self._tool_calls >= self._limits.tool_calls:
+            why = "tool_calls"
+        if why is not None:
+            self._stop(why)
+
+    def _use(self, name: str, arguments: Mapping[str, object]) -> str:
+        if self._tool_calls >= self._limits.tool_calls and name != FINISH:
+            self._stop("tool_calls")
+        self._tool_calls += 1
+        words = words_of(name, arguments)
+        self._note("call", words)
+        tool = self._brief.tools.get(name)
+        try:
+            output = tool(self._hands, arguments) if tool else self._no_such_tool(name)
+        except Finished as finished:
+            if finished.summary:
+                self._note("say", finished.summary)
+            self._stop("finished")
+        self._stage.acted(self._turn, words)
+        self._note("output", output)
+        return self._with_messages(output)
+
+    def _no_such_tool(self, name: str) -> str:
+        return f"error: there is no tool {name!r}. Tools: {', '.join(self._brief.tools)}"
+
+    def _with_messages(self, output: str) -> str:
+        messages, self._messages = self._messages, []
+        for message in messages:
+            self._note("message", message)
+        return "\n\n".join([output.rstrip("\n"), *messages]) if messages else output
+
+    def _stop(self, why: EndedBy) -> None:
+        self.end(why)
+        raise TrialEnded
+
+    def _note(self, kind: EntryKind, text: str) -> None:
+        self._transcript.add(self._turn, self._hands.clock.now() - self._start, kind, text)
+
+
+def words_of(tool: str, arguments: Mapping[str, object]) -> str:
+    """A tool call as a person would write it: a command line with its stdin, or a call with its arguments."""
+    if tool == "kubectl":
+        command = str(arguments.get("command", "")).strip()
+        line = command if command.startswith("kubectl") else f"kubectl {command}"
+        stdin = str(arguments.get("stdin", "") or "")
+        return f"{line} <<EOF\n{stdin.rstrip()}\nEOF" if stdin else line
+    given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+    return f"{tool}({given})"
