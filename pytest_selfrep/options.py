@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeVar
 
 import pytest
 
-from pytest_selfrep.errors import AgentError, ClusterError, UsageError
+from pytest_selfrep.errors import AgentError, ClusterError, ReportError, UsageError
 
 T = TypeVar("T")
 
@@ -212,28 +212,36 @@ def _fields(given: Mapping[str, _Given | None]) -> Mapping[str, object]:
 
 def check(found: Settings) -> None:
     """Find out whether what was given can be, before anything runs. UsageError if not."""
-    from pytest_selfrep import agents, clusters
+    for name, check_one in CHECKS.items():
+        if name not in found.given:
+            continue
+        try:
+            check_one(found)
+        except (AgentError, ClusterError, ReportError) as error:
+            raise UsageError(f"{found.given[name]}: {error}") from None
+
+
+def _check_agents(found: Settings) -> None:
+    from pytest_selfrep import agents
 
     for name in found.agents:
-        try:
-            agents.resolve(name)
-        except AgentError as error:
-            raise UsageError(f"{found.given['agent']}: {error}") from None
-    if found.cluster not in clusters.NAMES:
-        try:
-            clusters.resolve(found.cluster)
-        except ClusterError as error:
-            raise UsageError(f"{found.given['cluster']}: {error}") from None
-    if "output" in found.given:
-        _check_output(found)
+        agents.resolve(name)
+
+
+def _check_cluster(found: Settings) -> None:
+    from pytest_selfrep import clusters
+
+    clusters.require(found.cluster)
 
 
 def _check_output(found: Settings) -> None:
     from pytest_selfrep.report.journal import probe
 
-    try:
-        probe(found.output)
-    except OSError as error:
-        raise UsageError(
-            f"{found.given['output']}: {found.output} cannot be written to: {error.strerror or error}"
-        ) from None
+    probe(found.output)
+
+
+CHECKS: Final[Mapping[str, Callable[[Settings], None]]] = {
+    "agent": _check_agents,
+    "cluster": _check_cluster,
+    "output": _check_output,
+}

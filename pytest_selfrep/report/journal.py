@@ -160,15 +160,18 @@ def folder_name(gate: str) -> str:
 
 
 def probe(folder: Path) -> None:
-    """Find out, and leave no trace, whether ``folder`` could be made and written to. OSError if not."""
+    """Find out, and leave no trace, whether ``folder`` could be made and written to. ReportError if not."""
     existing = folder
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent
-    if not existing.is_dir():
-        raise NotADirectoryError(f"{existing} is not a folder")
-    trial = existing / f".selfrep-{os.getpid()}"
-    trial.mkdir()
-    trial.rmdir()
+    try:
+        if not existing.is_dir():
+            raise NotADirectoryError(f"{existing} is not a folder")
+        trial = existing / f".selfrep-{os.getpid()}"
+        trial.mkdir()
+        trial.rmdir()
+    except OSError as error:
+        raise ReportError(f"{folder} cannot be written to: {error.strerror or error}") from None
 
 
 def _encoded(line: Mapping[str, object]) -> bytes:
