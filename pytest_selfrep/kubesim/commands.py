@@ -1,8 +1,8 @@
 """What containers do when they run: for how long, what they print, and how they exit.
 
 Nothing is executed. Commands whose outcome can be read off are taken at their word (``sleep 20``, ``exit 1``,
-``false``, ``echo done``, alone or in a shell script of such); anything else runs until it is stopped or, where the
-pod is meant to end (``restartPolicy`` Never or OnFailure), does its work for a given time and succeeds.
+``false``, ``echo done``, alone or in a shell script of such). Anything else runs until it is stopped; in pods
+that are meant to end (``restartPolicy`` Never or OnFailure) it works for a given time and succeeds.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_selfrep.kubesim.controllers.base import Context, Controller
+from pytest_selfrep.kubesim.controllers.horizontalpodautoscaler import HorizontalPodAutoscaler
 from pytest_selfrep.kubesim.kubelet import Kubelet
 from pytest_selfrep.kubesim.nodelifecycle import NodeLifecycle
 from pytest_selfrep.kubesim.occupancy import Occupancy
@@ -24,4 +25,5 @@ def node_agents(
         Kubelet(context, occupancy, work_seconds),
         NodeLifecycle(context, occupancy),
         TaintEviction(context, occupancy),
+        HorizontalPodAutoscaler(context, usage),
     )
