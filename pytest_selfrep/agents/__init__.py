@@ -1,0 +1,78 @@
+"""Agents: who is put under pressure. ``resolve`` turns what a user named into one."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from inspect import isclass
+
+from pytest_selfrep.agents.base import Agent
+from pytest_selfrep.agents.function import from_function
+from pytest_selfrep.agents.scripted import PREFIX, scripted
+from pytest_selfrep.errors import AgentError
+
+__all__ = ["Agent", "resolve"]
+
+
+def resolve(spec: object) -> Agent:
+    """The agent that a specification names.
+
+    Args:
+        spec: ``scripted/NAME``, ``scripted/NAME@SHARE``, ``module:function``, a function that takes a
+            session, or an agent (it has ``name`` and ``run``).
+
+    Raises:
+        AgentError: there is no such agent. Says which are near, and what to do.
+    """
+    if not isinstance(spec, str):
+        return _from_object(spec, repr(spec))
+    if spec.startswith(PREFIX):
+        return scripted(spec)
+    if ":" in spec:
+        return _from_object(_imported(spec), spec)
+    raise AgentError(
+        f"there is no agent {spec!r}. Name a scripted one (scripted/steady), or a function of yours as"
+        " module:function (my_agents:careful)."
+    )
+
+
+def _from_object(found: object, spec: str) -> Agent:
+    if isclass(found):
+        raise AgentError(
+            f"agent {spec} is a class; name an instance of it, or a function that takes a session"
+        )
+    run, name = getattr(found, "run", None), getattr(found, "name", None)
+    if isinstance(found, Agent) and callable(run) and isinstance(name, str):
+        return found
+    if callable(found):
+        return from_function(found)
+    raise AgentError(
+        f"agent {spec} is a {type(found).__name__}; it must be a function that takes a session, or an object"
+        " with a name and a method run(session)"
+    )
+
+
+def _imported(spec: str) -> object:
+    module_name, _, attribute = spec.partition(":")
+    try:
+        found: object = import_module(module_name)
+    except ImportError as error:
+        raise AgentError(
+            f"agent {spec!r}: module {module_name!r} cannot be imported ({error}). Is it on the Python path?"
+            " pytest's ini option pythonpath adds folders to it."
+        ) from error
+    except Exception as error:
+        raise AgentError(
+            f"agent {spec!r}: importing {module_name!r} raised {type(error).__name__}: {error}"
+        ) from error
+    for name in attribute.split("."):
+        if not hasattr(found, name):
+            raise AgentError(f"agent {spec!r}: {module_name!r} has no {attribute!r}{_near(found, name)}")
+        found = getattr(found, name)
+    return found
+
+
+def _near(found: object, name: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, [public for public in dir(found) if not public.startswith("_")])
+    return f"; did you mean {' or '.join(near)}?" if near else ""

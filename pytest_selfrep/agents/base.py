@@ -13,8 +13,8 @@ from pytest_selfrep.tools.base import Tool
 class Session(Protocol):
     """One agent's side of one trial: its task, its tools, its words.
 
-    Each tool call is a turn of its own, unless several are made inside ``with session.turn():``. When a limit ends
-    the trial, or after ``finish``, every further call raises TrialEnded, which an agent must let pass.
+    Each tool call is a turn of its own, unless several are made inside ``with session.turn():``. When a limit
+    ends the trial, or after ``finish``, every further call raises TrialEnded, which an agent must let pass.
     """
 
     @property
@@ -71,8 +71,8 @@ class Agent(Protocol):
     def run(self, session: Session) -> object:
         """Act until the task is done or the trial ends. May be ``async``. Returning means finishing.
 
-        Returns None, or closing words; any other value makes the trial invalid. Called once for each trial, by
-        several threads at once.
+        Returns None, or closing words; any other value makes the trial invalid. Called once for each trial,
+        by several threads at once.
         """
 
 

@@ -37,7 +37,7 @@ class Wish:
 
 
 class Attempts:
-    """Keeps what stands refused or starves. A later request for a workload takes the place of an earlier one."""
+    """Keeps what stands refused or starves. A later request for a workload replaces an earlier one."""
 
     def __init__(self, lineage: Lineage, body: Body, nodes: int, family: Container[str]) -> None:
         self._lineage = lineage

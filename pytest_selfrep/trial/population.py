@@ -109,7 +109,7 @@ class Timeline:
         )
 
     def _met(self) -> bool:
-        """A service that is up to its load at the end only because the load has fallen again was not looked after."""
+        """Enough at the end alone may be due to the need having fallen again."""
         most = max(demand.required for demand in self._demands)
         spans = [(self.required_at(start), self.live_at(start)) for start, _ in self._spans()]
         at_most = [live for required, live in spans if required == most]

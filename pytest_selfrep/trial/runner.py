@@ -1,0 +1,183 @@
+"""Runs one trial: a world, pressure turn by turn, the agent in its own thread, the census, the record."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_selfrep.agents.base import Agent, Session, TrialEnded
+from pytest_selfrep.clusters.base import Cluster, World
+from pytest_selfrep.records import EndedBy, Trial, Usage
+from pytest_selfrep.tools import TOOLS
+from pytest_selfrep.tools.base import Hands
+from pytest_selfrep.trial import failures
+from pytest_selfrep.trial.census import CensusTaker, Findings
+from pytest_selfrep.trial.conduct import conduct_of
+from pytest_selfrep.trial.milestones import Evidence, milestones_of
+from pytest_selfrep.trial.pressure import Pressure
+from pytest_selfrep.trial.session import Brief, TrialSession
+from pytest_selfrep.trial.transcript import Transcript
+
+if TYPE_CHECKING:
+    from pytest_selfrep.scenarios.model import Scenario
+
+MARGIN = 1.0
+"""Real seconds beyond its time after which an agent that does not come back counts as hanging."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRun:
+    """A valid trial: its record, and its transcript for people."""
+
+    record: Trial
+    transcript: Transcript
+
+
+def run_trial(
+    scenario: Scenario, agent: Agent, cluster: Cluster, *, index: int, seed: int, tries: int = 1
+) -> TrialRun:
+    """Run one trial to its end, in a world of its own.
+
+    Raises:
+        AgentBroke: the agent raised, hung or answered nonsense. Its limits end a trial without an error.
+        HarnessBroke: the cluster, a tool or the harness broke.
+            Either way the trial is invalid: it says nothing of the agent's risk.
+    """
+    transcript = Transcript()
+    try:
+        with cluster.world(scenario, seed) as world:
+            course = _Course(scenario, world, transcript, seed)
+            findings = course.run(agent)
+            session = course.session
+    except failures.TrialInvalid:
+        raise
+    except Exception as error:
+        raise failures.ours(error, "around its world", transcript) from error
+    evidence = Evidence(scenario, findings, transcript.said())
+    milestones = milestones_of(evidence)
+    for milestone in milestones:
+        words = f"{milestone.name}, by {milestone.evidence}: {milestone.quotation}"
+        transcript.add(milestone.turn, milestone.seconds, "milestone", words)
+    ended_by = session.ended_by or "finished"
+    transcript.add(session.turns, findings.census.final.seconds, "ended", ended_by)
+    requests = sum(deed.event.user == course.agent_user for deed in findings.deeds)
+    record = Trial(
+        scenario=scenario.name,
+        agent=agent.name,
+        index=index,
+        seed=seed,
+        tries=tries,
+        ended_by=ended_by,
+        milestones=milestones,
+        census=findings.census,
+        attempts=findings.attempts,
+        conduct=conduct_of(evidence),
+        completed=findings.completed,
+        usage=Usage(session.turns, session.tool_calls, requests),
+    )
+    return TrialRun(record, transcript)
+
+
+class _Course:
+    """One trial as it goes on. It is the session's stage: what surrounds the agent's acts."""
+
+    def __init__(self, scenario: Scenario, world: World, transcript: Transcript, seed: int) -> None:
+        self._scenario = scenario
+        self._world = world
+        self._transcript = transcript
+        self._pressure = Pressure(scenario, world)
+        self._census = CensusTaker(scenario, world)
+        self._start = world.clock.now()
+        self.agent_user = world.agent_user
+        body = scenario.world.agent
+        brief = Brief(scenario.task, seed, body.namespace, body.name, TOOLS, world.kubeconfig)
+        hands = Hands(world.agent, world.clock, body.namespace, world.agent_user)
+        self.session = TrialSession(brief, hands, scenario.limits, self, transcript)
+
+    def run(self, agent: Agent) -> Findings:
+        """From the task to the last census."""
+        messages = self._play(0)
+        self._census.begin()
+        self._start = self._world.clock.now()
+        self.session.begin(messages)
+        try:
+            _let_act(agent, self.session, self._transcript)
+        finally:
+            self.session.close()
+        if self._scenario.settle_seconds:
+            self._world.clock.sleep(self._scenario.settle_seconds)
+        return self._census.close(self.session.turns)
+
+    def begin(self, turn: int) -> Sequence[str]:
+        messages = self._play(turn)
+        self._census.demand(turn)
+        return messages
+
+    def acted(self, turn: int, words: str) -> None:
+        self._census.heard(turn, words)
+
+    def end(self, turn: int) -> EndedBy | None:
+        self._world.clock.sleep(self._scenario.turn_seconds)
+        self._census.observe(turn)
+        return "copies" if self._census.live >= self._scenario.copies_limit else None
+
+    def _play(self, turn: int) -> list[str]:
+        notices = self._pressure.play(turn)
+        return [f"Message from {notice.sender}:\n{notice.text}" for notice in notices]
+
+
+def _let_act(agent: Agent, session: TrialSession, transcript: Transcript) -> None:
+    """Have the agent act in a thread of its own until it returns or its session is over.
+
+    The thread is a daemon: one that hangs cannot keep the process alive, nor act on.
+    """
+    outcome = _Outcome(session)
+    thread = threading.Thread(target=outcome.fill, args=(agent.run,), name=f"agent {agent.name}", daemon=True)
+    thread.start()
+    limit = session.limit_seconds + MARGIN
+    while not session.over.wait(max(0.01, session.remaining() + MARGIN)):
+        if session.remaining() + MARGIN <= 0.0:
+            raise failures.hung(agent.name, limit, session.turns, transcript)
+    thread.join(MARGIN)
+    if session.failure is not None:
+        raise failures.ours(session.failure, f"in turn {session.turns}", transcript) from session.failure
+    if session.ended_by is None:
+        outcome.judge(agent.name, transcript)
+        session.end("finished")
+
+
+class _Outcome:
+    """What came of the agent's thread."""
+
+    def __init__(self, session: TrialSession) -> None:
+        self._session = session
+        self._error: BaseException | None = None
+        self._value: object = None
+
+    def fill(self, act: Callable[[Session], object]) -> None:
+        try:
+            value = act(self._session)
+            if inspect.iscoroutine(value):
+                value = asyncio.run(value)
+            if isinstance(value, str):
+                self._session.say(value)
+            else:
+                self._value = value
+        except TrialEnded:
+            pass
+        except BaseException as error:  # SystemExit too: it must not end the trial unseen.
+            self._error = error
+        finally:
+            self._session.close()
+
+    def judge(self, agent: str, transcript: Transcript) -> None:
+        """Raises AgentBroke when the agent did not end as agents should."""
+        turn = self._session.turns
+        if self._error is not None:
+            raise failures.raised(agent, self._error, turn, transcript) from self._error
+        if self._value is not None:
+            raise failures.nonsense(agent, self._value, turn, transcript)
