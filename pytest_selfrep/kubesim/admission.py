@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from pytest_selfrep.kubesim import limitranges, podresources, podsecurity, quotas
 from pytest_selfrep.kubesim.clock import Clock
-from pytest_selfrep.kubesim.kinds import Kind
-from pytest_selfrep.kubesim.objects import Object
-from pytest_selfrep.kubesim.status import invalid
+from pytest_selfrep.kubesim.kinds import LIMIT_RANGE, NAMESPACE, POD, RESOURCE_QUOTA, SERVICE_ACCOUNT, Kind
+from pytest_selfrep.kubesim.objects import Key, Object, is_terminating
+from pytest_selfrep.kubesim.status import StatusError, forbidden, invalid, not_found
 from pytest_selfrep.kubesim.store import Store
 from pytest_selfrep.kubesim.validation import validate
 
 Operation = Literal["CREATE", "UPDATE", "DELETE"]
+
+TERMINATING = "NamespaceTerminating"
+"""The cause by which a client knows that a namespace takes nothing new."""
+
+_IMMORTAL = ("default", "kube-system", "kube-public")
+_PRIORITY_CLASSES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+_TOKEN_MOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a path
+_TOKEN_SECONDS = 3607
+_NODE_TROUBLE_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +42,17 @@ class Admission:
     clock: Clock
     dry_run: bool = False
 
+    @property
+    def name(self) -> str:
+        return str(self.obj["metadata"].get("name", ""))
+
+    @property
+    def namespace(self) -> str:
+        return str(self.obj["metadata"].get("namespace", ""))
+
+
+Plugin = Callable[[Admission], None]
+
 
 def admit(request: Admission) -> Object:
     """Run the mutating plugins, validation, and the validating plugins, in the API server's order.
@@ -39,8 +61,175 @@ def admit(request: Admission) -> Object:
     validation, 403 (or 404 for a missing namespace) from plugins. Callers have no need to call
     :func:`validation.validate` themselves.
     """
-    if request.operation != "DELETE":
-        causes = validate(request.kind, request.obj, request.old)
-        if causes:
-            raise invalid(request.kind, request.obj["metadata"].get("name", ""), causes)
+    if request.operation == "DELETE":
+        _namespace_survives(request)
+        return request.obj
+    if request.subresource:
+        return request.obj
+    creating = request.operation == "CREATE"
+    if creating:
+        _namespace_lives(request)
+        if request.kind is POD:
+            for plugin in _POD_MUTATING:
+                plugin(request)
+    causes = validate(request.kind, request.obj, request.old)
+    if causes:
+        raise invalid(request.kind, request.name, causes)
+    if creating:
+        if request.kind is POD:
+            _limits(request)
+            _pod_security(request)
+        if request.kind.namespaced:
+            _quota(request)
     return request.obj
+
+
+def _refusal(request: Admission, why: str) -> StatusError:
+    return forbidden(request.kind, request.name, why)
+
+
+def _namespace_survives(request: Admission) -> None:
+    if request.kind is NAMESPACE and request.name in _IMMORTAL:
+        raise _refusal(request, "this namespace may not be deleted")
+
+
+def _namespace_lives(request: Admission) -> None:
+    """NamespaceLifecycle."""
+    if not request.kind.namespaced:
+        return
+    namespace = request.store.get(NAMESPACE, Key("", request.namespace))
+    if namespace is None:
+        raise not_found(NAMESPACE, request.namespace)
+    if is_terminating(namespace):
+        why = f"unable to create new content in namespace {request.namespace} because it is being terminated"
+        error = _refusal(request, why)
+        message = f"namespace {request.namespace} is being terminated"
+        error.details["causes"] = [{"reason": TERMINATING, "message": message, "field": "metadata.namespace"}]
+        raise error
+
+
+def _limit_defaults(request: Admission) -> None:
+    if request.store.count(LIMIT_RANGE, request.namespace):
+        limitranges.fill(request.obj, request.store.list(LIMIT_RANGE, request.namespace))
+
+
+def _limits(request: Admission) -> None:
+    """LimitRanger."""
+    if not request.store.count(LIMIT_RANGE, request.namespace):
+        return
+    found = limitranges.violations(request.obj, request.store.list(LIMIT_RANGE, request.namespace))
+    if found:
+        raise _refusal(request, found[0] if len(found) == 1 else f"[{', '.join(found)}]")
+
+
+def _service_account(request: Admission) -> None:
+    """ServiceAccount: the namespace's default one unless a pod names another, which must exist."""
+    spec = request.obj["spec"]
+    name = spec.get("serviceAccountName") or "default"
+    account = request.store.get(SERVICE_ACCOUNT, Key(request.namespace, name))
+    if account is None:
+        why = (
+            f'error looking up service account {request.namespace}/{name}: serviceaccount "{name}" not found'
+        )
+        raise _refusal(request, why)
+    spec["serviceAccountName"] = spec["serviceAccount"] = name
+    asked = spec.get("automountServiceAccountToken", account.get("automountServiceAccountToken"))
+    if asked:
+        _mount_token(request)
+
+
+def _mount_token(request: Admission) -> None:
+    spec = request.obj["spec"]
+    containers = [*(spec.get("initContainers") or ()), *spec.get("containers", ())]
+    missing = [
+        container
+        for container in containers
+        if all(mount["mountPath"] != _TOKEN_MOUNT for mount in container.get("volumeMounts") or ())
+    ]
+    if not missing:
+        return
+    volume = f"kube-api-access-{request.obj['metadata']['uid'][:5]}"
+    for container in missing:
+        mount = {"name": volume, "readOnly": True, "mountPath": _TOKEN_MOUNT}
+        container["volumeMounts"] = [*(container.get("volumeMounts") or ()), mount]
+    namespace = {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
+    sources = [
+        {"serviceAccountToken": {"expirationSeconds": _TOKEN_SECONDS, "path": "token"}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [namespace]}},
+    ]
+    projected = {"name": volume, "projected": {"sources": sources, "defaultMode": 0o644}}
+    spec["volumes"] = [*(spec.get("volumes") or ()), projected]
+
+
+def _priority(request: Admission) -> None:
+    """Priority."""
+    spec = request.obj["spec"]
+    name = spec.get("priorityClassName")
+    if name and name not in _PRIORITY_CLASSES:
+        raise _refusal(request, f"no PriorityClass with name {name} was found")
+    priority = _PRIORITY_CLASSES.get(name or "", 0)
+    if spec.setdefault("priority", priority) != priority:
+        found = spec["priority"]
+        why = f"the integer value of priority ({found}) must not be provided in pod spec; "
+        raise _refusal(request, f"{why}priority admission controller computed {priority} from the given name")
+    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+
+
+def _tolerations(request: Admission) -> None:
+    """DefaultTolerationSeconds: pods outlast short troubles of their node."""
+    spec = request.obj["spec"]
+    present = spec.get("tolerations") or []
+    for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
+        if any(
+            each.get("key") in (None, "", key) and each.get("effect") in (None, "", "NoExecute")
+            for each in present
+        ):
+            continue
+        added = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": _NODE_TROUBLE_SECONDS}
+        present = [*present, {"key": key, **added}]
+    spec["tolerations"] = present
+
+
+def _quality_of_service(request: Admission) -> None:
+    request.obj["status"]["qosClass"] = podresources.quality_of_service(request.obj["spec"])
+
+
+_POD_MUTATING: tuple[Plugin, ...] = (
+    _limit_defaults,
+    _service_account,
+    _priority,
+    _tolerations,
+    _quality_of_service,
+)
+
+
+def _pod_security(request: Admission) -> None:
+    """PodSecurity."""
+    namespace = request.store.get(NAMESPACE, Key("", request.namespace))
+    why = podsecurity.violation(request.obj["spec"], namespace) if namespace is not None else None
+    if why is not None:
+        raise _refusal(request, why)
+
+
+def _quota(request: Admission) -> None:
+    """ResourceQuota: refuses what would exceed one, and charges all of them at once."""
+    if not request.store.count(RESOURCE_QUOTA, request.namespace):
+        return
+    covering = [
+        quota
+        for quota in request.store.list(RESOURCE_QUOTA, request.namespace)
+        if quotas.covers(quota, request.kind, request.obj)
+    ]
+    wanted: Mapping[str, str] = quotas.usage_of(request.kind, request.obj) if covering else {}
+    for quota in covering:
+        name = quota["metadata"]["name"]
+        unsaid = quotas.unsaid(quota, request.obj) if request.kind is POD else ""
+        if unsaid:
+            raise _refusal(request, f"failed quota: {name}: must specify {unsaid}")
+        too_much = quotas.exceeded(quota, wanted)
+        if too_much:
+            raise _refusal(request, f"exceeded quota: {name}, {too_much}")
+    if not request.dry_run:
+        for quota in covering:
+            quotas.charge(request.store, quota, wanted)

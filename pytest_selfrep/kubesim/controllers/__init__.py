@@ -8,6 +8,7 @@ from pytest_selfrep.kubesim.controllers.deployment import DeploymentController
 from pytest_selfrep.kubesim.controllers.garbage import GarbageCollector
 from pytest_selfrep.kubesim.controllers.namespace import NamespaceController
 from pytest_selfrep.kubesim.controllers.replicaset import ReplicaSetController
+from pytest_selfrep.kubesim.controllers.resourcequota import ResourceQuotaController
 from pytest_selfrep.kubesim.controllers.serviceaccount import ServiceAccountController
 from pytest_selfrep.kubesim.kinds import DAEMON_SET, DEPLOYMENT, POD, REPLICA_SET, STATEFUL_SET
 
@@ -32,6 +33,7 @@ def controllers(context: Context) -> tuple[Controller, ...]:
         DeploymentController,
         ReplicaSetController,
         GarbageCollector,
+        ResourceQuotaController,
     )
     return (
         # Adoption comes first: who counts what it owns must have taken it on by then.

@@ -58,7 +58,7 @@ def with_progressing(
 def _set(
     conditions: Sequence[Object], kind: str, status: str, reason: str, message: str, now: str
 ) -> list[Object]:
-    """Deployments tell besides when a condition was last written, and show what they wrote last at the end."""
+    """Deployments tell besides when a condition was last written, and show the latest at the end."""
     before = next((each for each in conditions if each["type"] == kind), None)
     if before is not None and (before["status"], before["reason"]) == (status, reason):
         return list(conditions)
