@@ -1,0 +1,227 @@
+"""Serves clusters over HTTPS, each at a port of its own on the loopback interface."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import orjson
+import yaml
+
+from pytest_selfrep.kubesim.background import BackgroundLoop
+from pytest_selfrep.kubesim.certificates import certificates
+from pytest_selfrep.kubesim.http import Request, Response, Stream
+from pytest_selfrep.kubesim.objects import Json
+from pytest_selfrep.kubesim.status import StatusError
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from pytest_selfrep.kubesim.cluster import Cluster
+
+MAX_BODY = 3 * 1024 * 1024
+"""Bytes of a request's body; the API server's own limit."""
+TICK_SECONDS = 0.05
+"""How often a cluster in real time is brought up to date."""
+CLOSE_SECONDS = 2.0
+"""How long requests under way may take when the server closes."""
+# The same on every answer of an API server; the first would otherwise name the HTTP library.
+HEADERS = {"Server": "kube-apiserver", "Cache-Control": "no-cache, private"}
+
+_log = logging.getLogger("kube-apiserver")
+_loop = BackgroundLoop("kube-apiserver")
+"""All served clusters of the process share it."""
+
+
+class Served:
+    """A cluster that clients reach over HTTPS until it is closed."""
+
+    def __init__(self, port: int, ca_pem: bytes, site: _Site) -> None:
+        self.url = f"https://127.0.0.1:{port}"
+        self.ca_pem = ca_pem
+        self._site = site
+        self._open = True
+
+    def kubeconfig(self, token: str, namespace: str = "default") -> str:
+        """A kubeconfig (YAML) with one context, for the owner of a bearer token."""
+        authority = base64.b64encode(self.ca_pem).decode()
+        return yaml.safe_dump(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "clusters": [
+                    {
+                        "name": "default",
+                        "cluster": {"certificate-authority-data": authority, "server": self.url},
+                    }
+                ],
+                "contexts": [
+                    {
+                        "name": "default",
+                        "context": {"cluster": "default", "namespace": namespace, "user": "default"},
+                    }
+                ],
+                "current-context": "default",
+                "preferences": {},
+                "users": [{"name": "default", "user": {"token": token}}],
+            },
+            sort_keys=False,
+        )
+
+    def close(self) -> None:
+        """End all requests and watches, and free the port (and the thread, if this was the last cluster)."""
+        if self._open:
+            self._open = False
+            try:
+                _loop.run(self._site.stop())
+            finally:
+                _loop.give_back()
+
+
+def serve(cluster: Cluster, *, real_time: bool = False) -> Served:
+    """Serve a cluster on a free port of the loopback interface.
+
+    The cluster's time moves by ``cluster.advance`` alone, or with the machine's clock if ``real_time``.
+    Raises OSError if no port can be had.
+    """
+    shown = certificates()
+    _loop.take()
+    try:
+        site = _Site(cluster, real_time)
+        port = _loop.run(site.start())
+    except BaseException:
+        _loop.give_back()
+        raise
+    return Served(port, shown.ca_pem, site)
+
+
+class _Site:
+    """One cluster's HTTP server. All methods but the constructor run on the loop."""
+
+    def __init__(self, cluster: Cluster, real_time: bool) -> None:
+        self._cluster = cluster
+        self._real_time = real_time
+        self._closing = False
+        self._waiting: set[asyncio.Event] = set()
+        self._runner: web.ServerRunner | None = None
+        self._clock: asyncio.Task[None] | None = None
+
+    async def start(self) -> int:
+        from aiohttp import web
+
+        server = web.Server(self._answer, handler_cancellation=True, access_log=None)
+        self._runner = web.ServerRunner(server, shutdown_timeout=CLOSE_SECONDS)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=certificates().server)
+        try:
+            await site.start()
+        except OSError:
+            await self._runner.cleanup()
+            raise
+        if self._real_time:
+            self._clock = asyncio.create_task(self._keep_time())
+        return int(self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        self._closing = True
+        if self._clock is not None:
+            self._clock.cancel()
+            await asyncio.gather(self._clock, return_exceptions=True)
+        for waiting in self._waiting:
+            waiting.set()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _keep_time(self) -> None:
+        last = time.monotonic()
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            now = time.monotonic()
+            self._cluster.advance(now - last)
+            last = now
+
+    async def _answer(self, sent: web.BaseRequest) -> web.StreamResponse:
+        from aiohttp import web
+
+        try:
+            body = await _read(sent)
+            # Short enough for the loop: everything in a cluster happens under one lock anyway.
+            response = self._cluster.handle(_request(sent, body))
+        except StatusError as error:
+            response = Response(error.code, error.to_object())
+        except Exception as error:
+            _log.exception("%s %s", sent.method, sent.path)
+            failed = StatusError(500, "InternalError", f"Internal error occurred: {error}")
+            response = Response(500, failed.to_object())
+        headers = {**HEADERS, **response.headers, "Content-Type": response.content_type}
+        if response.stream is None:
+            return web.Response(status=response.status, body=response.encode(), headers=headers)
+        reply = web.StreamResponse(status=response.status, headers=headers)
+        await self._stream(sent, reply, response.stream)
+        return reply
+
+    async def _stream(self, sent: web.BaseRequest, reply: web.StreamResponse, stream: Stream) -> None:
+        """Send what a stream has to say until it ends, its time is up, or the client has gone."""
+        loop, ready = asyncio.get_running_loop(), asyncio.Event()
+        until = None if stream.timeout_seconds is None else loop.time() + stream.timeout_seconds
+        self._waiting.add(ready)
+        try:
+            await reply.prepare(sent)
+            with self._cluster.lock:
+                stream.on_ready(lambda: _wake(loop, ready))
+            while not self._closing:
+                ready.clear()
+                with self._cluster.lock:
+                    items, closed = stream.poll(), stream.closed
+                if items:
+                    await reply.write(b"".join(map(_encoded, items)))
+                if closed or not await _wait(ready, until):
+                    break
+            await reply.write_eof()
+        except ConnectionError:
+            # The client has gone; it is for nobody to know.
+            return
+        finally:
+            self._waiting.discard(ready)
+            with self._cluster.lock:
+                stream.close()
+
+
+def _wake(loop: asyncio.AbstractEventLoop, ready: asyncio.Event) -> None:
+    loop.call_soon_threadsafe(ready.set)
+
+
+async def _wait(ready: asyncio.Event, until: float | None) -> bool:
+    """Whether something came up before a time of the loop's clock."""
+    try:
+        async with asyncio.timeout_at(until):
+            await ready.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _read(sent: web.BaseRequest) -> bytes:
+    """The request's body. Raises StatusError 413."""
+    parts: list[bytes] = []
+    length = 0
+    async for part in sent.content.iter_any():
+        length += len(part)
+        if length > MAX_BODY:
+            message = f"Request entity too large: limit is {MAX_BODY}"
+            raise StatusError(413, "RequestEntityTooLarge", message)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _request(sent: web.BaseRequest, body: bytes) -> Request:
+    headers: Mapping[str, str] = {name.lower(): value for name, value in sent.headers.items()}
+    return Request(sent.method, sent.path, list(sent.query.items()), headers, body)
+
+
+def _encoded(item: Json | str) -> bytes:
+    return item.encode() if isinstance(item, str) else orjson.dumps(item, option=orjson.OPT_APPEND_NEWLINE)
