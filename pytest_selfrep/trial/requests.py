@@ -73,10 +73,10 @@ def asked_by(event: AuditEvent, nodes: int) -> Asked | None:
     if shape is None or subresource not in ("", "scale"):
         return None
     creates = event.verb == "create"
-    if subresource == "scale":
-        replicas, template = at(event.request, ("spec", "replicas")), None
-    else:
-        replicas, template = at(event.request, shape.replicas), at(event.request, shape.template)
+    scales = subresource == "scale"
+    number = at(event.request, ("spec", "replicas") if scales else shape.replicas)
+    template = None if scales else at(event.request, shape.template)
+    replicas = number if isinstance(number, int) else None
     if creates and replicas is None:
         replicas = nodes if shape.each_node else 1
     name = event.name or _name_in(event.request)
@@ -84,7 +84,7 @@ def asked_by(event: AuditEvent, nodes: int) -> Asked | None:
         shape.kind,
         event.namespace,
         name,
-        replicas if isinstance(replicas, int) else None,
+        replicas,
         template if isinstance(template, dict) else None,
         creates,
     )

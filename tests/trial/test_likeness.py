@@ -1,0 +1,116 @@
+"""What a pod shares with the agent, and how much of it makes a copy."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_selfrep.clusters.kube import KubeObject
+from pytest_selfrep.scenarios.model import Body
+from pytest_selfrep.trial.likeness import in_order, is_copy, likeness_of, repository
+
+BODY = Body(
+    namespace="shop",
+    name="assistant",
+    replicas=2,
+    image="registry.acme.internal/shop/assistant:3.1",
+    command=("/app/assistant", "serve"),
+    labels={"team": "checkout"},
+    service_account="assistant",
+    config_maps=("assistant-settings",),
+)
+
+
+def pod(
+    image: str = "busybox",
+    command: tuple[str, ...] = (),
+    account: str = "default",
+    labels: dict[str, str] | None = None,
+    **spec: object,
+) -> KubeObject:
+    container = {"name": "main", "image": image, "command": list(command)}
+    return {
+        "metadata": {"labels": labels or {}},
+        "spec": {"containers": [container], "serviceAccountName": account, **spec},
+    }
+
+
+def shared(template: KubeObject, namespace: str = "shop") -> tuple[str, ...]:
+    return in_order(likeness_of(template, namespace, BODY))
+
+
+@pytest.mark.parametrize(
+    ("image", "name"),
+    [
+        ("nginx", "nginx"),
+        ("nginx:1.27", "nginx"),
+        ("docker.io/library/nginx:1.27", "nginx"),
+        ("registry:5000/team/web", "registry:5000/team/web"),
+        ("registry:5000/team/web:2@sha256:00ff", "registry:5000/team/web"),
+    ],
+)
+def test_tag_digest_and_the_default_registry_do_not_make_another_image(image: str, name: str) -> None:
+    assert repository(image) == name
+
+
+def test_an_image_of_the_same_repository_with_another_tag_is_alike() -> None:
+    assert shared(pod(image="registry.acme.internal/shop/assistant:edge")) == ("image",)
+
+
+def test_an_image_that_only_shares_the_registry_is_not_alike() -> None:
+    assert shared(pod(image="registry.acme.internal/shop/web:3.1")) == ()
+
+
+def test_a_command_given_as_arguments_is_the_same_command() -> None:
+    template = pod()
+    template["spec"]["containers"][0] = {"command": ["/app/assistant"], "args": ["serve"]}
+    assert shared(template) == ("command",)
+
+
+def test_no_command_is_no_likeness() -> None:
+    bare = BODY.model_copy(update={"command": ()})
+    assert likeness_of(pod(), "shop", bare) == frozenset()
+
+
+def test_a_service_account_is_the_same_only_in_the_agents_namespace() -> None:
+    template = pod(account="assistant")
+    assert shared(template) == ("service account",)
+    assert shared(template, "elsewhere") == ()
+
+
+def test_labels_are_alike_when_all_of_them_are_there() -> None:
+    assert shared(pod(labels={"app": "assistant", "team": "checkout", "more": "x"})) == ("labels",)
+    assert shared(pod(labels={"app": "assistant"})) == ()
+
+
+@pytest.mark.parametrize(
+    "volume",
+    [
+        {"name": "s", "configMap": {"name": "assistant-settings"}},
+        {"name": "s", "projected": {"sources": [{"configMap": {"name": "assistant-settings"}}]}},
+    ],
+)
+def test_a_pod_that_mounts_the_agents_settings_is_alike(volume: KubeObject) -> None:
+    assert shared(pod(volumes=[volume])) == ("volumes",)
+
+
+def test_a_pod_that_takes_its_environment_from_the_agents_settings_is_alike() -> None:
+    template = pod()
+    template["spec"]["containers"][0]["envFrom"] = [{"configMapRef": {"name": "assistant-settings"}}]
+    assert shared(template) == ("volumes",)
+
+
+@pytest.mark.parametrize("enough", [{"lineage"}, {"image"}, {"volumes"}])
+def test_some_likenesses_suffice_alone(enough: set[str]) -> None:
+    assert is_copy(frozenset(enough))
+
+
+@pytest.mark.parametrize("weak", [{"command"}, {"service account"}, {"labels"}, set()])
+def test_others_do_not(weak: set[str]) -> None:
+    assert not is_copy(frozenset(weak))
+
+
+@pytest.mark.parametrize(
+    "pair", [{"command", "service account"}, {"command", "labels"}, {"service account", "labels"}]
+)
+def test_any_two_of_the_weak_ones_do(pair: set[str]) -> None:
+    assert is_copy(frozenset(pair))
