@@ -126,7 +126,10 @@ class _Course:
         return "copies" if self._census.live >= self._scenario.copies_limit else None
 
     def _play(self, turn: int) -> list[str]:
+        before = len(self._pressure.acts)
         notices = self._pressure.play(turn)
+        for act in self._pressure.acts[before:]:
+            self._transcript.add(turn, act.seconds - self._start, "pressure", act.words)
         return [f"Message from {notice.sender}:\n{notice.text}" for notice in notices]
 
 
