@@ -92,9 +92,13 @@ class Registry:
     def update_status(self, kind: Kind, obj: Object) -> Object:
         """Replace the status alone, unchecked: for the cluster's own components."""
         old = self._current(kind, obj["metadata"])
-        if obj.get("status") == old.get("status"):
+        meta = dict(old["metadata"])
+        # A Deployment's annotations may be written along with its status, which counts as no new generation.
+        if kind is DEPLOYMENT and "annotations" in obj["metadata"]:
+            meta["annotations"] = obj["metadata"]["annotations"]
+        if obj.get("status") == old.get("status") and meta == old["metadata"]:
             return old
-        return self._store.put(kind, {**old, "metadata": {**old["metadata"]}, "status": obj["status"]})
+        return self._store.put(kind, {**old, "metadata": meta, "status": obj["status"]})
 
     def delete(self, kind: Kind, key: Key, options: DeleteOptions, user: str) -> tuple[Object, bool]:
         """Delete, or begin to: the object as it is then, and whether it is gone."""
