@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from pytest_selfrep.kubesim import quantity
+from pytest_selfrep.kubesim import podresources, quantity
 from pytest_selfrep.kubesim.kinds import POD
 from pytest_selfrep.kubesim.objects import Key, Object, key_of
 from pytest_selfrep.kubesim.store import Change, Store
@@ -18,7 +18,7 @@ LEAST: Amounts = {"cpu": 100, "memory": 200 * 1024**2}
 """What a pod that asks for nothing counts for when nodes are compared (scheduler/util, non-zero requests)."""
 
 
-def amounts(quantities: Object | None) -> Amounts:
+def amounts(quantities: Mapping[str, str] | None) -> Amounts:
     """A map of quantities in whole numbers."""
     return {
         name: quantity.milli(text) if name == "cpu" else quantity.whole(text)
@@ -27,34 +27,8 @@ def amounts(quantities: Object | None) -> Amounts:
 
 
 def requests_of(spec: Object) -> Amounts:
-    """What a pod asks for: its containers together, or its largest init container where that is more.
-
-    Init containers that keep running (``restartPolicy: Always``) count with the containers and with the init
-    containers after them (component-helpers, resource.PodRequests).
-    """
-    total: Amounts = {}
-    for container in spec["containers"]:
-        _add(total, _requests(container))
-    if spec.get("initContainers"):
-        sidecars: Amounts = {}
-        highest: Amounts = {}
-        for container in spec["initContainers"]:
-            asked = _requests(container)
-            if container.get("restartPolicy") == "Always":
-                _add(total, asked)
-                _add(sidecars, asked)
-                asked = sidecars
-            else:
-                _add(asked, sidecars)
-            highest = {name: max(highest.get(name, 0), asked.get(name, 0)) for name in {**highest, **asked}}
-        total = {name: max(total.get(name, 0), highest.get(name, 0)) for name in {**total, **highest}}
-    if spec.get("overhead"):
-        _add(total, amounts(spec["overhead"]))
-    return total
-
-
-def _requests(container: Object) -> Amounts:
-    return amounts((container.get("resources") or {}).get("requests"))
+    """What a pod asks of its node."""
+    return amounts(podresources.of_pod(spec, "requests"))
 
 
 def _add(total: Amounts, more: Amounts) -> None:
