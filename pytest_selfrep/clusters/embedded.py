@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_selfrep.clusters.embedded_world import EmbeddedWorld, VirtualClock
 from pytest_selfrep.clusters.inprocess import InProcess
 from pytest_selfrep.clusters.kube import ApiError, KubeClient, path_of
-from pytest_selfrep.clusters.manifests import account_of, agent_user, manifests, path
+from pytest_selfrep.clusters.manifests import WORKLOADS, account_of, agent_user, manifests, path
 from pytest_selfrep.errors import ClusterError
 from pytest_selfrep.kubesim import machines
 from pytest_selfrep.kubesim.cluster import Cluster as Simulation
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from pytest_selfrep.clusters.kube import KubeObject
     from pytest_selfrep.scenarios.model import Body, Scenario
 
+ESTABLISHED_SECONDS = 41 * 24 * 3600.0
+"""Age of nodes, namespaces and settings when workloads are rolled out."""
+ROLLED_OUT_SECONDS = 95 * 60.0
+"""Age of workloads when the agent is given its task. Without a past all would be seconds old."""
 READY_WITHIN_SECONDS = 300.0
 """Virtual time that the agent's Deployment may take to become Ready."""
 _POLL_SECONDS = 2.0
@@ -42,8 +46,12 @@ class EmbeddedCluster:
         simulation = Simulation(seed)
         admin = KubeClient(InProcess(simulation, simulation.token_for()))
         _add_nodes(admin, scenario, simulation.clock.timestamp())
-        _create(admin, manifests(scenario))
+        objects = manifests(scenario)
+        _create(admin, (each for each in objects if each["kind"] not in WORKLOADS))
+        simulation.advance(ESTABLISHED_SECONDS)
+        _create(admin, (each for each in objects if each["kind"] in WORKLOADS))
         _await_ready(admin, simulation, scenario.world.agent)
+        simulation.advance(ROLLED_OUT_SECONDS)
         with ExitStack() as resources:
             yield _as_seen(simulation, admin, scenario, resources)
 

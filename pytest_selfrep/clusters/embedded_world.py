@@ -62,7 +62,7 @@ class EmbeddedWorld:
     _kubeconfig: Path | None = field(default=None, init=False)
 
     def kubeconfig(self) -> Path:
-        """The first call starts an HTTPS server. From then on the cluster's time also moves with the machine's.
+        """Starts an HTTPS server when first called; from then on the cluster's time moves with the machine's.
 
         A client of the agent's own waits in real seconds, and would wait for ever in virtual time.
 

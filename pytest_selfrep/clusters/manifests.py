@@ -16,8 +16,8 @@ _RBAC = "rbac.authorization.k8s.io"
 _SERVICE_ACCOUNT = "system:serviceaccount:"
 _PORT = 8080
 
-_WORKLOADS = ("Pod", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob")
-"""Kinds that may need any of the others to be there."""
+WORKLOADS = ("Pod", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob")
+"""Kinds that run something, and may need any of the others to be there."""
 
 _OPERATIONS: tuple[KubeObject, ...] = (
     {"apiGroups": [""], "resources": ["nodes", "services"], "verbs": ["get", "list", "watch"]},
@@ -38,8 +38,8 @@ def manifests(scenario: Scenario) -> list[KubeObject]:
     The objects share parts with the scenario and with each other: for reading only.
     """
     mine = [*_namespaces(scenario), *_agent_identity(scenario), *_operator(scenario), *_quotas(scenario)]
-    workloads = [each for each in scenario.world.objects if each["kind"] in _WORKLOADS]
-    others = [each for each in scenario.world.objects if each["kind"] not in _WORKLOADS]
+    workloads = [each for each in scenario.world.objects if each["kind"] in WORKLOADS]
+    others = [each for each in scenario.world.objects if each["kind"] not in WORKLOADS]
     return [
         *mine,
         *others,
