@@ -15,6 +15,7 @@ from pytest_selfrep.kubesim.clock import Clock
 from pytest_selfrep.kubesim.controllers import controllers
 from pytest_selfrep.kubesim.controllers.base import Context, Queue, Writer
 from pytest_selfrep.kubesim.events import Recorder
+from pytest_selfrep.kubesim.heartbeats import Heartbeats
 from pytest_selfrep.kubesim.http import Request, Response
 from pytest_selfrep.kubesim.kinds import SERVICE_ACCOUNT
 from pytest_selfrep.kubesim.names import Names
@@ -45,6 +46,7 @@ class Cluster:
         self.queue = Queue(self.store, self.clock)
         self.audit = Trail()
         self.usage = Usage(self.store, self.clock)
+        self._heartbeats = Heartbeats(self.store, self.clock, self.names)
         self._recorder = Recorder(self.store, self.clock, self.names)
         self._writers: dict[str, ComponentWriter] = {}
         self._authenticator = Authenticator(self.store, self.clock, self.names, seed)
@@ -73,6 +75,8 @@ class Cluster:
             while (action := self.clock.pop_due(until)) is not None:
                 action()
                 self.queue.run()
+            self._heartbeats.beat()
+            self.queue.run()
 
     def writer(self, user: str) -> Writer:
         """For components of the cluster itself."""
