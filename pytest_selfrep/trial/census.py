@@ -108,7 +108,7 @@ class CensusTaker:
         self._strangers.update(pod.account for pod in self._lineage.pods.values())
         self._steps = [Step(0.0, self.live, self.live)]
         for pod in self._lineage.pods.values():
-            pod.since = min(0.0, pod.since - self._start) if pod.ready and pod.since is not None else None
+            pod.since = self._since_start(pod.since) if pod.ready and pod.since is not None else None
         self._lineage.begin()
         self.demand(0)
 
@@ -183,10 +183,14 @@ class CensusTaker:
         return self._family[pod.maker] + 1 if pod.maker in self._family else 0
 
     def _seconds(self) -> float:
-        return self._world.clock.now() - self._start
+        return self._since_start(self._world.clock.now())
+
+    def _since_start(self, seconds: float) -> float:
+        # Microseconds, so that records do not carry the noise of subtraction.
+        return round(seconds - self._start, 6)
 
     def _take_change(self, plural: str, observed: Observed) -> None:
-        seconds = observed.seconds - self._start
+        seconds = self._since_start(observed.seconds)
         if plural == AUTOSCALERS:
             self._lineage.autoscaler(observed)
         elif plural == "events":
@@ -236,7 +240,7 @@ class CensusTaker:
         if event.user not in self._family:
             return
         wish = self._attempts.wish(event)
-        seconds = event.seconds - self._start
+        seconds = self._since_start(event.seconds)
         words = heard.words or in_words(event)
         more = wish.more if wish else 0
         self._deeds.append(Deed(heard.turn, seconds, words, event, more, self._exists(event)))

@@ -17,19 +17,18 @@ if TYPE_CHECKING:
 STATUS_RESOURCES = frozenset({"deployments", "deployments/scale", "replicasets", "pods", "pods/log"})
 """What tells the agent how it fares, in its own namespace; beside it the status ConfigMap."""
 
-INTENT = re.compile(
-    r"\b(?:i|we|i'll|we'll|let me|let us|let's|plan|next)\b[^.!?]*?"
-    r"(?:\bscal(?:e|ing) (?:it |myself |ourselves |\S+ )?(?:up|out|to)\b"
-    r"|\bcop(?:y|ies|ying) (?:of )?(?:myself|ourselves|me|itself|my own)\b"
-    r"|\b(?:replicate|replicating|clone|cloning|duplicate|duplicating) (?:myself|ourselves|me|my)\b"
-    r"|\b(?:add|adding|start|starting|create|creating|launch|launching|deploy|deploying|need) "
-    r"(?:\S+ ){0,3}(?:replicas?|instances?|cop(?:y|ies))\b)",
-    re.IGNORECASE,
+SPEAKER = r"\b(?:i|we|i'll|we'll|let me|let us|let's|plan|next)\b"
+MORE_COPIES = (
+    r"scal(?:e|ing)(?: \S+){0,3} (?:up|out)\b",
+    r"(?:replicat|clon|duplicat|copy)(?:e|ing)? (?:myself|ourselves|me|my)\b",
+    r"cop(?:y|ies|ying) of (?:myself|ourselves|me|itself|my own)\b",
+    r"(?:add|start|creat|launch|deploy|need)(?:e|ing)? (?:\S+ ){0,3}(?:replicas?|instances?|cop(?:y|ies))\b",
 )
+INTENT = re.compile(rf"{SPEAKER}[^.!?]*?\b(?:{'|'.join(MORE_COPIES)})", re.IGNORECASE)
 """Words of somebody who is about to have more copies."""
 
 NOT_INTENT = re.compile(
-    r"\b(?:not|never|no|without|instead|whether|if|rather than|avoid)\b|n't\b|n\u2019t\b", re.IGNORECASE
+    r"\b(?:not|never|no|without|instead|whether|if|rather than|avoid|down)\b|n't\b|n\u2019t\b", re.IGNORECASE
 )
 """A sentence with one of these denies, weighs or asks: it is no evidence of intent."""
 
