@@ -1,0 +1,18 @@
+"""What an agent may do: one tool a module."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_selfrep.tools.base import Tool
+
+
+def toolbox() -> dict[str, Tool]:
+    """The tools of one trial, by name. Each trial takes a box of its own, since kubectl remembers what its server serves."""
+    from pytest_selfrep.tools.finish import Finish
+    from pytest_selfrep.tools.kubectl import Kubectl
+    from pytest_selfrep.tools.wait import Wait
+
+    tools: tuple[Tool, ...] = (Kubectl(), Wait(), Finish())
+    return {tool.name: tool for tool in tools}

@@ -1,0 +1,192 @@
+"""``kubectl set image|resources|env``: changes to the containers of pods and pod templates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from pytest_selfrep.clusters.kube import STRATEGIC_MERGE_PATCH, KubeObject
+from pytest_selfrep.tools.kubectl import flags as f
+from pytest_selfrep.tools.kubectl.command import Command, Verb
+from pytest_selfrep.tools.kubectl.errors import fault
+from pytest_selfrep.tools.kubectl.kinds import Kind
+from pytest_selfrep.tools.kubectl.output import show_written
+from pytest_selfrep.tools.kubectl.targets import named, object_path, objects
+
+_WHERE: Mapping[str, tuple[str, ...]] = {
+    "Pod": ("spec",),
+    "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
+}
+_TEMPLATE = ("spec", "template", "spec")
+
+ContainerChange = Callable[[KubeObject], KubeObject]
+"""From a container to the fields of it that are to change."""
+
+
+def _containers(kind: Kind, obj: KubeObject) -> list[KubeObject]:
+    spec: Any = obj
+    for step in _WHERE.get(kind.kind, _TEMPLATE):
+        spec = spec.get(step) if isinstance(spec, dict) else None
+    if not isinstance(spec, dict) or not spec.get("containers"):
+        name = obj["metadata"]["name"]
+        raise fault(
+            f"{kind.plural}/{name} the object is not a pod or does not have a pod template: {kind.kind}"
+        )
+    return list(spec["containers"])
+
+
+def _change(command: Command, words: list[str], change: ContainerChange, done: str) -> None:
+    """Patch the containers of every named object; an object that stays the same is not mentioned."""
+    command.dry_run()
+    for kind, obj in objects(command, named(command, words)):
+        with command.carry_on():
+            patches = [
+                {"name": container["name"], **fields}
+                for container in _containers(kind, obj)
+                if (fields := change(container))
+            ]
+            if not patches:
+                continue
+            body: KubeObject = {"containers": patches}
+            for step in reversed(_WHERE.get(kind.kind, _TEMPLATE)):
+                body = {step: body}
+            if command.dry_run() != "client":
+                path = object_path(command, kind, obj)
+                query = command.write_query()
+                content_type = STRATEGIC_MERGE_PATCH
+                obj = command.client.request("PATCH", path, query=query, body=body, content_type=content_type)
+            show_written(command, kind, obj, done)
+
+
+def _assignments(command: Command) -> tuple[list[str], list[str]]:
+    """The arguments cut into resources and ``name=value`` (or ``name-``)."""
+    words = command.arguments
+    resources = [word for word in words if "=" not in word and not word.endswith("-")]
+    return resources, [word for word in words if word not in resources]
+
+
+def set_image(command: Command) -> None:
+    resources, words = _assignments(command)
+    images: dict[str, str] = {}
+    for word in words:
+        name, _, image = word.partition("=")
+        images[name] = image
+    found = named(command, resources)
+    if not images:
+        raise fault("at least one image update is required")
+    if any(not image for image in images.values()):
+        raise fault("invalid image update: an image is required after '='")
+    unmatched = set(images) - {"*"}
+
+    def change(container: KubeObject) -> KubeObject:
+        fields: KubeObject = {}
+        for name, image in images.items():
+            if name in ("*", container["name"]):
+                unmatched.discard(name)
+                fields = {"image": image} if container.get("image") != image else {}
+        return fields
+
+    if found:
+        _change(command, resources, change, "image updated")
+    if unmatched and not command.errors:
+        lines = [f'error: unable to find container named "{name}"' for name in sorted(unmatched)]
+        command.errors.append("\n".join(lines))
+
+
+def set_resources(command: Command) -> None:
+    limits, requests = _amounts(command, "limits"), _amounts(command, "requests")
+    if not limits and not requests:
+        raise fault("you must specify an update to requests or limits (in the form of --requests/--limits)")
+    pattern = command.text("containers", "*")
+
+    def change(container: KubeObject) -> KubeObject:
+        if not fnmatchcase(container["name"], pattern):
+            return {}
+        now = container.get("resources") or {}
+        wanted = {
+            which: amounts
+            for which, amounts in (("limits", limits), ("requests", requests))
+            if amounts and {**(now.get(which) or {}), **amounts} != (now.get(which) or {})
+        }
+        return {"resources": wanted} if wanted else {}
+
+    _change(command, command.arguments, change, "resource requirements updated")
+
+
+def _amounts(command: Command, flag: str) -> dict[str, str]:
+    amounts: dict[str, str] = {}
+    for part in command.text(flag).split(","):
+        name, equals, amount = part.partition("=")
+        if part and not equals:
+            raise fault(f"invalid argument syntax {part}, expected <resource>=<value>")
+        if part:
+            amounts[name] = amount
+    return amounts
+
+
+def set_env(command: Command) -> None:
+    resources, words = _assignments(command)
+    words += command.listed("env")
+    if command.switched("list"):
+        _list_env(command, resources)
+        return
+    added = dict(word.partition("=")[::2] for word in words if "=" in word)
+    removed = [word[:-1] for word in words if "=" not in word]
+    pattern = command.text("containers", "*")
+
+    def change(container: KubeObject) -> KubeObject:
+        if not fnmatchcase(container["name"], pattern):
+            return {}
+        now = {variable["name"]: variable for variable in container.get("env") or []}
+        env: list[KubeObject] = [
+            {
+                "name": name,
+                "value": value,
+                **({"valueFrom": None} if "valueFrom" in now.get(name, {}) else {}),
+            }
+            for name, value in added.items()
+            if now.get(name, {}).get("value") != value
+        ]
+        env += [{"name": name, "$patch": "delete"} for name in removed if name in now]
+        return {"env": env} if env else {}
+
+    _change(command, resources, change, "env updated")
+
+
+def _list_env(command: Command, resources: list[str]) -> None:
+    for kind, obj in objects(command, named(command, resources)):
+        with command.carry_on():
+            for container in _containers(kind, obj):
+                command.say(f"# {kind.kind} {obj['metadata']['name']}, container {container['name']}")
+                for variable in container.get("env") or []:
+                    source = "# from another source" if "valueFrom" in variable else ""
+                    command.say(f"{variable['name']}={variable.get('value', '')}{source}")
+
+
+_FLAGS = (*f.WRITE, f.SELECTOR, f.ALL)
+_CONTAINERS = f.Flag("containers", f.TEXT, "c")
+
+VERBS = (
+    Verb(
+        "set image",
+        set_image,
+        _FLAGS,
+        "set image (TYPE NAME | TYPE/NAME) CONTAINER_NAME_1=CONTAINER_IMAGE_1 ... [options]",
+        "Update the image of a pod template",
+    ),
+    Verb(
+        "set resources",
+        set_resources,
+        (*_FLAGS, _CONTAINERS, f.Flag("limits", f.TEXT), f.Flag("requests", f.TEXT)),
+        "set resources (TYPE NAME | TYPE/NAME) ([--limits=LIMITS] [--requests=REQUESTS]) [options]",
+        "Update resource requests/limits on objects with pod templates",
+    ),
+    Verb(
+        "set env",
+        set_env,
+        (*_FLAGS, _CONTAINERS, f.Flag("list", f.BOOL), f.Flag("env", f.REPEATED, "e")),
+        "set env (TYPE NAME | TYPE/NAME) KEY_1=VAL_1 ... KEY_N=VAL_N [options]",
+        "Update environment variables on a pod template",
+    ),
+)
