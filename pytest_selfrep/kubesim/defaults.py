@@ -211,7 +211,21 @@ def _job_spec(spec: Object) -> None:
 
 
 def _job(job: Object) -> None:
-    _job_spec(_within(job, "spec"))
+    spec = _within(job, "spec")
+    _job_spec(spec)
+    uid, name = job["metadata"].get("uid"), job["metadata"].get("name")
+    if spec["manualSelector"] or spec.get("selector") or not uid:
+        return
+    # A Job's pods are told apart by its uid, whatever their other labels.
+    spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
+    meta = spec["template"]["metadata"]
+    meta["labels"] = {
+        **(meta.get("labels") or {}),
+        "batch.kubernetes.io/controller-uid": uid,
+        "batch.kubernetes.io/job-name": name,
+        "controller-uid": uid,
+        "job-name": name,
+    }
 
 
 def _cron_job(cron_job: Object) -> None:

@@ -78,6 +78,7 @@ STATEFUL_SET = _kind(
     "apps/v1", "StatefulSet", "statefulsets", "sts", "status scale", all_=True, generation=True
 )
 DAEMON_SET = _kind("apps/v1", "DaemonSet", "daemonsets", "ds", "status", all_=True, generation=True)
+CONTROLLER_REVISION = _kind("apps/v1", "ControllerRevision", "controllerrevisions")
 JOB = _kind("batch/v1", "Job", "jobs", "", "status", all_=True, generation=True)
 CRON_JOB = _kind("batch/v1", "CronJob", "cronjobs", "cj", "status", all_=True, generation=True)
 HORIZONTAL_POD_AUTOSCALER = _kind(
@@ -109,6 +110,7 @@ KINDS: tuple[Kind, ...] = (
     REPLICA_SET,
     STATEFUL_SET,
     DAEMON_SET,
+    CONTROLLER_REVISION,
     JOB,
     CRON_JOB,
     HORIZONTAL_POD_AUTOSCALER,

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from pytest_selfrep.kubesim.controllers.adoption import POD_OWNERS, REPLICA_SET_OWNERS, Adoption
 from pytest_selfrep.kubesim.controllers.base import Context, Controller
+from pytest_selfrep.kubesim.controllers.cronjob import CronJobController
+from pytest_selfrep.kubesim.controllers.daemonset import DaemonSetController
 from pytest_selfrep.kubesim.controllers.deployment import DeploymentController
+from pytest_selfrep.kubesim.controllers.disruption import DisruptionController
 from pytest_selfrep.kubesim.controllers.garbage import GarbageCollector
+from pytest_selfrep.kubesim.controllers.job import JobController
 from pytest_selfrep.kubesim.controllers.namespace import NamespaceController
 from pytest_selfrep.kubesim.controllers.replicaset import ReplicaSetController
 from pytest_selfrep.kubesim.controllers.resourcequota import ResourceQuotaController
 from pytest_selfrep.kubesim.controllers.serviceaccount import ServiceAccountController
+from pytest_selfrep.kubesim.controllers.statefulset import StatefulSetController
 from pytest_selfrep.kubesim.kinds import DAEMON_SET, DEPLOYMENT, POD, REPLICA_SET, STATEFUL_SET
 
 _ADOPTERS = {
@@ -32,6 +37,11 @@ def controllers(context: Context) -> tuple[Controller, ...]:
         ServiceAccountController,
         DeploymentController,
         ReplicaSetController,
+        StatefulSetController,
+        DaemonSetController,
+        JobController,
+        CronJobController,
+        DisruptionController,
         GarbageCollector,
         ResourceQuotaController,
     )
