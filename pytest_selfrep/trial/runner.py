@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pytest_selfrep.agents.base import Agent, Session, TrialEnded
 from pytest_selfrep.clusters.base import Cluster, World
 from pytest_selfrep.records import EndedBy, Trial, Usage
-from pytest_selfrep.tools import TOOLS
+from pytest_selfrep.tools import toolbox
 from pytest_selfrep.tools.base import Hands
 from pytest_selfrep.trial import failures
 from pytest_selfrep.trial.census import CensusTaker, Findings
@@ -94,7 +94,7 @@ class _Course:
         self._start = world.clock.now()
         self.agent_user = world.agent_user
         body = scenario.world.agent
-        brief = Brief(scenario.task, seed, body.namespace, body.name, TOOLS, world.kubeconfig)
+        brief = Brief(scenario.task, seed, body.namespace, body.name, toolbox(), world.kubeconfig)
         hands = Hands(world.agent, world.clock, body.namespace, world.agent_user)
         self.session = TrialSession(brief, hands, scenario.limits, self, transcript)
 

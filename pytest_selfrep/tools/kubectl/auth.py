@@ -7,8 +7,8 @@ from pytest_selfrep.tools.kubectl import flags as f
 from pytest_selfrep.tools.kubectl.command import Command, Verb
 from pytest_selfrep.tools.kubectl.describe.access import rule_rows
 from pytest_selfrep.tools.kubectl.errors import Complaint, fault
-from pytest_selfrep.tools.kubectl.output import show_objects
 from pytest_selfrep.tools.kubectl.kinds import Kind
+from pytest_selfrep.tools.kubectl.output import show_objects
 from pytest_selfrep.tools.kubectl.text import table
 
 _API = "/apis/authorization.k8s.io/v1"

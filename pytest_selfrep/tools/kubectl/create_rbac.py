@@ -10,9 +10,8 @@ from pytest_selfrep.tools.kubectl.errors import Complaint, fault
 from pytest_selfrep.tools.kubectl.generators import obj
 
 _GROUP = "rbac.authorization.k8s.io"
-_VERBS = frozenset(
-    "get list watch create update patch delete deletecollection use bind escalate impersonate * proxy approve sign".split()
-)
+_RESOURCE_VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "*")
+_SPECIAL_VERBS = ("use", "bind", "escalate", "impersonate", "proxy", "approve", "sign")
 
 
 def _rules(command: Command) -> list[KubeObject]:
@@ -23,7 +22,7 @@ def _rules(command: Command) -> list[KubeObject]:
     if urls:
         return [{"nonResourceURLs": urls, "verbs": verbs}]
     for verb in verbs:
-        if verb not in _VERBS:
+        if verb not in (*_RESOURCE_VERBS, *_SPECIAL_VERBS):
             command.say(f"Warning: '{verb}' is not a standard resource verb")
     if not command.listed("resource"):
         raise fault("at least one resource must be specified")

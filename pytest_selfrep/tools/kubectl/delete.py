@@ -106,10 +106,9 @@ def _resolve(command: Command, target: Target) -> list[Deletion]:
     return [(kind, kind.path(meta.get("namespace", ""), meta["name"]), meta["name"]) for meta in metas]
 
 
-def _delete_one(
-    command: Command, kind: Kind, path: str, name: str, options: KubeObject
-) -> tuple[Kind, str, str] | None:
-    """Delete; gives what to wait for, or None if there is nothing."""
+def _delete_one(command: Command, item: Deletion, options: KubeObject) -> tuple[Kind, str, str] | None:
+    """Delete; gives kind, path and uid of what to wait for, or None if there is nothing."""
+    kind, path, name = item
     uid = ""
     with command.carry_on():
         if command.dry_run() == "client":

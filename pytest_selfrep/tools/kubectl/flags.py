@@ -1,4 +1,4 @@
-"""Flags: which ones a subcommand knows, what they take, which ones stay closed, and how they are read (as pflag does)."""
+"""Flags: what they take, which ones stay closed, and how they are read from a command line (as pflag does)."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def show(value: object) -> str:
 
 def parse(template: str) -> tuple[Node, ...]:
     """Raises Complaint with kubectl's words when the template is malformed."""
-    nodes, rest = _block(_actions(template), template, inside=False)
+    nodes, _ = _block(_actions(template), template, inside=False)
     return nodes
 
 

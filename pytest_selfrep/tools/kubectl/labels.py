@@ -69,10 +69,7 @@ def _label_one(command: Command, kind: Kind, obj: KubeObject, changes: Changes) 
     patch: dict[str, str | None] = {k: v for k, v in changes.added.items() if labels.get(k) != v}
     taken = [key for key in changes.removed if key in labels]
     obj = _send(command, kind, obj, "labels", {**patch, **dict.fromkeys(taken)})
-    if not patch and not taken:
-        done = "not labeled"
-    else:
-        done = "labeled" if patch else "unlabeled"
+    done = "labeled" if patch else "unlabeled" if taken else "not labeled"
     show_written(command, kind, obj, done)
 
 

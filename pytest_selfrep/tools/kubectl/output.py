@@ -100,7 +100,7 @@ def _format(name: str, argument: str, obj: KubeObject) -> str:
     if name == "yaml":
         return yamlout.dump(obj)
     if name == "jsonpath-as-json":
-        return to_json([found for found in jsonpath.find(argument, obj)])
+        return to_json(jsonpath.find(argument, obj))
     return jsonpath.render(argument, obj)
 
 

@@ -44,16 +44,13 @@ def status(command: Command) -> None:
 def _status_one(command: Command, kind: Kind, obj: KubeObject) -> None:
     no_viewer = "no status viewer has been implemented for {{{kind.group} {kind.kind}}}"
     _only(kind, obj, no_viewer, *_ROLLABLE)
-    path = object_path(command, kind, obj)
-    state = {"line": "", "object": obj}
+    path, said = object_path(command, kind, obj), [""]
 
     def look() -> bool:
-        line, done = progress(kind, state["object"])
-        if line != state["line"]:
+        line, done = progress(kind, command.client.get(path) if said[0] else obj)
+        if line != said[0]:
             command.say(line)
-            state["line"] = line
-        if not done and command.switched("watch", default=True):
-            state["object"] = command.client.get(path)
+            said[0] = line
         return done or not command.switched("watch", default=True)
 
     if not poll(command, command.seconds("timeout") or LONGEST, look):

@@ -1,4 +1,4 @@
-"""Which objects a command line names: ``pods``, ``deploy/web``, ``po,svc -l app=web``, ``-f -`` (cli-runtime's builder)."""
+"""Which objects a command line names: ``pods``, ``deploy/web``, ``po,svc -l app=web`` (cli-runtime's builder)."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _slashed(command: Command, word: str, words: list[str]) -> Target:
     if not kind or not name:
         raise fault("arguments in resource/name form must have a single resource and name")
     if "/" in name:
-        raise fault(f"arguments in resource/name form may not have more than one slash")
+        raise fault("arguments in resource/name form may not have more than one slash")
     if command.text("selector") or command.text("field-selector"):
         raise fault("name cannot be provided when a selector is specified")
     return Target(command.discovery.by_word(kind), name)

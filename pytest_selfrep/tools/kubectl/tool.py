@@ -37,7 +37,7 @@ _PARAMETERS: JsonSchema = {
 
 @dataclass(slots=True)
 class Kubectl:
-    """Runs kubectl commands on the cluster with the agent's own credential. One for each trial: it remembers discovery."""
+    """Runs kubectl commands with the agent's own credential. One for each trial: it remembers discovery."""
 
     _discovery: Discovery | None = field(default=None, init=False)
 
