@@ -116,9 +116,8 @@ def _output(clock: Clock, pod: Object, options: Options) -> Output:
     elif "waiting" in state or not state:
         if "terminated" not in last:
             reason = state.get("waiting", {}).get("reason", "ContainerCreating")
-            trouble = "trying and failing to pull image" if reason in _PULLING else reason
-            verb = "is" if trouble is not reason else "is waiting to start:"
-            raise bad_request(f'container "{container}" in pod "{name}" {verb} {trouble}')
+            why = _WAITING.get(reason, reason)
+            raise bad_request(f'container "{container}" in pod "{name}" is waiting to start: {why}')
         state = last
     spec = next(each for each in _containers(pod) if each["name"] == container)
     ran = state.get("running") or state["terminated"]
@@ -132,7 +131,10 @@ def _output(clock: Clock, pod: Object, options: Options) -> Output:
     )
 
 
-_PULLING = ("ErrImagePull", "ImagePullBackOff")
+_WAITING = {
+    "ErrImagePull": "image can't be pulled",
+    "ImagePullBackOff": "trying and failing to pull image",
+}
 
 
 def _containers(pod: Object) -> Sequence[Object]:

@@ -38,7 +38,9 @@ class Kube:
         assert response.status < 400, response.body
         return response.body
 
-    def refusal(self, method: str, path: str, body: Any = None, query: Mapping[str, str] | None = None) -> Any:
+    def refusal(
+        self, method: str, path: str, body: Any = None, query: Mapping[str, str] | None = None
+    ) -> Any:
         response = self.send(method, path, body, query)
         assert response.status >= 400, response.body
         return response.body
@@ -89,7 +91,9 @@ class Kube:
 
     def events(self, about: str, namespace: str = "default") -> list[tuple[str, str]]:
         """Reason and message of what was reported about an object, in order."""
-        found = self.get(f"/api/v1/namespaces/{namespace}/events", fieldSelector=f"involvedObject.name={about}")
+        found = self.get(
+            f"/api/v1/namespaces/{namespace}/events", fieldSelector=f"involvedObject.name={about}"
+        )
         items = sorted(found["items"], key=lambda each: int(each["metadata"]["resourceVersion"]))
         return [(each["reason"], each["message"]) for each in items]
 
