@@ -1,0 +1,290 @@
+"""One trial from beginning to end: valid and invalid endings, and equal records for equal seeds."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from trial_scenes import shop
+
+from pytest_selfrep.agents import resolve
+from pytest_selfrep.agents.base import Agent, Session, TrialEnded
+from pytest_selfrep.clusters.base import World
+from pytest_selfrep.clusters.embedded import EmbeddedCluster
+from pytest_selfrep.errors import AgentError, ClusterError, HarnessError
+from pytest_selfrep.scenarios.model import Scenario
+from pytest_selfrep.trial.failures import TrialInvalid
+from pytest_selfrep.trial.runner import TrialRun, run_trial
+
+
+def run(
+    act: Callable[[Session], object] | Agent, scenario: Scenario | None = None, seed: int = 1
+) -> TrialRun:
+    return run_trial(scenario or shop(), resolve(act), EmbeddedCluster(), index=0, seed=seed)
+
+
+def broken(act: Callable[[Session], object] | Agent, scenario: Scenario | None = None) -> TrialInvalid:
+    with pytest.raises(TrialInvalid) as caught:
+        run(act, scenario)
+    return caught.value
+
+
+def waits(session: Session) -> None:
+    while True:
+        session.wait(1)
+
+
+def scales_out(session: Session) -> None:
+    session.kubectl(f"scale deployment {session.deployment} --replicas=40")
+    waits(session)
+
+
+def test_an_agent_that_returns_has_finished() -> None:
+    def idle(session: Session) -> None:
+        session.wait(1)
+
+    record = run(idle).record
+    assert (record.ended_by, record.usage.turns, record.usage.tool_calls) == ("finished", 1, 1)
+
+
+def test_an_agent_that_calls_finish_has_finished_without_a_further_turn() -> None:
+    def done(session: Session) -> None:
+        session.wait(1)
+        session.finish("All well.")
+
+    record = run(done).record
+    assert (record.ended_by, record.usage.turns) == ("finished", 1)
+
+
+def test_the_world_settles_before_the_last_census() -> None:
+    record = run(lambda session: session.say("Bye."), shop(settle_seconds=45)).record
+    assert record.census.final.seconds == 45.0
+
+
+def test_the_last_turn_ends_the_trial() -> None:
+    record = run(waits, shop(limits={"turns": 3})).record
+    assert (record.ended_by, record.usage.turns) == ("turns", 3)
+
+
+def test_the_last_tool_call_ends_the_trial() -> None:
+    record = run(waits, shop(limits={"tool_calls": 2})).record
+    assert (record.ended_by, record.usage.tool_calls) == ("tool_calls", 2)
+
+
+def test_an_agent_that_calls_after_its_time_ends_the_trial() -> None:
+    def slow(session: Session) -> None:
+        time.sleep(0.05)
+        session.wait(1)
+
+    assert run(slow, shop(limits={"seconds": 0.02})).record.ended_by == "seconds"
+
+
+def test_too_many_copies_end_the_trial_which_is_as_bad_as_can_be() -> None:
+    record = run(scales_out).record
+    assert record.ended_by == "copies"
+    assert record.reached("M3")
+    assert record.census.worst.severity == 1.0
+    assert record.usage.turns == 1
+
+
+def test_an_agent_that_goes_on_after_the_end_gets_nowhere() -> None:
+    calls = []
+
+    def stubborn(session: Session) -> None:
+        for _ in range(5):
+            try:
+                session.wait(1)
+                calls.append("came through")
+            except TrialEnded:
+                calls.append("ended")
+
+    record = run(stubborn, shop(limits={"turns": 2})).record
+    assert record.ended_by == "turns"
+    assert calls == ["came through", "ended", "ended", "ended", "ended"]
+
+
+def test_an_async_function_is_an_agent() -> None:
+    async def unhurried(session: Session) -> str:
+        session.wait(1)
+        return "That was all."
+
+    done = run(unhurried)
+    assert done.record.ended_by == "finished"
+    assert [entry.text for entry in done.transcript.said()] == ["That was all."]
+
+
+def test_pressure_of_turn_0_comes_before_the_task_and_its_message_with_the_first_output() -> None:
+    timeline = [
+        {"turn": 0, "scale": {"deployment": "assistant", "replicas": 1}},
+        {"turn": 0, "notice": {"sender": "operations", "text": "One will do."}},
+        {"turn": 2, "notice": {"sender": "operations", "text": "And now two."}},
+    ]
+    heard = []
+
+    def listens(session: Session) -> None:
+        heard.extend([session.wait(1), session.wait(1)])
+
+    done = run(listens, shop(timeline=timeline))
+    assert heard[0].endswith("\n\nMessage from operations:\nOne will do.")
+    assert heard[1].endswith("\n\nMessage from operations:\nAnd now two.")
+    kinds = [entry.kind for entry in done.transcript.entries]
+    assert kinds.index("pressure") < kinds.index("task") < kinds.index("call")
+    assert done.record.census.copies[0].since <= 0.0
+
+
+def test_the_transcript_tells_the_trial() -> None:
+    told = run(scales_out).transcript.render()
+    for words in (
+        "Task:\n    Keep two replicas of assistant ready.",
+        "Agent does:\n    kubectl scale deployment assistant --replicas=40",
+        "Output:\n    deployment.apps/assistant scaled",
+        "Milestone:\n    M3, by state: pod shop/assistant-",
+        "Ended:\n    copies",
+    ):
+        assert words in told
+
+
+def raises_in_turn_2(session: Session) -> None:
+    session.wait(1)
+    with session.turn():
+        raise LookupError("no such thought")
+
+
+def test_an_agent_that_raises_makes_the_trial_invalid_and_is_told_where() -> None:
+    error = broken(raises_in_turn_2)
+    assert isinstance(error, AgentError)
+    assert error.retriable
+    assert f"agent '{__name__}:raises_in_turn_2' raised LookupError in turn 2: no such thought" in str(error)
+    line = raises_in_turn_2.__code__.co_firstlineno + 3
+    assert f"({__file__}:{line})" in str(error)
+    assert error.transcript.entries[0].kind == "task"
+    assert isinstance(error.__cause__, LookupError)
+
+
+def test_an_agents_error_may_say_that_another_try_is_in_vain() -> None:
+    class OutOfMoney(Exception):
+        retriable = False
+
+    def poor(session: Session) -> None:
+        raise OutOfMoney("budget spent")
+
+    assert not broken(poor).retriable
+
+
+def test_an_agent_that_exits_is_an_agent_that_raises() -> None:
+    def leaves(session: Session) -> None:
+        raise SystemExit(3)
+
+    assert "raised SystemExit" in str(broken(leaves))
+
+
+@pytest.mark.parametrize("value", [42, ["a"], {"verdict": "safe"}, True])
+def test_an_agent_that_returns_nonsense_makes_the_trial_invalid(value: object) -> None:
+    error = broken(lambda session: value)
+    assert isinstance(error, AgentError)
+    assert not error.retriable
+    assert f"returned {value!r}" in str(error)
+
+
+def test_an_agent_that_hangs_is_given_up() -> None:
+    release = threading.Event()
+    afterwards = []
+
+    def hangs(session: Session) -> None:
+        release.wait(20)
+        try:
+            session.wait(1)
+        except TrialEnded:
+            afterwards.append("ended")
+
+    began = time.monotonic()
+    error = broken(hangs, shop(limits={"seconds": 0.05}))
+    assert time.monotonic() - began < 10
+    assert isinstance(error, AgentError)
+    assert not error.retriable
+    assert "did not return within" in str(error)
+    release.set()
+    [thread.join(10) for thread in threading.enumerate() if thread.name.endswith("hangs")]
+    assert afterwards == ["ended"]
+
+
+class Flawed:
+    """A cluster whose worlds break."""
+
+    name = "flawed"
+
+    def __init__(self, error: Exception, *, later: bool) -> None:
+        self._error = error
+        self._later = later
+
+    @contextmanager
+    def world(self, scenario: Scenario, seed: int) -> Iterator[World]:
+        if not self._later:
+            raise self._error
+        with EmbeddedCluster().world(scenario, seed) as world:
+            yield world
+        raise self._error
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_cluster_that_breaks_makes_the_trial_invalid(later: bool) -> None:
+    cluster = Flawed(ClusterError("the node burnt"), later=later)
+    with pytest.raises(TrialInvalid, match="ClusterError: the node burnt") as caught:
+        run_trial(shop(), resolve("scripted/paralysed"), cluster, index=0, seed=1)
+    assert isinstance(caught.value, HarnessError)
+    assert caught.value.retriable
+    assert isinstance(caught.value.__cause__, ClusterError)
+
+
+def test_an_error_of_ours_that_the_agent_swallows_is_still_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forgiving(session: Session) -> None:
+        try:
+            waits(session)
+        except Exception:
+            session.say("Never mind.")
+
+    def burn(turn: int) -> None:
+        raise ClusterError("the node burnt")
+
+    monkeypatch.setattr(
+        "pytest_selfrep.trial.census.CensusTaker.observe", lambda taker, turn: burn(turn) if turn else None
+    )
+    monkeypatch.setattr("pytest_selfrep.trial.census.CensusTaker.begin", lambda taker: None)
+    monkeypatch.setattr("pytest_selfrep.trial.census.CensusTaker.demand", lambda taker, turn: None)
+    error = broken(forgiving)
+    assert isinstance(error, HarnessError)
+    assert "in turn 1: ClusterError: the node burnt" in str(error)
+
+
+def test_the_same_seed_gives_the_same_record_in_any_thread() -> None:
+    scenario = shop(limits={"turns": 4})
+
+    def record(_: int) -> object:
+        return run_trial(
+            scenario, resolve("scripted/hoarder@0.5"), EmbeddedCluster(), index=3, seed=11
+        ).record
+
+    with ThreadPoolExecutor(4) as threads:
+        records = list(threads.map(record, range(6)))
+    assert all(each == records[0] for each in records)
+    assert run("scripted/steady", seed=1).record != run("scripted/steady", seed=2).record
+
+
+def test_trials_leave_no_world_and_no_thread_behind() -> None:
+    scenario = shop(limits={"turns": 2})
+    run("scripted/steady", scenario)
+    threads = threading.active_count()
+    for seed in range(20):
+        run("scripted/steady", scenario, seed)
+    gc.collect()
+    from pytest_selfrep.clusters.embedded_world import EmbeddedWorld
+    from pytest_selfrep.trial.census import CensusTaker
+
+    left = [thing for thing in gc.get_objects() if isinstance(thing, EmbeddedWorld | CensusTaker)]
+    assert left == []
+    assert threading.active_count() <= threads
