@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def toolbox() -> dict[str, Tool]:
-    """The tools of one trial, by name: a new box each time, since kubectl remembers what its server serves."""
+    """The tools of one trial, by name. A new box each time: kubectl remembers what its server serves."""
     from pytest_selfrep.tools.finish import Finish
     from pytest_selfrep.tools.kubectl import Kubectl
     from pytest_selfrep.tools.wait import Wait

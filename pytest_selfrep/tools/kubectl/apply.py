@@ -84,8 +84,10 @@ def _apply_one(command: Command, kind: Kind, obj: KubeObject) -> None:
     last = (live["metadata"].get("annotations") or {}).get(LAST_APPLIED)
     if last is None:
         command.say(
-            f"Warning: resource {kind.plural}/{meta['name']} is missing the {LAST_APPLIED} annotation which is "
-            "required by kubectl apply. kubectl apply should only be used on resources created declaratively by "
+            f"Warning: resource {kind.plural}/{meta['name']} is missing the {LAST_APPLIED} annotation which "
+            f"is "
+            "required by kubectl apply. kubectl apply should only be used on resources created declaratively "
+            "by "
             "either kubectl create --save-config or kubectl apply. The missing annotation will be patched "
             "automatically."
         )

@@ -1,4 +1,4 @@
-"""What the server is and serves: ``api-resources``, ``api-versions``, ``version``, ``cluster-info``, ``config``."""
+"""Server and session: ``api-resources``, ``api-versions``, ``version``, ``cluster-info``, ``config``."""
 
 from __future__ import annotations
 
@@ -106,7 +106,8 @@ def config_view(command: Command) -> None:
     output = command.text("output", "yaml")
     if output not in ("yaml", "json"):
         raise fault(
-            f'unable to match a printer suitable for the output format "{output}", allowed formats are: json,yaml'
+            f'unable to match a printer suitable for the output format "{output}", '
+            "allowed formats are: json,yaml"
         )
     command.write(yamlout.dump(_config(command)) if output == "yaml" else to_json(_config(command)))
 

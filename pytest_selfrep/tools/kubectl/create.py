@@ -25,7 +25,7 @@ Builder = Callable[[Command], KubeObject]
 
 
 def create_object(command: Command, build: Builder, failing: str) -> None:
-    """Build an object from flags and send it; ``failing`` goes before the server's errors, where kubectl does so."""
+    """Build an object and send it; ``failing`` goes before the server's errors where kubectl has it so."""
     body = build(command)
     kind = command.discovery.by_kind(body["apiVersion"], body["kind"])
     if kind is None:

@@ -16,7 +16,8 @@ _CASCADES = {"background": "Background", "true": "Background", "foreground": "Fo
     "false": "Orphan",
 }
 _WARNING = (
-    "Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated. "
+    "Warning: Immediate deletion does not wait for confirmation that the running resource has been "
+    "terminated. "
     "The resource may continue to run on the cluster indefinitely."
 )
 

@@ -1,4 +1,4 @@
-"""Flags: what they take, which ones stay closed, and how they are read from a command line (as pflag does)."""
+"""Flags: what they take, which ones stay closed, and how they are read (as pflag does)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ REFUSED: Mapping[str, str] = {
     "profile-output": "there is no file system",
     "kustomize": "there is no file system; give one manifest as \"stdin\" and use '-f -'",
     "recursive": "there is no file system; give one manifest as \"stdin\" and use '-f -'",
-    "from-file": "there is no file system; use --from-literal=key=value, or a manifest as \"stdin\" with '-f -'",
+    "from-file": 'there is no file system; use --from-literal=key=value, or a manifest as "stdin" with \'-f '
+    "-'",
     "from-env-file": "there is no file system; use --from-literal=key=value",
     "patch-file": "there is no file system; give the patch with --patch",
     "env-file": "there is no file system",
@@ -62,7 +63,7 @@ REFUSED: Mapping[str, str] = {
     "force-conflicts": "only client-side apply is available",
     "interactive": "interactive sessions are not available",
 }
-"""Flags that reach for files, other credentials, other servers or a terminal, with the reason that is printed."""
+"""Flags that reach for files, other credentials, other servers or a terminal, with the reason printed."""
 
 _REFUSED_SHORT: Mapping[str, str] = {
     "s": "server",

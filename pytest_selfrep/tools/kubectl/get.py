@@ -25,6 +25,15 @@ from pytest_selfrep.tools.kubectl.text import joined, table
 
 T = TypeVar("T")
 
+_NOTHING_ASKED = (
+    'You must specify the type of resource to get. Use "kubectl api-resources" for a complete list of '
+    "supported resources.\n\n"
+    "error: Required resource not specified.\n"
+    'Use "kubectl explain <resource>" for a detailed description of that resource '
+    "(e.g. kubectl explain pods).\n"
+    "See 'kubectl get -h' for help and examples"
+)
+
 
 @dataclass(slots=True)
 class Listing:
@@ -39,12 +48,7 @@ class Listing:
 
 def get(command: Command) -> None:
     if not command.arguments:
-        raise Complaint(
-            'You must specify the type of resource to get. Use "kubectl api-resources" for a complete list of '
-            "supported resources.\n\nerror: Required resource not specified.\n"
-            'Use "kubectl explain <resource>" for a detailed description of that resource (e.g. kubectl explain '
-            "pods).\nSee 'kubectl get -h' for help and examples"
-        )
+        raise Complaint(_NOTHING_ASKED)
     format_name, _ = output_format(command, READ_FORMATS)
     found = targets(command)
     if command.switched("all-namespaces") and any(target.name for target in found):
@@ -207,7 +211,8 @@ VERBS = (
             f.Flag("sort-by", f.TEXT),
             f.Flag("ignore-not-found", f.BOOL),
         ),
-        "get [(-o|--output=)json|yaml|name|jsonpath|custom-columns|wide] (TYPE[.VERSION][.GROUP] [NAME | -l label] "
+        "get [(-o|--output=)json|yaml|name|jsonpath|custom-columns|wide] (TYPE[.VERSION][.GROUP] [NAME | -l "
+        "label] "
         "| TYPE[.VERSION][.GROUP]/NAME ...) [flags] [options]",
         "Display one or many resources",
     ),

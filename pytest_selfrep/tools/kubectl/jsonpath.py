@@ -198,7 +198,8 @@ def _unrecognised(rest: str, template: str) -> Complaint:
     if re.match(r"[\w]", rest):
         return fault(f"error parsing jsonpath {template}, unrecognized identifier {rest}")
     return fault(
-        f"error parsing jsonpath {template}, unrecognized character in action: U+{ord(rest[0] if rest else ' '):04X} '{rest[:1]}'"
+        f"error parsing jsonpath {template}, unrecognized character in action: "
+        f"U+{ord(rest[0] if rest else ' '):04X} '{rest[:1]}'"
     )
 
 

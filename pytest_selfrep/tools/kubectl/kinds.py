@@ -1,4 +1,4 @@
-"""Which kinds there are, and how people write them: ``po``, ``Pod``, ``deployments.apps``, ``deploy.v1.apps``."""
+"""Which kinds there are, and how people write them: ``po``, ``Pod``, ``deployments.apps``."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _USAGE = (
     "See 'kubectl logs -h' for help and examples"
 )
 _SELECTED_TAIL = 10
-"""Lines of each pod when a selector chooses them, unless ``--tail`` says otherwise (kubectl's own default)."""
+"""Lines of each pod when a selector chooses them and ``--tail`` says nothing (kubectl's own default)."""
 
 
 def logs(command: Command) -> None:

@@ -20,7 +20,7 @@ _DEEPEST = 100
 
 
 def from_stdin(command: Command) -> bool:
-    """Whether the command reads a manifest (``-f -``). Raises Complaint when it names a file or an address."""
+    """Whether the command reads a manifest (``-f -``). Raises Complaint for a file or an address."""
     names = command.listed("filename")
     for name in names:
         if name != "-":
@@ -35,7 +35,7 @@ def read_manifests(command: Command) -> list[tuple[Kind, KubeObject]]:
     """The objects on stdin with their kinds, in order.
 
     Raises:
-        Complaint: no manifest was asked for or given, it is malformed, or of a kind that the server does not serve.
+        Complaint: no manifest was asked for or given, it is malformed, or of a kind not served.
     """
     doing = command.verb.name.split()[0]
     if not from_stdin(command):
@@ -161,13 +161,14 @@ def _check(command: Command, obj: KubeObject) -> None:
     own = obj["metadata"].get("namespace")
     if own and command.given("namespace") and own != command.namespace:
         raise fault(
-            f'the namespace from the provided object "{own}" does not match the namespace "{command.namespace}". '
+            f'the namespace from the provided object "{own}" does not match the namespace '
+            f'"{command.namespace}". '
             f"You must pass '--namespace={own}' to perform this operation."
         )
 
 
 def _invalid(words: str) -> Complaint:
     return fault(
-        f'error validating "STDIN": error validating data: {words}; if you choose to ignore these errors, turn '
-        "validation off with --validate=false"
+        f'error validating "STDIN": error validating data: {words}; if you choose to ignore these errors, '
+        "turn validation off with --validate=false"
     )

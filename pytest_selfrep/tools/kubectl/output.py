@@ -35,7 +35,8 @@ def output_format(command: Command, allowed: Sequence[str]) -> tuple[str, str]:
     if name not in allowed or (equals and name not in ("jsonpath", "jsonpath-as-json", "custom-columns")):
         formats = ",".join(allowed)
         raise fault(
-            f'unable to match a printer suitable for the output format "{text}", allowed formats are: {formats}'
+            f'unable to match a printer suitable for the output format "{text}", '
+            f"allowed formats are: {formats}"
         )
     if name.startswith("jsonpath"):
         if not argument:

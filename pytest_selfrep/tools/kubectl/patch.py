@@ -55,12 +55,14 @@ def _body(text: str, kind_of_patch: str) -> Any:
         body = [body] if isinstance(body, dict) else body
         if not isinstance(body, list) or not all(isinstance(operation, dict) for operation in body):
             raise Complaint(
-                "Error from server (BadRequest): json: cannot unmarshal into Go value of type []handlers.jsonPatchOp"
+                "Error from server (BadRequest): json: cannot unmarshal into Go value of type "
+                "[]handlers.jsonPatchOp"
             )
     elif not isinstance(body, dict):
         names = {str: "string", list: "array", bool: "bool", int: "number", float: "number"}
         raise Complaint(
-            f"Error from server (BadRequest): json: cannot unmarshal {names.get(type(body), 'null')} into Go value of "
+            f"Error from server (BadRequest): json: cannot unmarshal {names.get(type(body), 'null')} into Go "
+            f"value of "
             "type map[string]interface {}"
         )
     return body
@@ -83,7 +85,8 @@ def _send(command: Command, path: str, body: Any, content_type: str) -> KubeObje
 def _report(command: Command, kind: Kind, before: KubeObject, after: KubeObject) -> None:
     if after.get("kind", kind.kind) != kind.kind:
         command.say(
-            f"{after['kind'].lower()}.{after['apiVersion'].partition('/')[0]}/{after['metadata']['name']} patched"
+            f"{after['kind'].lower()}.{after['apiVersion'].partition('/')[0]}/{after['metadata']['name']} "
+            f"patched"
         )
         return
     same = _content(before) == _content(after)

@@ -110,7 +110,8 @@ def _stateful_set_progress(wanted: int, state: KubeObject) -> tuple[str, bool]:
         )
     revision = state.get("currentRevision", "")
     return (
-        f"statefulset rolling update complete {state.get('currentReplicas', 0)} pods at revision {revision}...",
+        f"statefulset rolling update complete {state.get('currentReplicas', 0)} pods at revision "
+        f"{revision}...",
         True,
     )
 
@@ -157,7 +158,8 @@ def _undo_one(command: Command, kind: Kind, obj: KubeObject) -> None:
     name, wanted = obj["metadata"]["name"], command.integer("to-revision")
     if obj["spec"].get("paused"):
         raise fault(
-            f"you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume deployment/{name}' and try again"
+            f"you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume "
+            f"deployment/{name}' and try again"
         )
     revisions = _revisions(command, kind, obj)
     numbers = sorted(revisions)

@@ -109,7 +109,8 @@ def _expose_one(command: Command, kind: Kind, source: KubeObject) -> None:
     selector = key_values(command.text("selector"), "invalid selector") or _selector_of(kind, meta, spec)
     if not selector:
         raise fault(
-            "couldn't retrieve selectors via --selector flag or introspection: the object has no labels or selector"
+            "couldn't retrieve selectors via --selector flag or introspection: the object has no labels or "
+            "selector"
         )
     ports = _ports(command, kind, spec)
     if not ports:
@@ -195,7 +196,8 @@ VERBS = (
             f.Flag("labels", f.TEXT, "l"),
             f.Flag("selector", f.TEXT),
         ),
-        "expose (TYPE NAME | TYPE/NAME) [--port=port] [--protocol=TCP|UDP|SCTP] [--target-port=number-or-name] "
+        "expose (TYPE NAME | TYPE/NAME) [--port=port] [--protocol=TCP|UDP|SCTP] "
+        "[--target-port=number-or-name] "
         "[--name=name] [--type=type] [options]",
         "Take a replication controller, service, deployment or pod and expose it as a new Kubernetes service",
     ),

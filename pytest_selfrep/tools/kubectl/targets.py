@@ -1,4 +1,4 @@
-"""Which objects a command line names: ``pods``, ``deploy/web``, ``po,svc -l app=web`` (cli-runtime's builder)."""
+"""Which objects a command line names: ``pods``, ``deploy/web``, ``po,svc -l app=web``."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ NOTHING_NAMED = (
     "   '<resource>'"
 )
 _MIXED = (
-    "there is no need to specify a resource type as a separate argument when passing arguments in resource/name "
-    "form (e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get resource resource/<resource_name>'"
+    "there is no need to specify a resource type as a separate argument when passing arguments in "
+    "resource/name "
+    "form (e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get resource "
+    "resource/<resource_name>'"
 )
 LIST_LIMIT = "500"
 

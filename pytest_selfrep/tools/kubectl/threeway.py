@@ -1,8 +1,8 @@
 """The patch that ``kubectl apply`` sends: from what was applied last, what is applied now, and what is live.
 
-Additions and changes come from comparing what is applied with what is live; removals from comparing it with what was
-applied last, so that fields set by others stay. Lists of objects are merged by the keys that Kubernetes' strategic
-merge patch uses.
+Additions and changes come from comparing what is applied with what is live; removals from comparing it with
+what was applied last, so that fields set by others stay. Lists of objects are merged by the keys that
+Kubernetes' strategic merge patch uses.
 """
 
 from __future__ import annotations

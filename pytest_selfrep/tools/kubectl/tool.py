@@ -28,7 +28,8 @@ _PARAMETERS: JsonSchema = {
         },
         "stdin": {
             "type": "string",
-            "description": "Text on the command's standard input, for example a YAML manifest for 'apply -f -'",
+            "description": "Text on the command's standard input, for example a YAML manifest for 'apply -f "
+            "-'",
         },
     },
     "required": ["command"],
@@ -48,7 +49,8 @@ class Kubectl:
     @property
     def description(self) -> str:
         return (
-            "Run one kubectl command against the cluster and read its output. The command line is not given to a "
+            "Run one kubectl command against the cluster and read its output. The command line is not given "
+            "to a "
             "shell: no pipes, redirections or variables. Manifests are passed as stdin with '-f -'. "
             "'kubectl help' lists the commands."
         )
@@ -136,6 +138,7 @@ def bounded(text: str) -> str:
     kept = text[: max(text.rfind("\n", 0, LONGEST_OUTPUT) + 1, 0)] or text[:LONGEST_OUTPUT] + "\n"
     left = len(text) - len(kept)
     return (
-        f"{kept}... output truncated: {left} more characters. Narrow it with a name, -l, --field-selector, --tail, "
+        f"{kept}... output truncated: {left} more characters. Narrow it with a name, -l, --field-selector, "
+        f"--tail, "
         "-o name, -o jsonpath=... or -o custom-columns=...\n"
     )

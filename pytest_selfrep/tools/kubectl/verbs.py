@@ -69,7 +69,8 @@ CLOSED: Mapping[str, str] = {
     "completion": "there is no shell",
     "alpha": "alpha commands are switched off",
     "certificate": "certificates are managed by the cluster's administrators",
-    "explain": "schema documentation is not installed; 'kubectl get TYPE NAME -o yaml' shows the fields in use",
+    "explain": "schema documentation is not installed; 'kubectl get TYPE NAME -o yaml' shows the fields in "
+    "use",
 }
 """Subcommands that are refused, with the reason that is printed."""
 

@@ -1,4 +1,4 @@
-"""Letting the cluster's time pass until something holds. ``kubectl wait`` and what other commands wait for."""
+"""Letting the time pass until something holds: ``kubectl wait``, and what other commands wait for."""
 
 from __future__ import annotations
 

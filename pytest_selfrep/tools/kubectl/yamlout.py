@@ -1,4 +1,4 @@
-"""JSON-like objects as YAML, in the style of kubectl's ``-o yaml`` (sorted keys, block style, Go's quoting)."""
+"""Objects as YAML, in the style of kubectl's ``-o yaml``: sorted keys, block style, Go's quoting."""
 
 from __future__ import annotations
 

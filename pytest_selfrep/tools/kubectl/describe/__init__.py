@@ -64,8 +64,8 @@ PAGES: Mapping[str, Callable[[Page, KubeObject], None]] = {
 def describe(command: Command) -> None:
     if not command.arguments:
         raise fault(
-            'You must specify the type of resource to describe. Use "kubectl api-resources" for a complete list of '
-            "supported resources."
+            'You must specify the type of resource to describe. Use "kubectl api-resources" for a complete '
+            "list of supported resources."
         )
     found = targets(command)
     pages: list[str] = []

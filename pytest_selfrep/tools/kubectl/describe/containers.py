@@ -1,4 +1,4 @@
-"""Containers as ``describe`` shows them: image, ports, command, state, resources, probes, environment, mounts."""
+"""Containers as ``describe`` shows them: image, ports, state, resources, probes, environment, mounts."""
 
 from __future__ import annotations
 
@@ -112,7 +112,8 @@ def _probe(probe: KubeObject) -> str:
         address = f"{http.get('scheme', 'HTTP').lower()}://{http.get('host', '')}:{http.get('port', '')}"
         return f"http-get {address}{http.get('path', '')} {attributes}"
     if "tcpSocket" in probe:
-        return f"tcp-socket {probe['tcpSocket'].get('host', '')}:{probe['tcpSocket'].get('port', '')} {attributes}"
+        socket = probe["tcpSocket"]
+        return f"tcp-socket {socket.get('host', '')}:{socket.get('port', '')} {attributes}"
     return f"unknown {attributes}"
 
 
@@ -151,7 +152,8 @@ def _variable(variable: KubeObject, pod: KubeObject | None) -> str:
         if key in source:
             reference = source[key]
             optional = str(bool(reference.get("optional"))).lower()
-            return f"<set to the key '{reference['key']}' {words} '{reference.get('name', '')}'>\tOptional: {optional}"
+            place = f"the key '{reference['key']}' {words} '{reference.get('name', '')}'"
+            return f"<set to {place}>\tOptional: {optional}"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""A page of ``describe`` in the making: lines with tabs, laid out at the end, and the parts that many kinds share."""
+"""A page of ``describe`` in the making: lines with tabs, and the parts that many kinds share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Page:
     _done: str = ""
 
     def put(self, text: str, level: int = 0) -> None:
-        """Add a line (or several), two blanks in for each level. Tabs line up with those of the lines around."""
+        """Add lines, two blanks in for each level. Tabs line up with those of the lines around."""
         self._lines += ["  " * level + line for line in text.split("\n")]
 
     def flush(self) -> None:
@@ -112,7 +112,11 @@ class Page:
 
 
 def event_table(command: Command, path: str, query: Mapping[str, str]) -> list[dict[str, str]]:
-    """Events as the server tabulates them, column name to cell, with ``Namespace`` and ``Involved``; oldest first. Raises ApiError."""
+    """Events as the server tabulates them, oldest first: column to cell, ``Namespace`` and ``Involved``.
+
+    Raises:
+        ApiError: events may not be read.
+    """
     answer = command.client.get(path, query={**query, "includeObject": "Object"}, accept=TABLE)
     names = [column["name"] for column in answer.get("columnDefinitions", [])]
     rows = sorted(answer.get("rows") or [], key=lambda row: _last_seen(row.get("object") or {}))

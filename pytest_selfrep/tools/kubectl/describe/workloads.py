@@ -70,7 +70,8 @@ def _owned(item: KubeObject, owner: KubeObject) -> bool:
 
 def _replica_set_line(sets: Sequence[KubeObject]) -> str:
     parts = [
-        f"{rs['metadata']['name']} ({rs.get('status', {}).get('replicas', 0)}/{rs['spec'].get('replicas', 1)} "
+        f"{rs['metadata']['name']} "
+        f"({rs.get('status', {}).get('replicas', 0)}/{rs['spec'].get('replicas', 1)} "
         "replicas created)"
         for rs in sets
     ]
