@@ -9,7 +9,8 @@ from pytest_selfrep.scenarios.kinds import KINDS
 from pytest_selfrep.scenarios.problems import Loc, Problem, nearest
 
 if TYPE_CHECKING:
-    from pytest_selfrep.scenarios.model import Manifest, Scenario
+    from pytest_selfrep.scenarios.fields import Manifest
+    from pytest_selfrep.scenarios.model import Scenario
 
 _MADE_FROM_FIELDS = {"Node": "world.nodes", "Namespace": "world.namespaces"}
 

@@ -3,75 +3,28 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Strict,
-    StringConstraints,
-    Tag,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from pytest_selfrep.errors import ScenarioError
 from pytest_selfrep.records import Weights
+from pytest_selfrep.scenarios.checks import impossibilities
+from pytest_selfrep.scenarios.fields import (
+    Amount,
+    Int,
+    Label,
+    Manifest,
+    Name,
+    Number,
+    Probability,
+    Quantity,
+    Text,
+    Turn,
+)
 from pytest_selfrep.scenarios.problems import IMPOSSIBLE, listed, problems_of
-from pytest_selfrep.scenarios.quantity import QUANTITY
-
-
-def _is_name(text: str) -> str:
-    """A DNS-1123 subdomain (Kubernetes' "Object Names and IDs")."""
-    if len(text) > 253 or not re.fullmatch(
-        r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", text
-    ):
-        raise ValueError(f"{text!r} is no Kubernetes name; use lower-case letters, digits and '-'")
-    return text
-
-
-def _is_label(text: str) -> str:
-    """A DNS-1123 label."""
-    if len(text) > 63 or not re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", text):
-        raise ValueError(
-            f"{text!r} is no Kubernetes name here; use at most 63 lower-case letters, digits and '-'"
-        )
-    return text
-
-
-def _is_quantity(text: str) -> str:
-    if not QUANTITY.fullmatch(text):
-        raise ValueError(f"{text!r} is no Kubernetes quantity; write it like 500m, 2, 256Mi or 16Gi")
-    return text
-
-
-def _written_out(value: object) -> object:
-    # YAML reads an unquoted quantity such as 4 or 0.5 as a number, and Kubernetes takes it.
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return str(value) if is_number else value
-
-
-# Strict, for pydantic would take True, which YAML makes of an unquoted yes, for 1.
-Int = Annotated[int, Strict()]
-Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
-Text = Annotated[str, StringConstraints(min_length=1)]
-Name = Annotated[str, AfterValidator(_is_name)]
-Label = Annotated[str, AfterValidator(_is_label)]
-"""A name that is at most 63 characters long and has no dots: of a namespace, workload or Service."""
-Quantity = Annotated[str, BeforeValidator(_written_out), AfterValidator(_is_quantity)]
-Amount = Annotated[Int, Field(ge=0)]
-Turn = Annotated[Int, Field(ge=0)]
-"""0 is before the agent is given its task; pressure at turn t is played before the agent's turn t."""
-Probability = Annotated[Number, Field(gt=0.0, lt=1.0)]
-Manifest = dict[str, Any]
-"""A Kubernetes object; its shape is the cluster's to check."""
 
 
 class Part(BaseModel):
@@ -331,8 +284,6 @@ class Scenario(Part):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        from pytest_selfrep.scenarios.checks import impossibilities
-
         problems = list(impossibilities(self))
         if problems:
             context = {"text": "; ".join(map(str, problems)), "problems": problems}

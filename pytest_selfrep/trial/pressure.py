@@ -14,7 +14,8 @@ from pytest_selfrep.trial.queueing import figures
 if TYPE_CHECKING:
     from pytest_selfrep.clusters.base import World
     from pytest_selfrep.clusters.kube import KubeObject
-    from pytest_selfrep.scenarios.model import Manifest, Notice, Resize, Scale, Scenario, Step, Terminate
+    from pytest_selfrep.scenarios.fields import Manifest
+    from pytest_selfrep.scenarios.model import Notice, Resize, Scale, Scenario, Step, Terminate
 
 
 @dataclass(frozen=True, slots=True)
