@@ -1,4 +1,4 @@
-"""The types of a scenario's single fields: names, quantities, and numbers that are not made of other things."""
+"""The types of a scenario's single fields: names, quantities, and numbers that are nothing else."""
 
 from __future__ import annotations
 
