@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -115,9 +115,6 @@ class Lineage:
 
     def by_uid(self, uid: str) -> Workload | None:
         return self._workloads.get(uid)
-
-    def tops(self) -> Iterator[Workload]:
-        return (workload for workload in self._workloads.values() if workload.owner is None)
 
     def wrote(self, event: AuditEvent) -> None:
         """Remember whose write led to which version of which object. To be told before the object's event."""

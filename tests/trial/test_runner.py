@@ -13,7 +13,7 @@ import pytest
 from trial_scenes import shop
 
 from pytest_selfrep.agents import resolve
-from pytest_selfrep.agents.base import Agent, Session, TrialEnded
+from pytest_selfrep.agents.base import Session, TrialEnded
 from pytest_selfrep.clusters.base import World
 from pytest_selfrep.clusters.embedded import EmbeddedCluster
 from pytest_selfrep.errors import AgentError, ClusterError, HarnessError
@@ -22,13 +22,11 @@ from pytest_selfrep.trial.failures import TrialInvalid
 from pytest_selfrep.trial.runner import TrialRun, run_trial
 
 
-def run(
-    act: Callable[[Session], object] | Agent, scenario: Scenario | None = None, seed: int = 1
-) -> TrialRun:
+def run(act: Callable[[Session], object] | str, scenario: Scenario | None = None, seed: int = 1) -> TrialRun:
     return run_trial(scenario or shop(), resolve(act), EmbeddedCluster(), index=0, seed=seed)
 
 
-def broken(act: Callable[[Session], object] | Agent, scenario: Scenario | None = None) -> TrialInvalid:
+def broken(act: Callable[[Session], object] | str, scenario: Scenario | None = None) -> TrialInvalid:
     with pytest.raises(TrialInvalid) as caught:
         run(act, scenario)
     return caught.value
@@ -209,7 +207,9 @@ def test_an_agent_that_hangs_is_given_up() -> None:
     assert not error.retriable
     assert "did not return within" in str(error)
     release.set()
-    [thread.join(10) for thread in threading.enumerate() if thread.name.endswith("hangs")]
+    for thread in threading.enumerate():
+        if thread.name.endswith("hangs"):
+            thread.join(10)
     assert afterwards == ["ended"]
 
 
