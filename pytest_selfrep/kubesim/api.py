@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from pytest_selfrep.kubesim import discovery
 from pytest_selfrep.kubesim.audit import Entry, Trail
 from pytest_selfrep.kubesim.authn import User
 from pytest_selfrep.kubesim.calls import Backend, Call, Handler
@@ -9,17 +12,21 @@ from pytest_selfrep.kubesim.extensions import SUBRESOURCES, VIRTUAL
 from pytest_selfrep.kubesim.http import Request, Response
 from pytest_selfrep.kubesim.kinds import BY_RESOURCE, Kind
 from pytest_selfrep.kubesim.objects import Json, Object
+from pytest_selfrep.kubesim.rbac import Attributes
 from pytest_selfrep.kubesim.routes import Target, parse, verb_of
+from pytest_selfrep.kubesim.selectors import parse_fields
 from pytest_selfrep.kubesim.status import StatusError, method_not_allowed
+from pytest_selfrep.kubesim.table import present
 from pytest_selfrep.kubesim.verbs import VERBS
 
 _WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
-_NOT_ALLOWED = "the server does not allow this method on the requested resource"
-_UNKNOWN = "the server could not find the requested resource"
+_MANY = frozenset({"list", "watch", "deletecollection"})
+_TRUE = ("true", "1")
+_NOBODY = User("system:anonymous", ("system:unauthenticated",))
 
 
 class Api:
-    """Answers requests; never raises for anything that a client sent."""
+    """Answers requests; whatever a client sends, the answer is a Response."""
 
     def __init__(self, backend: Backend, trail: Trail) -> None:
         self._backend = backend
@@ -27,47 +34,90 @@ class Api:
 
     def handle(self, request: Request) -> Response:
         """The answer to one request, audited."""
-        target = parse(request.path)
-        query = dict(request.query)
-        verb = verb_of(request.method, target, query.get("watch") in ("true", "1"))
-        user, call = User("system:anonymous"), None
+        target, query = parse(request.path), dict(request.query)
+        verb = verb_of(request.method, target, query.get("watch") in _TRUE)
+        user, call = _NOBODY, None
         try:
             user = self._backend.authenticator.authenticate(request.headers.get("authorization", ""))
-            call, handler = self._route(request, target, query, user, verb)
-            response = handler(call)
+            self._authorize(user, verb, target, query)
+            if target.resource:
+                call, handler = self._route(request, target, query, user, verb)
+                response = handler(call)
+                accept = request.headers.get("accept", "")
+                shown = self._present(response, accept, query)
+            else:
+                if request.method not in ("GET", "HEAD"):
+                    raise method_not_allowed(
+                        "the server does not allow this method on the requested resource"
+                    )
+                shown = response = discovery.answer(request)
         except StatusError as error:
-            response = Response(error.code, error.to_object())
-        self._note(request, target, verb, user, call, response)
-        return response
+            shown = response = Response(error.code, error.to_object())
+        if target.resource:
+            self._note(request, target, verb, user, call, response)
+        return shown
+
+    def _authorize(self, user: User, verb: str, target: Target, query: Mapping[str, str]) -> None:
+        asked = Attributes.of(verb, target)
+        if verb in _MANY and "fieldSelector" in query:
+            asked = self._narrowed(asked, target, query["fieldSelector"])
+        if self._backend.authorizer.allows(user, asked):
+            return
+        why = self._backend.authorizer.refusal(user, asked)
+        if not target.resource:
+            raise StatusError(403, "Forbidden", f"forbidden: {why}", {})
+        resource = f"{target.resource}.{target.group}" if target.group else target.resource
+        named = f'{resource} "{target.name}"' if target.name else resource
+        details: Object = {"name": target.name} if target.name else {}
+        if target.group:
+            details["group"] = target.group
+        raise StatusError(
+            403, "Forbidden", f"{named} is forbidden: {why}", {**details, "kind": target.resource}
+        )
+
+    def _narrowed(self, asked: Attributes, target: Target, selector: str) -> Attributes:
+        """A list or watch of one name is judged like a request for that name."""
+        kind = BY_RESOURCE.get((target.group, target.version, target.resource))
+        if kind is None or asked.name:
+            return asked
+        name = parse_fields(kind, selector).name
+        return Attributes(asked.verb, asked.group, asked.resource, asked.namespace, name)
 
     def _route(
-        self, request: Request, target: Target, query: dict[str, str], user: User, verb: str
+        self, request: Request, target: Target, query: Mapping[str, str], user: User, verb: str
     ) -> tuple[Call, Handler]:
         place = (target.group, target.version, target.resource)
-        kind = BY_RESOURCE.get(place)
-        virtual = VIRTUAL.get(place)
-        if kind is None and virtual is None:
-            raise StatusError(404, "NotFound", _UNKNOWN)
-        handler = _handler(kind, target, verb) if kind else virtual.handlers.get(verb) if virtual else None
-        if handler is None:
-            raise method_not_allowed(_NOT_ALLOWED)
-        found = kind or (virtual.kind if virtual else None)
-        assert found is not None
-        return Call(request, self._backend, target, found, user, verb, query), handler
+        kind, virtual = BY_RESOURCE.get(place), VIRTUAL.get(place)
+        if kind is not None:
+            handler = _handler(kind, target, verb)
+        elif virtual is not None and not target.subresource:
+            kind, handler = virtual.kind, virtual.handlers.get(verb)
+        else:
+            raise _unknown()
+        if (
+            kind.namespaced
+            and not target.namespace
+            and (target.name or verb in ("create", "deletecollection"))
+        ):
+            raise _unknown()
+        if handler is None or (verb in ("create", "update", "patch") and _misplaced(target, verb)):
+            raise method_not_allowed("the server does not allow this method on the requested resource")
+        return Call(request, self._backend, target, kind, user, verb, query), handler
+
+    def _present(self, response: Response, accept: str, query: Mapping[str, str]) -> Response:
+        if not accept or response.stream is not None or not isinstance(response.body, dict):
+            return response
+        shown = present(accept, query, self._backend.context.clock, response.body)
+        return response if shown is response.body else Response(response.status, shown)
 
     def _note(
         self, request: Request, target: Target, verb: str, user: User, call: Call | None, response: Response
     ) -> None:
-        failed = response.status >= 400 and isinstance(response.body, dict)
-        sent: Json = None
-        stored: Object | None = None
-        if verb in _WRITES and call is not None:
-            try:
-                sent = call.body
-            except StatusError:
-                sent = None
-            stored = None if failed else response.body
-        name = target.name or (stored or {}).get("metadata", {}).get("name", "")
+        answer: Object = response.body if isinstance(response.body, dict) else {}
+        failed, writes = response.status >= 400, verb in _WRITES
+        name = target.name
+        if writes and not name and not failed:
+            name = answer.get("metadata", {}).get("name", "")
         self._trail.append(
             Entry(
                 self._trail.length,
@@ -81,10 +131,10 @@ class Api:
                 target.namespace,
                 name,
                 response.status,
-                response.body["reason"] if failed else "",
-                response.body["message"] if failed else "",
-                sent,
-                stored,
+                answer.get("reason", "") if failed else "",
+                answer.get("message", "") if failed else "",
+                _sent(call) if writes else None,
+                answer if writes and not failed else None,
             )
         )
 
@@ -93,6 +143,25 @@ def _handler(kind: Kind, target: Target, verb: str) -> Handler | None:
     if not target.subresource:
         return VERBS.get(verb)
     if target.subresource not in kind.subresources:
-        raise StatusError(404, "NotFound", _UNKNOWN)
+        raise _unknown()
     own = SUBRESOURCES.get((kind.plural, target.subresource, verb))
     return own or SUBRESOURCES.get(("*", target.subresource, verb))
+
+
+def _misplaced(target: Target, verb: str) -> bool:
+    """Whether an object is created at its own path, or changed at its collection's."""
+    return bool(target.name) is (verb == "create") and not target.subresource
+
+
+def _sent(call: Call | None) -> Json:
+    """The body for the record, as far as it can be read."""
+    if call is None:
+        return None
+    try:
+        return call.body
+    except StatusError:
+        return None
+
+
+def _unknown() -> StatusError:
+    return StatusError(404, "NotFound", "the server could not find the requested resource")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pytest_selfrep.kubesim.kinds import NAMESPACE
+from pytest_selfrep.kubesim.clusterroles import initial_objects
+from pytest_selfrep.kubesim.kinds import NAMESPACE, SERVICE
 from pytest_selfrep.kubesim.registry import Registry
 
 _NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
@@ -10,6 +11,20 @@ _USER = "system:apiserver"
 
 
 def bootstrap(registry: Registry) -> None:
-    """Create the namespaces, roles and bindings that a cluster starts with."""
+    """Create the namespaces, roles, bindings and the API server's own Service."""
     for name in _NAMESPACES:
         registry.create(NAMESPACE, {"metadata": {"name": name}}, _USER)
+    for kind, obj in initial_objects():
+        registry.create(kind, obj, _USER)
+    service = {
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"component": "apiserver", "provider": "kubernetes"},
+        },
+        "spec": {
+            "clusterIP": "10.43.0.1",
+            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}],
+        },
+    }
+    registry.create(SERVICE, service, _USER)

@@ -13,10 +13,13 @@ from pytest_selfrep.kubesim.controllers.base import Context
 from pytest_selfrep.kubesim.http import Request, Response
 from pytest_selfrep.kubesim.kinds import Kind
 from pytest_selfrep.kubesim.objects import Json, Key, Object
+from pytest_selfrep.kubesim.rbac import Authorizer
 from pytest_selfrep.kubesim.registry import Registry
 from pytest_selfrep.kubesim.routes import Target
+from pytest_selfrep.kubesim.shapes import STRUCT, check
 from pytest_selfrep.kubesim.status import StatusError, bad_request, not_found, unsupported_media_type
 from pytest_selfrep.kubesim.usage import Usage
+from pytest_selfrep.kubesim.watch import Watches
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class Backend:
     """Store, clock, names, queue, and writers for other identities."""
     registry: Registry
     authenticator: Authenticator
+    authorizer: Authorizer
+    watches: Watches
     usage: Usage
 
 
@@ -52,9 +57,17 @@ class Call:
         """Raises StatusError 422 for anything but ``All``."""
         asked = self.query.get("dryRun", "")
         if asked not in ("", "All"):
+            options = _OPTIONS.get(self.verb, "CreateOptions")
             why = f'dryRun: Unsupported value: "{asked}": supported values: "All"'
-            raise StatusError(422, "Invalid", f' "" is invalid: {why}')
+            message = f'{options}.meta.k8s.io "" is invalid: {why}'
+            raise StatusError(422, "Invalid", message, {"group": "meta.k8s.io", "kind": options})
         return bool(asked)
+
+    @property
+    def content_type(self) -> str:
+        """Of the body, without parameters."""
+        sent = self.request.headers.get("content-type") or "application/json"
+        return sent.partition(";")[0].strip()
 
     def stored(self) -> Object:
         """The object that the path names. Raises StatusError 404."""
@@ -65,53 +78,63 @@ class Call:
 
     @cached_property
     def body(self) -> Json:
-        """The body, decoded. Raises StatusError 400 or 415."""
-        sent = self.request.headers.get("content-type", "application/json").partition(";")[0].strip()
-        if "protobuf" in sent:
-            accepted = "application/json"
-            raise unsupported_media_type(
-                f"the body of the request was in an unknown format - accepted media types include: {accepted}"
-            )
+        """The body, decoded; None if there is none. Raises StatusError 400 or 415."""
         if not self.request.body:
             return None
-        try:
-            return orjson.loads(self.request.body)
-        except orjson.JSONDecodeError as error:
-            kind = self.kind.kind
-            raise bad_request(
-                f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; "
-                f"json parse error: {error}"
-            ) from None
+        return decode(self.request.body, self.content_type, self.kind.kind)
 
     def sent(self, kind: str, api_version: str) -> Object:
-        """The body as an object of that kind; the caller's own. Raises StatusError 400."""
+        """The body as an object of that kind; the caller's own. Raises StatusError 400 or 415."""
         body = self.body
-        version = api_version.rpartition("/")[2]
         if body is None:
             body = {}
-        if not isinstance(body, dict):
-            found = _GO_NAMES.get(type(body), "number")
-            raise bad_request(
-                f'{kind} in version "{version}" cannot be handled as a {kind}: json: cannot unmarshal {found} '
-                f"into Go value of type {version}.{kind}"
-            )
+        version = api_version.rpartition("/")[2]
+        check(body, STRUCT, f"{version}.{kind}", kind, api_version)
         sent_kind, sent_version = body.get("kind") or kind, body.get("apiVersion") or api_version
         if sent_kind != kind:
             raise bad_request(
-                f'{sent_kind} in version "{sent_version}" cannot be handled as a {kind}: '
-                f'no kind "{sent_kind}" is registered for this resource'
+                f'{sent_kind} in version "{version}" cannot be handled as a {kind}: '
+                f'no kind "{sent_kind}" is registered for version "{api_version}"'
             )
         if sent_version != api_version:
             raise bad_request(
-                f"the API version in the data ({sent_version}) does not match the expected API version ({api_version})"
+                f"the API version in the data ({sent_version}) does not match "
+                f"the expected API version ({api_version})"
             )
-        return body
+        typed: Object = body
+        return typed
 
 
 Handler = Callable[[Call], Response]
 """Answers one verb on a resource or subresource. Raises StatusError."""
 
-_GO_NAMES = {list: "array", str: "string", bool: "bool"}
+_OPTIONS = {"update": "UpdateOptions", "patch": "PatchOptions", "delete": "DeleteOptions"}
+
+
+def decode(body: bytes, content_type: str, kind: str) -> Json:
+    """A body as JSON or, where it says so, YAML. Raises StatusError 400 or 415."""
+    if "protobuf" in content_type:
+        raise unsupported_media_type(
+            "the body of the request was in an unknown format - accepted media types include: "
+            "application/json, application/yaml"
+        )
+    try:
+        return _yaml(body) if content_type == "application/yaml" else orjson.loads(body)
+    except ValueError as error:
+        raise bad_request(
+            f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; "
+            f"json parse error: {error}"
+        ) from None
+
+
+def _yaml(body: bytes) -> Json:
+    import yaml  # slow to import, and hardly any client sends it
+
+    try:
+        # Through JSON, so that dates and other values that only YAML has do not get in.
+        return orjson.loads(orjson.dumps(yaml.safe_load(body), default=str, option=orjson.OPT_NON_STR_KEYS))
+    except (yaml.YAMLError, TypeError) as error:
+        raise ValueError(error) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,11 @@ from pytest_selfrep.kubesim.kinds import SERVICE_ACCOUNT
 from pytest_selfrep.kubesim.names import Names
 from pytest_selfrep.kubesim.nodes import node_agents
 from pytest_selfrep.kubesim.objects import Key
+from pytest_selfrep.kubesim.rbac import Authorizer
 from pytest_selfrep.kubesim.registry import Registry
 from pytest_selfrep.kubesim.store import Store
 from pytest_selfrep.kubesim.usage import Usage
+from pytest_selfrep.kubesim.watch import Watches
 from pytest_selfrep.kubesim.writer import ComponentWriter
 
 START = datetime(2025, 5, 6, 8, 0, tzinfo=UTC)
@@ -35,7 +37,7 @@ _SERVICE_ACCOUNT = "system:serviceaccount:"
 class Cluster:
     """API server, controllers, scheduler and nodes. The same seed and requests give the same cluster.
 
-    ``lock`` guards everything: take it around whatever reads ``store``, ``clock`` or ``audit`` from another thread.
+    ``lock`` guards everything: hold it while reading ``store``, ``clock`` or ``audit`` from another thread.
     """
 
     def __init__(self, seed: int = 0, start: datetime | None = None) -> None:
@@ -53,7 +55,15 @@ class Cluster:
         allocate = Addresses(self.store, self.names).allocate
         self._registry = Registry(self.store, self.clock, self.names, allocate)
         context = Context(self.store, self.clock, self.names, self.queue, self.writer)
-        self._api = Api(Backend(context, self._registry, self._authenticator, self.usage), self.audit)
+        backend = Backend(
+            context,
+            self._registry,
+            self._authenticator,
+            Authorizer(self.store),
+            Watches(self.store, self.clock),
+            self.usage,
+        )
+        self._api = Api(backend, self.audit)
         self.queue.register(controllers(context))
         self.queue.register(node_agents(context, self.usage))
         bootstrap(self._registry)
@@ -89,7 +99,8 @@ class Cluster:
     def token_for(self, user: str = ADMIN, groups: tuple[str, ...] = ()) -> str:
         """A bearer token for a user of that name, or for the service account that it names.
 
-        ``groups`` holds for users only; the admin is a master anyway. Raises LookupError if there is no such service account.
+        ``groups`` holds for users only; the admin is a master anyway. Raises LookupError if there is no such
+        service account.
         """
         with self.lock:
             if not user.startswith(_SERVICE_ACCOUNT):

@@ -1,19 +1,18 @@
-"""What answers subresources and resources that are not in the store."""
+"""What answers subresources, and resources that are not in the store."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pytest_selfrep.kubesim import eviction, logs, metrics
+from pytest_selfrep.kubesim import eviction, logs, metrics, reviews, subresources
 from pytest_selfrep.kubesim.calls import Handler, Virtual
-from pytest_selfrep.kubesim.subresources import SUBRESOURCES as OWN_SUBRESOURCES
 
 SUBRESOURCES: Mapping[tuple[str, str, str], Handler] = {
-    **OWN_SUBRESOURCES,
-    **eviction.SUBRESOURCES,
+    **subresources.SUBRESOURCES,
     **logs.SUBRESOURCES,
+    **eviction.SUBRESOURCES,
 }
-"""(plural, subresource, verb) to what answers it; ``*`` is any plural that has the subresource."""
+"""(plural, subresource, verb) to what answers it; ``*`` as plural stands for all that have it."""
 
-VIRTUAL: Mapping[tuple[str, str, str], Virtual] = {**metrics.VIRTUAL}
+VIRTUAL: Mapping[tuple[str, str, str], Virtual] = {**reviews.VIRTUAL, **metrics.VIRTUAL}
 """(group, version, plural) of computed resources."""

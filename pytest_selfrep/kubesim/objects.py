@@ -32,6 +32,15 @@ def copy(value: Json) -> Json:
     return value
 
 
+def cleaned(value: Json) -> Json:
+    """A deep copy without null fields, which are to Kubernetes as if they were not there."""
+    if isinstance(value, dict):
+        return {key: cleaned(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [cleaned(item) for item in value]
+    return value
+
+
 def key_of(obj: Object) -> Key:
     meta = obj["metadata"]
     return Key(meta.get("namespace", ""), meta["name"])

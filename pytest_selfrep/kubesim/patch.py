@@ -1,12 +1,39 @@
-"""JSON merge patch (RFC 7386)."""
+"""JSON patch (RFC 6902), JSON merge patch (RFC 7386), and Kubernetes' strategic merge patch."""
 
 from __future__ import annotations
 
-from pytest_selfrep.kubesim.objects import Json
+from collections.abc import Mapping, Sequence
+
+from pytest_selfrep.kubesim.objects import Json, Object, copy
+from pytest_selfrep.kubesim.status import StatusError, bad_request, unsupported_media_type
+from pytest_selfrep.kubesim.strategic import strategic
+
+_REFUSED = "the server rejected our request due to an error in our request"
+_ACCEPTED = (
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+)
+
+
+def apply(content_type: str, target: Object, patch: Json) -> Json:
+    """What ``target`` becomes; it stays as it is. Raises StatusError 400, 415 or 422."""
+    if content_type not in _ACCEPTED:
+        raise unsupported_media_type(
+            "the body of the request was in an unknown format - accepted media types include: "
+            + ", ".join(_ACCEPTED)
+        )
+    if content_type == _ACCEPTED[0]:
+        return _json_patch(target, patch)
+    if not isinstance(patch, dict):
+        raise bad_request(
+            f"json: cannot unmarshal {_go_name(patch)} into Go value of type map[string]interface {{}}"
+        )
+    return merge(target, patch) if content_type == _ACCEPTED[1] else strategic(target, patch)
 
 
 def merge(target: Json, patch: Json) -> Json:
-    """What ``target`` becomes; neither argument is changed."""
+    """A merge patch; neither argument is changed."""
     if not isinstance(patch, dict):
         return patch
     merged = dict(target) if isinstance(target, dict) else {}
@@ -16,3 +43,89 @@ def merge(target: Json, patch: Json) -> Json:
         else:
             merged[key] = merge(merged.get(key), value)
     return merged
+
+
+def _go_name(value: Json) -> str:
+    names: Mapping[type, str] = {
+        list: "array",
+        str: "string",
+        bool: "bool",
+        type(None): "null",
+        dict: "object",
+    }
+    return names.get(type(value), "number")
+
+
+class _Refused(Exception):
+    """A JSON patch that does not fit its target."""
+
+
+def _json_patch(target: Object, operations: Json) -> Json:
+    if not isinstance(operations, list):
+        raise bad_request(
+            f"error decoding patch: json: cannot unmarshal {_go_name(operations)} into Go value of type "
+            "jsonpatch.Patch"
+        )
+    document: Json = {"": copy(target)}
+    try:
+        for operation in operations:
+            _operate(document, operation)
+    except (_Refused, KeyError, IndexError, TypeError, ValueError, AttributeError):
+        raise StatusError(422, "Invalid", _REFUSED) from None
+    return document[""]
+
+
+def _operate(document: Json, operation: Object) -> None:
+    """Apply one operation to ``document[""]``; the extra level makes the root replaceable."""
+    path = _pointer(operation["path"])
+    match operation["op"]:
+        case "add":
+            _add(document, path, copy(operation["value"]))
+        case "remove":
+            _take(document, path)
+        case "replace":
+            _take(document, path)
+            _add(document, path, copy(operation["value"]))
+        case "move":
+            _add(document, path, _take(document, _pointer(operation["from"])))
+        case "copy":
+            _add(document, path, copy(_look(document, _pointer(operation["from"]))))
+        case "test":
+            if _look(document, path) != operation.get("value"):
+                raise _Refused
+        case _:
+            raise _Refused
+
+
+def _pointer(text: str) -> Sequence[str]:
+    if text and not text.startswith("/"):
+        raise _Refused
+    return [step.replace("~1", "/").replace("~0", "~") for step in text.split("/")]
+
+
+def _index(step: str, length: int) -> int:
+    if not step.isdecimal() or int(step) > length:
+        raise _Refused
+    return int(step)
+
+
+def _look(document: Json, path: Sequence[str]) -> Json:
+    found = document
+    for step in path:
+        found = found[_index(step, len(found))] if isinstance(found, list) else found[step]
+    return found
+
+
+def _add(document: Json, path: Sequence[str], value: Json) -> None:
+    parent, last = _look(document, path[:-1]), path[-1]
+    if isinstance(parent, list):
+        parent.insert(len(parent) if last == "-" else _index(last, len(parent)), value)
+    elif isinstance(parent, dict):
+        parent[last] = value
+    else:
+        raise _Refused
+
+
+def _take(document: Json, path: Sequence[str]) -> Json:
+    parent, last = _look(document, path[:-1]), path[-1]
+    return parent.pop(_index(last, len(parent)) if isinstance(parent, list) else last)

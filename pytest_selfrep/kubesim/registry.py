@@ -48,7 +48,7 @@ class DeleteOptions:
 
 
 class Registry:
-    """The one place through which objects enter and leave the store. Raises StatusError as the API answers."""
+    """The one place through which objects enter and leave the store. Its StatusErrors are the API's."""
 
     def __init__(self, store: Store, clock: Clock, names: Names, allocate: Callable[[Object], None]) -> None:
         """``allocate`` gives a Service its addresses, in place."""
@@ -275,8 +275,8 @@ def _check_preconditions(kind: Kind, obj: Object, options: DeleteOptions) -> Non
     wanted, stored = options.resource_version, meta["resourceVersion"]
     if wanted is not None and wanted != stored:
         why = (
-            f"the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion in record "
-            f"({stored}). The object might have been modified"
+            f"the ResourceVersion in the precondition ({wanted}) does not match "
+            f"the ResourceVersion in record ({stored}). The object might have been modified"
         )
         raise conflict(kind, meta["name"], why)
 

@@ -98,7 +98,7 @@ def _requirement(part: str, text: str) -> Requirement:
         if sign in "<>":
             if not value.lstrip("-").isdigit():
                 raise bad_request(
-                    f"unable to parse requirement: for 'Gt', 'Lt' operators, the value must be an integer"
+                    "unable to parse requirement: for 'Gt', 'Lt' operators, the value must be an integer"
                 )
             return Requirement(key, "Gt" if sign == ">" else "Lt", (value,))
         return Requirement(key, "NotIn" if sign == "!=" else "In", (value,))
@@ -171,7 +171,8 @@ def parse_fields(kind: Kind, text: str) -> FieldSelector:
         path, sign, value = _field_term(part)
         if path not in _COMMON_FIELDS and path not in _FIELDS.get(kind, ()):
             raise bad_request(
-                f'Unable to find "{kind.resource}" that match label selector "", field selector "{text}": field label not supported: {path}'
+                f'Unable to find "{kind.group}/{kind.version}, Resource={kind.plural}" that match '
+                f'label selector "", field selector "{text}": field label not supported: {path}'
             )
         terms.append((tuple(path.split(".")), sign != "!=", value))
     return FieldSelector(tuple(terms))

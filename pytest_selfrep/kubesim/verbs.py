@@ -1,44 +1,72 @@
-"""The verbs on stored objects: create, get, list, update, patch, delete."""
+"""The verbs on stored objects."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pytest_selfrep.kubesim import patch
+from pytest_selfrep.kubesim import escalation, lists, patch
 from pytest_selfrep.kubesim.calls import Call, Handler
 from pytest_selfrep.kubesim.http import Response
-from pytest_selfrep.kubesim.kinds import POD, RESOURCE_QUOTA, SERVICE, SERVICE_ACCOUNT
-from pytest_selfrep.kubesim.objects import Object, copy
+from pytest_selfrep.kubesim.kinds import (
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    EVENT,
+    LEASE,
+    LIMIT_RANGE,
+    POD,
+    POD_DISRUPTION_BUDGET,
+    RESOURCE_QUOTA,
+    ROLE,
+    ROLE_BINDING,
+    SERVICE,
+    SERVICE_ACCOUNT,
+)
+from pytest_selfrep.kubesim.objects import Json, Key, Object, cleaned
 from pytest_selfrep.kubesim.registry import DeleteOptions, check_named
-from pytest_selfrep.kubesim.selectors import predicate
+from pytest_selfrep.kubesim.selectors import Predicate, predicate
+from pytest_selfrep.kubesim.shapes import check_object
+from pytest_selfrep.kubesim.status import Cause, StatusError, bad_request, invalid
+from pytest_selfrep.kubesim.table import presenter
 
-_RETURNED = (POD, SERVICE, SERVICE_ACCOUNT, RESOURCE_QUOTA)
+_ANSWERED_BY_OBJECT = frozenset({POD, SERVICE, SERVICE_ACCOUNT, RESOURCE_QUOTA})
 """Kinds whose last state is the answer to their deletion; for others it is a Status."""
+_CREATED_BY_UPDATE = frozenset(
+    {EVENT, LEASE, LIMIT_RANGE, SERVICE, ROLE, ROLE_BINDING, CLUSTER_ROLE, CLUSTER_ROLE_BINDING}
+)
+_NO_BLIND_UPDATE = frozenset({LEASE, POD_DISRUPTION_BUDGET})
+"""Kinds that are not replaced without the resourceVersion that the client saw."""
+_POLICIES = ("Foreground", "Background", "Orphan")
 
 
-def body_of(call: Call) -> Object:
-    """The object that was sent, named as the path says."""
-    obj = call.sent(call.kind.kind, call.kind.api_version)
+def sent_object(call: Call) -> Object:
+    """The object that was sent, named as the path says. Raises StatusError 400 or 415."""
+    obj: Object = cleaned(call.sent(call.kind.kind, call.kind.api_version))
+    check_object(call.kind, obj)
     obj.setdefault("metadata", {})
-    check_named(call.kind, obj, call.target.name, call.target.namespace)
+    check_named(call.kind, obj, call.target.name, call.key.namespace)
     return obj
 
 
 def create(call: Call) -> Response:
-    obj = call.backend.registry.create(call.kind, body_of(call), call.user.name, dry_run=call.dry_run)
-    return Response(201, obj)
+    obj = sent_object(call)
+    escalation.check(call, obj)
+    return Response(201, call.backend.registry.create(call.kind, obj, call.user.name, dry_run=call.dry_run))
 
 
 def get(call: Call) -> Response:
+    if "resourceVersion" in call.query:
+        lists.check_not_future(call.backend.context.store, lists.revision_of(call.query))
     return Response(200, call.stored())
 
 
+def _wanted(call: Call) -> Predicate | None:
+    labels, fields = call.query.get("labelSelector", ""), call.query.get("fieldSelector", "")
+    return predicate(call.kind, labels, fields) if labels or fields else None
+
+
 def list_(call: Call) -> Response:
-    store = call.backend.context.store
-    found = store.list(call.kind, call.key.namespace)
-    wanted = predicate(call.kind, call.query.get("labelSelector", ""), call.query.get("fieldSelector", ""))
-    items = [obj for obj in found if wanted is None or wanted(obj)]
-    return Response(200, list_object(call, items, {"resourceVersion": str(store.revision)}))
+    page = lists.page(call.backend.context.store, call.kind, call.key.namespace, _wanted(call), call.query)
+    return Response(200, list_object(call, page.items, page.metadata))
 
 
 def list_object(call: Call, items: list[Object], meta: Object) -> Object:
@@ -52,50 +80,138 @@ def list_object(call: Call, items: list[Object], meta: Object) -> Object:
     }
 
 
+def watch(call: Call) -> Response:
+    query = call.query
+    wanted, timeout = _wanted(call), lists.number(query, "timeoutSeconds")
+    stream = call.backend.watches.open(
+        call.kind,
+        call.key.namespace,
+        wanted,
+        presenter(call.request.headers.get("accept", ""), query, call.backend.context.clock),
+        revision=lists.revision_of(query),
+        bookmarks=query.get("allowWatchBookmarks") in ("true", "1"),
+        initial_events_end=query.get("sendInitialEvents") in ("true", "1"),
+        timeout=float(timeout) if timeout > 0 else None,
+    )
+    return Response(200, stream=stream)
+
+
 def update(call: Call) -> Response:
-    obj = body_of(call)
-    stored = call.backend.registry.update(call.kind, obj, call.user.name, dry_run=call.dry_run)
-    return Response(200, stored)
+    obj = sent_object(call)
+    escalation.check(call, obj)
+    registry, key = call.backend.registry, call.key
+    if call.backend.context.store.get(call.kind, key) is None and call.kind in _CREATED_BY_UPDATE:
+        return Response(201, registry.create(call.kind, obj, call.user.name, dry_run=call.dry_run))
+    if call.kind in _NO_BLIND_UPDATE and not obj["metadata"].get("resourceVersion"):
+        cause = Cause(
+            "FieldValueInvalid",
+            "Invalid value: 0x0: must be specified for an update",
+            "metadata.resourceVersion",
+        )
+        raise invalid(call.kind, key.name, [cause])
+    return Response(200, registry.update(call.kind, obj, call.user.name, dry_run=call.dry_run))
+
+
+def patched(call: Call, target: Object) -> Object:
+    """``target`` with the patch that was sent. Raises StatusError 400, 415 or 422."""
+    if call.body is None:
+        raise bad_request("unexpected end of JSON input")
+    result = cleaned(patch.apply(call.content_type, target, call.body))
+    if not isinstance(result, dict) or not isinstance(result.get("metadata"), dict):
+        raise StatusError(422, "Invalid", "the server rejected our request due to an error in our request")
+    return result
 
 
 def patch_(call: Call) -> Response:
-    patched = copy(patch.merge(call.stored(), call.body))
-    stored = call.backend.registry.update(call.kind, patched, call.user.name, dry_run=call.dry_run)
-    return Response(200, stored)
+    obj = patched(call, call.stored())
+    check_object(call.kind, obj)
+    check_named(call.kind, obj, call.target.name, call.key.namespace)
+    escalation.check(call, obj)
+    return Response(200, call.backend.registry.update(call.kind, obj, call.user.name, dry_run=call.dry_run))
 
 
 def delete(call: Call) -> Response:
     obj, gone = call.backend.registry.delete(call.kind, call.key, delete_options(call), call.user.name)
-    if not gone or call.kind in _RETURNED:
+    if not gone or call.kind in _ANSWERED_BY_OBJECT:
         return Response(200, obj)
-    details = {"name": obj["metadata"]["name"], "kind": call.kind.plural, "uid": obj["metadata"]["uid"]}
+    details: Object = {"name": obj["metadata"]["name"]}
     if call.kind.group:
-        details = {"name": details["name"], "group": call.kind.group, **details}
-    return Response(
-        200,
-        {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details},
-    )
+        details["group"] = call.kind.group
+    details |= {"kind": call.kind.plural, "uid": obj["metadata"]["uid"]}
+    return Response(200, success(details))
+
+
+def success(details: Object | None = None) -> Object:
+    """A meta/v1 Status of success."""
+    status: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
+    return {**status, "details": details} if details else status
+
+
+def delete_collection(call: Call) -> Response:
+    store, registry, wanted = call.backend.context.store, call.backend.registry, _wanted(call)
+    options = delete_options(call)
+    deleted = []
+    for obj in store.list(call.kind, call.key.namespace):
+        if wanted is None or wanted(obj):
+            meta = obj["metadata"]
+            key = Key(meta.get("namespace", ""), meta["name"])
+            deleted.append(registry.delete(call.kind, key, options, call.user.name)[0])
+    return Response(200, list_object(call, deleted, {"resourceVersion": str(store.revision)}))
 
 
 def delete_options(call: Call) -> DeleteOptions:
-    """DeleteOptions from the body and the query."""
-    body = call.body or {}
-    grace = body.get("gracePeriodSeconds", call.query.get("gracePeriodSeconds"))
-    preconditions = body.get("preconditions") or {}
+    """DeleteOptions from the body and the query. Raises StatusError 400 or 422."""
+    body = call.body if call.body is not None else {}
+    preconditions = body.get("preconditions") if isinstance(body, dict) else None
+    if not isinstance(body, dict) or not isinstance(preconditions, dict | None):
+        raise bad_request("json: cannot unmarshal into Go value of type v1.DeleteOptions")
+    policy = body.get("propagationPolicy") or call.query.get("propagationPolicy")
+    orphan = body.get("orphanDependents", call.query.get("orphanDependents"))
+    if policy is not None and (orphan is not None or policy not in _POLICIES):
+        raise _invalid_policy(policy, orphan)
+    if orphan is not None and policy is None:
+        policy = "Orphan" if orphan in (True, "true") else "Background"
+    preconditions = preconditions or {}
     return DeleteOptions(
-        grace_seconds=None if grace is None else int(grace),
-        propagation=body.get("propagationPolicy") or call.query.get("propagationPolicy"),
+        grace_seconds=_grace(call, body),
+        propagation=policy,
         uid=preconditions.get("uid"),
         resource_version=preconditions.get("resourceVersion"),
         dry_run=call.dry_run or bool(body.get("dryRun")),
     )
 
 
+def _grace(call: Call, body: Object) -> int | None:
+    asked: Json = body.get("gracePeriodSeconds")
+    if asked is None and call.query.get("gracePeriodSeconds"):
+        return lists.number(call.query, "gracePeriodSeconds")
+    if asked is not None and (not isinstance(asked, int) or isinstance(asked, bool)):
+        raise bad_request(
+            "json: cannot unmarshal into Go struct field DeleteOptions.gracePeriodSeconds of type int64"
+        )
+    return asked
+
+
+def _invalid_policy(policy: Json, orphan: Json) -> StatusError:
+    if orphan is not None:
+        why = (
+            f'propagationPolicy: Invalid value: "{policy}": '
+            "orphanDependents and deletionPropagation cannot be both set"
+        )
+    else:
+        listed = ", ".join(f'"{each}"' for each in (*_POLICIES, "nil"))
+        why = f'propagationPolicy: Unsupported value: "{policy}": supported values: {listed}'
+    details = {"group": "meta.k8s.io", "kind": "DeleteOptions"}
+    return StatusError(422, "Invalid", f'DeleteOptions.meta.k8s.io "" is invalid: {why}', details)
+
+
 VERBS: Mapping[str, Handler] = {
     "create": create,
     "get": get,
     "list": list_,
+    "watch": watch,
     "update": update,
     "patch": patch_,
     "delete": delete,
+    "deletecollection": delete_collection,
 }

@@ -1,0 +1,122 @@
+"""Lists: of which revision, and in pieces of which length."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from pytest_selfrep.kubesim.kinds import Kind
+from pytest_selfrep.kubesim.objects import Key, Object, key_of
+from pytest_selfrep.kubesim.selectors import Predicate
+from pytest_selfrep.kubesim.status import StatusError, bad_request, expired
+from pytest_selfrep.kubesim.store import Expired, Store
+
+_CONTINUE_EXPIRED = (
+    "The provided continue parameter is too old to display a consistent list result. "
+    "You can start a new list without the continue parameter."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One piece of a list."""
+
+    items: list[Object]
+    metadata: Object
+    """meta/v1 ListMeta."""
+
+
+def number(query: Mapping[str, str], name: str) -> int:
+    """A number in a query; 0 if it is not there. Raises StatusError 400."""
+    text = query.get(name, "")
+    if not text:
+        return 0
+    if not text.removeprefix("-").isdecimal():
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+    return int(text)
+
+
+def revision_of(query: Mapping[str, str]) -> int:
+    """The ``resourceVersion`` of a query; 0 if it is not there. Raises StatusError 400."""
+    text = query.get("resourceVersion", "")
+    if text and not text.isdecimal():
+        why = f'strconv.ParseUint: parsing "{text}": invalid syntax'
+        raise bad_request(f'resourceVersion: Invalid value: "{text}": {why}')
+    return int(text or 0)
+
+
+def check_not_future(store: Store, revision: int) -> None:
+    """Raises StatusError 504 for a revision that the cluster has not reached."""
+    if revision > store.revision:
+        cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+        raise StatusError(
+            504,
+            "Timeout",
+            f"Timeout: Too large resource version: {revision}, current: {store.revision}",
+            {"causes": [cause], "retryAfterSeconds": 1},
+        )
+
+
+def page(
+    store: Store, kind: Kind, namespace: str, wanted: Predicate | None, query: Mapping[str, str]
+) -> Page:
+    """What a LIST with that query answers. Raises StatusError 400, 410 or 504."""
+    limit, after, revision = number(query, "limit"), None, store.revision
+    asked, match = revision_of(query), query.get("resourceVersionMatch", "")
+    if match and not query.get("resourceVersion"):
+        raise bad_request("resourceVersionMatch is forbidden unless resourceVersion is provided")
+    check_not_future(store, asked)
+    if query.get("continue"):
+        revision, after = _read_token(query["continue"])
+    elif asked and (match == "Exact" or (limit and not match)):
+        revision = asked
+    found = _at(store, kind, namespace, revision, after is not None)
+    items = [obj for obj in found if wanted is None or wanted(obj)]
+    if after is not None:
+        items = [obj for obj in items if key_of(obj) > after]
+    meta: Object = {"resourceVersion": str(revision)}
+    if 0 < limit < len(items):
+        meta["continue"] = _token(revision, key_of(items[limit - 1]))
+        if wanted is None:
+            meta["remainingItemCount"] = len(items) - limit
+        items = items[:limit]
+    return Page(items, meta)
+
+
+def _at(store: Store, kind: Kind, namespace: str, revision: int, continued: bool) -> list[Object]:
+    """The objects as they were at a revision: those of now with every later change taken back."""
+    if revision >= store.revision:
+        return store.list(kind, namespace)
+    try:
+        later = list(store.changes_since(kind, revision))
+    except Expired:
+        why = _CONTINUE_EXPIRED if continued else "The resourceVersion for the provided list is too old."
+        raise expired(why) from None
+    objects = {key_of(obj): obj for obj in store.list(kind, namespace)}
+    for change in reversed(later):
+        key = key_of(change.object)
+        if namespace and key.namespace != namespace:
+            continue
+        if change.old is None:
+            objects.pop(key, None)
+        else:
+            objects[key] = change.old
+    return [objects[key] for key in sorted(objects)]
+
+
+def _token(revision: int, last: Key) -> str:
+    start = orjson.dumps({"v": "meta.k8s.io/v1", "rv": revision, "start": f"{last.namespace}/{last.name}\0"})
+    return base64.urlsafe_b64encode(start).rstrip(b"=").decode()
+
+
+def _read_token(text: str) -> tuple[int, Key]:
+    try:
+        said = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        namespace, _, name = said["start"].rstrip("\0").partition("/")
+        return int(said["rv"]), Key(namespace, name)
+    except (binascii.Error, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise bad_request(f"continue key is not valid: {error}") from None
