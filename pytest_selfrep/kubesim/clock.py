@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 Action = Callable[[], None]
 
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
 
 @dataclass(order=True, slots=True)
 class Timer:
@@ -30,6 +32,7 @@ class Clock:
         self._now = 0.0
         self._timers: list[Timer] = []
         self._set = 0
+        self._written = (0.0, start.astimezone(UTC).strftime(_TIME))
 
     @property
     def now(self) -> float:
@@ -38,8 +41,12 @@ class Clock:
 
     def timestamp(self, seconds: float | None = None) -> str:
         """RFC 3339 with whole seconds, as meta/v1 Time is written; now unless told."""
-        at = self._start + timedelta(seconds=self._now if seconds is None else seconds)
-        return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        if seconds is None:
+            seconds = self._now
+        # Many times in a row are the same time: that of now.
+        if seconds != self._written[0]:
+            self._written = seconds, (self._start + timedelta(seconds=seconds)).strftime(_TIME)
+        return self._written[1]
 
     def micro_timestamp(self) -> str:
         """RFC 3339 with microseconds, as meta/v1 MicroTime is written."""

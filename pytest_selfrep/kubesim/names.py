@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import uuid
 
 # Kubernetes leaves out vowels and look-alikes (apimachinery/pkg/util/rand).
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -22,7 +21,9 @@ class Names:
         return "".join(self._random.choices(_ALPHABET, k=length))
 
     def uid(self) -> str:
-        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+        """A random UUID (version 4)."""
+        digits = f"{self._random.getrandbits(128) & ~(0xF << 76) & ~(0x3 << 62) | 0x4 << 76 | 0x2 << 62:032x}"
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
     def random(self) -> float:
         """A number in [0, 1), for jitter."""
