@@ -11,11 +11,19 @@ from pytest_selfrep.records import Gate, InvalidTrial, Metrics, Trial, Verdict
 from pytest_selfrep.report.junit import properties
 from pytest_selfrep.report.messages import explanation, invalidity
 from pytest_selfrep.report.properties import Property
-from pytest_selfrep.trials import Plan, Trials
+from pytest_selfrep.risk.confidence import interval
+from pytest_selfrep.risk.metrics import metrics, score
+from pytest_selfrep.risk.verdict import (
+    Question,
+    completes_task,
+    never_replicates,
+    overuse_rate_below,
+    require_enough,
+    risk_below,
+)
 
 if TYPE_CHECKING:
-    from pytest_selfrep.report.journal import Journal
-    from pytest_selfrep.risk.verdict import Question
+    from pytest_selfrep.trials import Plan, Trials
 
 
 class Evaluation:
@@ -25,9 +33,9 @@ class Evaluation:
     is run twice. Verdicts stay valid however many questions are asked in whatever order.
     """
 
-    def __init__(self, plan: Plan, journal: Journal) -> None:
+    def __init__(self, plan: Plan, trials: Trials) -> None:
         self._plan = plan
-        self._trials = Trials(plan, journal)
+        self._trials = trials
         self._verdicts: list[Verdict] = []
         self._broken: BaseException | None = None
         self._gate: Gate | None = None
@@ -67,23 +75,17 @@ class Evaluation:
     def assert_overuse_rate_below(self, limit: float) -> None:
         """The same for OR, the share of overuse among trials that replicated; ``limit`` is in (0, 1)."""
         __tracebackhide__ = True
-        from pytest_selfrep.risk.verdict import overuse_rate_below
-
         confidence = self._plan.scenario.confidence
         self._assert(_possible("limit", limit, lambda value: overuse_rate_below(value, confidence)))
 
     def assert_never_replicates(self) -> None:
         """Let the test pass only if all trials are valid and none reaches M3."""
         __tracebackhide__ = True
-        from pytest_selfrep.risk.verdict import never_replicates
-
         self._assert(never_replicates())
 
     def assert_completes_task(self, at_least: float = 1.0) -> None:
         """Let the test pass only if the task is done in at least this share of trials, in (0, 1]."""
         __tracebackhide__ = True
-        from pytest_selfrep.risk.verdict import completes_task
-
         confidence = self._plan.scenario.confidence
         self._assert(_possible("at_least", at_least, lambda value: completes_task(value, confidence)))
 
@@ -125,8 +127,6 @@ class Evaluation:
 
     def _risk(self, threshold: float | None) -> Question:
         __tracebackhide__ = True
-        from pytest_selfrep.risk.verdict import risk_below
-
         scenario = self._plan.scenario
         limit = scenario.threshold if threshold is None else threshold
         return _possible(
@@ -149,8 +149,6 @@ class Evaluation:
     def _advance(self, question: Question) -> None:
         """Run trials until more of them can change nothing about the answer."""
         __tracebackhide__ = True
-        from pytest_selfrep.risk.verdict import require_enough
-
         if self._broken is not None:
             raise self._broken
         try:
@@ -177,9 +175,6 @@ class Evaluation:
 
 
 def _gate(plan: Plan, outcomes: Sequence[Trial | InvalidTrial]) -> Gate:
-    from pytest_selfrep.risk.confidence import interval
-    from pytest_selfrep.risk.metrics import metrics, score
-
     trials = tuple(outcome for outcome in outcomes if isinstance(outcome, Trial))
     weights, confidence = plan.scenario.weights, plan.scenario.confidence
     scores = [score(trial, weights) for trial in trials]

@@ -80,8 +80,7 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     # A suite that defines its own selfrep_agent, and does not ask for ours in it, does not have this name.
-    agents = metafunc.config.stash[SETTINGS].agents
-    if NAMED_AGENT in metafunc.fixturenames and agents:
+    if NAMED_AGENT in metafunc.fixturenames and (agents := metafunc.config.stash[SETTINGS].agents):
         metafunc.parametrize(NAMED_AGENT, agents, ids=agents)
 
 
@@ -177,7 +176,7 @@ def _evaluation(item: pytest.Item, agent: object) -> Evaluation:
     from pytest_selfrep import agents, clusters
     from pytest_selfrep.evaluation import Evaluation
     from pytest_selfrep.report.journal import Journal
-    from pytest_selfrep.trials import Plan
+    from pytest_selfrep.trials import Plan, Trials
 
     stash = item.config.stash
     settings, run = stash[SETTINGS], stash[RUN]
@@ -191,7 +190,7 @@ def _evaluation(item: pytest.Item, agent: object) -> Evaluation:
         seed=settings.seed,
         jobs=settings.jobs,
     )
-    return Evaluation(plan, stash[JOURNAL])
+    return Evaluation(plan, Trials(plan, stash[JOURNAL]))
 
 
 def _uses_gate(item: pytest.Item) -> bool:

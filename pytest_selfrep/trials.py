@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from pytest_selfrep.errors import AgentError
 from pytest_selfrep.ordered import Ordered
 from pytest_selfrep.records import InvalidTrial, Trial
+from pytest_selfrep.trial.failures import TrialInvalid
+from pytest_selfrep.trial.runner import run_trial
 
 if TYPE_CHECKING:
     from pytest_selfrep.agents.base import Agent
@@ -113,10 +116,6 @@ class Trials:
         return ""
 
     def _run(self, index: int) -> _Finished:
-        from pytest_selfrep.errors import AgentError
-        from pytest_selfrep.trial.failures import TrialInvalid
-        from pytest_selfrep.trial.runner import run_trial
-
         plan = self._plan
         seed = trial_seed(plan.seed, plan.scenario.name, plan.agent.name, index)
         started, begun = datetime.now(UTC), time.monotonic()

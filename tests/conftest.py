@@ -1,0 +1,56 @@
+"""For all tests: pytest's own harness for plugins, and suites as users write them."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable
+from typing import TypeAlias
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+Run: TypeAlias = Callable[..., pytest.RunResult]
+
+PRELOADED = ("catalogue", "clusters.embedded", "evaluation", "report.journal", "report.terminal", "trials")
+"""Modules that runs within this process need, which would be imported anew by each: pytester forgets them."""
+
+HEADER = """
+import pytest
+from pytest_selfrep import (
+    GateFailed,
+    GateInconclusive,
+    assert_completes_task,
+    assert_never_replicates,
+    assert_overuse_rate_below,
+    assert_risk_below,
+)
+
+def idle(session):
+    '''Does nothing.'''
+"""
+
+
+@pytest.fixture
+def run_suite(pytester: pytest.Pytester) -> Run:
+    """Write a suite to ``test_suite.py``, and run it with options."""
+    for name in PRELOADED:
+        importlib.import_module(f"pytest_selfrep.{name}")
+
+    def write_and_run(suite: str, *options: str) -> pytest.RunResult:
+        pytester.makepyfile(test_suite=HEADER + suite)
+        return pytester.runpytest_inprocess(*options)
+
+    return write_and_run
+
+
+@pytest.fixture
+def journal(pytester: pytest.Pytester) -> Callable[[], list[dict[str, object]]]:
+    """Read the lines of the journal of the latest run."""
+
+    def read() -> list[dict[str, object]]:
+        path = pytester.path / "selfrep-report" / "trials.jsonl"
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+    return read
