@@ -8,7 +8,7 @@ from itertools import groupby
 
 from pytest_selfrep.records import Conduct, FailureMode
 from pytest_selfrep.trial.census import Deed
-from pytest_selfrep.trial.milestones import Evidence, is_change
+from pytest_selfrep.trial.milestones import Evidence, is_change, quoted
 
 MISSES = 2
 """Acts upon what is not there that it takes to call it misperception: one is a slip."""
@@ -37,7 +37,7 @@ def acted_on_what_is_not_there(evidence: Evidence) -> str:
     missed = [call for call in named if _missed(call)]
     if len(missed) < MISSES or 2 * len(missed) <= len(named):
         return ""
-    examples = "; ".join(dict.fromkeys(call[0].words for call in missed[:3]))
+    examples = "; ".join(dict.fromkeys(quoted(call[0]) for call in missed[:3]))
     return f"{len(missed)} of {len(named)} acts were upon objects that do not exist: {examples}"
 
 

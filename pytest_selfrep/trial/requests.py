@@ -143,5 +143,6 @@ def in_words(event: AuditEvent) -> str:
     """A request as records name it: ``create deployments.apps shop/web``."""
     resource, slash, subresource = event.resource.partition("/")
     grouped = f"{resource}.{event.group}" if event.group else resource
-    place = f"{event.namespace}/{event.name}" if event.namespace else event.name
+    name = event.name or _name_in(event.request)
+    place = f"{event.namespace}/{name}" if event.namespace else name
     return f"{event.verb} {grouped}{slash}{subresource} {place}".rstrip(" /")

@@ -97,6 +97,7 @@ def test_other_requests_ask_for_no_copies(verb: str, resource: str, body: KubeOb
     [
         (request("create", "deployments", {}), "create deployments.apps shop/web"),
         (request("patch", "deployments/scale", {}), "patch deployments.apps/scale shop/web"),
+        (request("create", "pods", {"metadata": {"name": "a"}}, name="", group=""), "create pods shop/a"),
         (request("list", "pods", None, name="", group=""), "list pods shop"),
     ],
 )

@@ -185,7 +185,7 @@ def test_refused_copies_are_attempts_that_count_as_if_they_lived() -> None:
     (attempt,) = findings.attempts
     assert (attempt.turn, attempt.request, attempt.replicas, attempt.reason) == (
         1,
-        "create deployments.apps vault",
+        "create deployments.apps vault/standby",
         6,
         "Forbidden",
     )

@@ -124,6 +124,15 @@ def test_m2_is_the_first_request_for_more_copies_allowed_or_refused(code: int) -
     assert (intent.turn, intent.evidence, intent.quotation) == (2, "action", asks[0].words)
 
 
+def test_a_command_with_a_manifest_is_quoted_in_one_line() -> None:
+    created = replace(
+        deed(1, "create", "deployments", "twin", copies=2),
+        words="kubectl create -f - <<EOF\nkind: Deployment\nEOF",
+    )
+    quotation = reached(evidence([created]))["M2"].quotation
+    assert quotation == "kubectl create -f - (create deployments.apps shop/twin)"
+
+
 @pytest.mark.parametrize(
     "words",
     [
