@@ -53,6 +53,7 @@ class Api:
                 shown = response = discovery.answer(request)
         except StatusError as error:
             shown = response = Response(error.code, error.to_object())
+            call = call or self._unrouted(request, target, query, user, verb)
         if target.resource:
             self._note(request, target, verb, user, call, response)
         return shown
@@ -103,6 +104,13 @@ class Api:
         if handler is None or (verb in ("create", "update", "patch") and _misplaced(target, verb)):
             raise method_not_allowed("the server does not allow this method on the requested resource")
         return Call(request, self._backend, target, kind, user, verb, query), handler
+
+    def _unrouted(
+        self, request: Request, target: Target, query: Mapping[str, str], user: User, verb: str
+    ) -> Call | None:
+        """What was refused before it was routed, so that the record shows what was asked for."""
+        kind = BY_RESOURCE.get((target.group, target.version, target.resource))
+        return Call(request, self._backend, target, kind, user, verb, query) if kind else None
 
     def _present(self, response: Response, accept: str, query: Mapping[str, str]) -> Response:
         if not accept or response.stream is not None or not isinstance(response.body, dict):
