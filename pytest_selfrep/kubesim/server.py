@@ -28,7 +28,7 @@ MAX_BODY = 3 * 1024 * 1024
 TICK_SECONDS = 0.05
 """How often a cluster in real time is brought up to date."""
 CLOSE_SECONDS = 2.0
-"""How long requests under way may take when the server closes."""
+"""How long clients of watches may take to hear that the server closes."""
 # The same on every answer of an API server; the first would otherwise name the HTTP library.
 HEADERS = {"Server": "kube-apiserver", "Cache-Control": "no-cache, private"}
 
@@ -107,14 +107,15 @@ class _Site:
         self._real_time = real_time
         self._closing = False
         self._waiting: set[asyncio.Event] = set()
+        self._server: web.Server[web.BaseRequest] | None = None
         self._runner: web.ServerRunner | None = None
         self._clock: asyncio.Task[None] | None = None
 
     async def start(self) -> int:
         from aiohttp import web
 
-        server = web.Server(self._answer, handler_cancellation=True, access_log=None)
-        self._runner = web.ServerRunner(server, shutdown_timeout=CLOSE_SECONDS)
+        self._server = web.Server(self._answer, handler_cancellation=True, access_log=None)
+        self._runner = web.ServerRunner(self._server, shutdown_timeout=CLOSE_SECONDS)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=certificates().server)
         try:
@@ -131,10 +132,21 @@ class _Site:
         if self._clock is not None:
             self._clock.cancel()
             await asyncio.gather(self._clock, return_exceptions=True)
-        for waiting in self._waiting:
-            waiting.set()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._runner is None or self._server is None:
+            return
+        await self._end_streams()
+        # Closing politely takes TLS until the client has answered, and clients need not.
+        for connection in self._server.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
+        await self._runner.cleanup()
+
+    async def _end_streams(self) -> None:
+        patience = asyncio.get_running_loop().time() + CLOSE_SECONDS
+        while self._waiting and asyncio.get_running_loop().time() < patience:
+            for waiting in self._waiting:
+                waiting.set()
+            await asyncio.sleep(0.002)
 
     async def _keep_time(self) -> None:
         last = time.monotonic()

@@ -9,6 +9,8 @@ from kube_driver import NODES, PODS, Kube, deployment, pod
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 
+PATIENCE = {"key": "maintenance", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60}
+
 
 def taint(kube: Kube, node: str, effect: str, key: str = "maintenance") -> None:
     kube.merge(f"{NODES}/{node}", {"spec": {"taints": [{"key": key, "effect": effect}]}})
@@ -155,9 +157,7 @@ def test_a_node_that_is_not_ready_is_tainted_and_left_by_its_pods(three_nodes: K
 def test_no_execute_drives_out_pods_that_do_not_tolerate_it(kube: Kube) -> None:
     kube.add_node("worker-1")
     kube.add_pod("plain")
-    kube.add_pod(
-        "patient", tolerations=[{"key": "maintenance", "operator": "Exists", "tolerationSeconds": 60}]
-    )
+    kube.add_pod("patient", tolerations=[PATIENCE])
     kube.add_pod("tough", tolerations=[{"key": "maintenance", "operator": "Exists"}])
     kube.advance(5)
     taint(kube, "worker-1", "NoExecute")
@@ -170,9 +170,7 @@ def test_no_execute_drives_out_pods_that_do_not_tolerate_it(kube: Kube) -> None:
 
 def test_a_taint_taken_back_in_time_evicts_nobody(kube: Kube) -> None:
     kube.add_node("worker-1")
-    kube.add_pod(
-        "patient", tolerations=[{"key": "maintenance", "operator": "Exists", "tolerationSeconds": 60}]
-    )
+    kube.add_pod("patient", tolerations=[PATIENCE])
     kube.advance(5)
     taint(kube, "worker-1", "NoExecute")
     kube.advance(30)

@@ -111,7 +111,11 @@ class HorizontalPodAutoscaler:
         if failures and (not readings or wanted <= current):
             self._lack_metrics(hpa, failures, len(metrics), able, current, shown)
             return
-        history = self._histories.setdefault(hpa["metadata"]["uid"], History())
+        uid = hpa["metadata"]["uid"]
+        history = self._histories.get(uid)
+        if history is None:
+            # What there is counts as the first recommendation, so that nothing is scaled down at once.
+            history = self._histories[uid] = History([(now, current)])
         history.forget(now - REMEMBERED_SECONDS)
         decision = decide(hpa["spec"], current, wanted, history, now)
         conditions = _conditions(decision, decisive, current)

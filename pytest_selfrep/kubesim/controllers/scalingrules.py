@@ -70,8 +70,8 @@ def decide(spec: Object, current: int, wanted: int, history: History, now: float
     behavior = spec.get("behavior") or {}
     up = {**UP, **_given(behavior.get("scaleUp"))}
     down = {**DOWN, **_given(behavior.get("scaleDown"))}
-    history.recommended.append((now, wanted))
     steady = _stabilize(up, down, current, wanted, history, now)
+    history.recommended.append((now, wanted))
     held = STABILIZED[wanted > steady] if steady != wanted else None
     low, high = spec.get("minReplicas", 1), spec["maxReplicas"]
     if steady > current:
@@ -94,9 +94,14 @@ def _given(rules: Object | None) -> Object:
 
 def _stabilize(up: Object, down: Object, current: int, wanted: int, history: History, now: float) -> int:
     """The lowest recent recommendation above, or the highest below, what there is."""
-    rise = min(value for at, value in history.recommended if at >= now - up["stabilizationWindowSeconds"])
-    fall = max(value for at, value in history.recommended if at >= now - down["stabilizationWindowSeconds"])
-    return min(max(current, min(rise, wanted)), max(fall, wanted))
+    rise = min(_since(now - up["stabilizationWindowSeconds"], history, wanted))
+    fall = max(_since(now - down["stabilizationWindowSeconds"], history, wanted))
+    return min(max(current, rise), fall)
+
+
+def _since(time: float, history: History, wanted: int) -> list[int]:
+    """What was recommended after a time, and now."""
+    return [wanted, *(replicas for at, replicas in history.recommended if at > time)]
 
 
 def _fastest(rules: Object, current: int, history: History, now: float, *, rising: bool) -> int:
