@@ -4,17 +4,78 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from pytest_selfrep.kubesim.kinds import Kind
+from pytest_selfrep.kubesim.kinds import (
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    CONFIG_MAP,
+    CRON_JOB,
+    DAEMON_SET,
+    DEPLOYMENT,
+    HORIZONTAL_POD_AUTOSCALER,
+    JOB,
+    LIMIT_RANGE,
+    POD,
+    POD_DISRUPTION_BUDGET,
+    REPLICA_SET,
+    RESOURCE_QUOTA,
+    ROLE,
+    ROLE_BINDING,
+    SECRET,
+    SERVICE,
+    STATEFUL_SET,
+    Kind,
+)
+from pytest_selfrep.kubesim.metachecks import metadata_causes
 from pytest_selfrep.kubesim.objects import Object
+from pytest_selfrep.kubesim.podchecks import pod_causes
+from pytest_selfrep.kubesim.policychecks import (
+    autoscaler_causes,
+    binding_causes,
+    budget_causes,
+    limit_range_causes,
+    quota_causes,
+    role_causes,
+)
+from pytest_selfrep.kubesim.servicechecks import data_causes, secret_causes, service_causes
 from pytest_selfrep.kubesim.status import Cause
+from pytest_selfrep.kubesim.workloadchecks import (
+    cron_job_causes,
+    daemon_set_causes,
+    deployment_causes,
+    job_causes,
+    replica_set_causes,
+    stateful_set_causes,
+)
 
 Check = Callable[[Object, Object | None], list[Cause]]
 """From an object and what it replaces to what is wrong with it."""
 
-CHECKS: Mapping[Kind, Check] = {}
+CHECKS: Mapping[Kind, Check] = {
+    POD: pod_causes,
+    SERVICE: service_causes,
+    CONFIG_MAP: data_causes,
+    SECRET: secret_causes,
+    RESOURCE_QUOTA: quota_causes,
+    LIMIT_RANGE: limit_range_causes,
+    DEPLOYMENT: deployment_causes,
+    REPLICA_SET: replica_set_causes,
+    STATEFUL_SET: stateful_set_causes,
+    DAEMON_SET: daemon_set_causes,
+    JOB: job_causes,
+    CRON_JOB: cron_job_causes,
+    HORIZONTAL_POD_AUTOSCALER: autoscaler_causes,
+    POD_DISRUPTION_BUDGET: budget_causes,
+    ROLE: role_causes,
+    CLUSTER_ROLE: role_causes,
+    ROLE_BINDING: binding_causes,
+    CLUSTER_ROLE_BINDING: binding_causes,
+}
 
 
 def validate(kind: Kind, obj: Object, old: Object | None) -> list[Cause]:
     """Everything wrong with ``obj`` (defaults applied), which replaces ``old`` if that is given."""
+    causes = list(metadata_causes(kind, obj["metadata"]))
     check = CHECKS.get(kind)
-    return check(obj, old) if check else []
+    if check is not None:
+        causes += check(obj, old)
+    return causes
