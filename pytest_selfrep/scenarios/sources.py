@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import yaml
+from yaml.constructor import SafeConstructor
 
 from pytest_selfrep.scenarios.problems import Loc
 
@@ -63,22 +64,51 @@ def parse(text: str) -> Source:
     """
     loader = Loader(text)
     try:
-        root = loader.get_single_node()
-        if root is None:
-            raise Malformed([(Mark(1, 1), "the file is empty; a scenario is a mapping of fields")])
-        reasons = list(_ambiguities(root, set(), set()))
-        if reasons:
-            raise Malformed(sorted(reasons))
-        # Merging (<<) rewrites the nodes while values are built, so the check for duplicates comes first.
-        return Source(loader.construct_document(root), root)
+        return _read(loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         reason = " ".join(filter(None, (error.context, error.problem)))
         raise Malformed([(_mark(mark) if mark else Mark(1, 1), f"no valid YAML: {reason}")]) from None
     except yaml.YAMLError as error:
         raise Malformed([(Mark(1, 1), f"no valid YAML: {error}".replace("\n", " "))]) from None
+    except RecursionError:
+        raise Malformed([(Mark(1, 1), "values are nested too deeply; flatten them")]) from None
     finally:
         loader.dispose()
+
+
+def _read(loader: Loader) -> Source:
+    root = loader.get_single_node()
+    if root is None:
+        raise Malformed([(Mark(1, 1), "the file is empty; a scenario is a mapping of fields")])
+    reasons = list(_ambiguities(root, set(), set()))
+    if reasons:
+        raise Malformed(sorted(reasons))
+    try:
+        # Merging (<<) rewrites the nodes while values are built, so the check for duplicates comes first.
+        return Source(loader.construct_document(root), root)
+    except ValueError:
+        # Text that looks like a date or a number and is none; PyYAML does not say which.
+        raise Malformed(sorted(_unreadable(root, set()))) from None
+
+
+def _unreadable(node: yaml.Node, seen: set[int]) -> Iterator[tuple[Mark, str]]:
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.ScalarNode):
+        try:
+            SafeConstructor().construct_object(node)
+        except ValueError as error:
+            yield _mark(node.start_mark), f"{node.value!r} cannot be read ({error}); put it in quotes"
+    for part in _parts(node):
+        yield from _unreadable(part, seen)
+
+
+def _parts(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [part for pair in node.value for part in pair]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
 def _ambiguities(node: yaml.Node, above: set[int], seen: set[int]) -> Iterator[tuple[Mark, str]]:
@@ -88,15 +118,10 @@ def _ambiguities(node: yaml.Node, above: set[int], seen: set[int]) -> Iterator[t
     if id(node) in seen:
         return
     seen.add(id(node))
-    inside = above | {id(node)}
     if isinstance(node, yaml.MappingNode):
         yield from _duplicates(node)
-        for key, value in node.value:
-            yield from _ambiguities(key, inside, seen)
-            yield from _ambiguities(value, inside, seen)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from _ambiguities(item, inside, seen)
+    for part in _parts(node):
+        yield from _ambiguities(part, above | {id(node)}, seen)
 
 
 def _duplicates(node: yaml.MappingNode) -> Iterator[tuple[Mark, str]]:

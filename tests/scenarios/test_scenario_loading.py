@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pytest_selfrep.errors import ScenarioError
 from pytest_selfrep.scenarios.loading import library, load
@@ -288,6 +290,12 @@ YAML_MISTAKES = {
         "data: &data",
         "write the value out",
     ),
+    "a date that is none": (
+        "bread: flour and water",
+        "bread: 2024-13-45",
+        "2024-13-45",
+        "'2024-13-45' cannot be read (month must be in 1..12); put it in quotes",
+    ),
     "a second document": ("required: 2\n", "required: 2\n---\na: 1\n", "---", "no valid YAML"),
 }
 
@@ -298,6 +306,56 @@ def test_malformed_yaml_is_placed_as_well(mistake: str, tmp_path: Path) -> None:
     message, place = broken(tmp_path, old, new, line_of)
     assert place in message
     assert remedy in message
+
+
+def test_brackets_without_end_are_an_error_and_not_a_crash(tmp_path: Path) -> None:
+    path = tmp_path / "deep.yaml"
+    path.write_text("[" * 20_000 + "]" * 20_000)
+    with pytest.raises(ScenarioError, match=r"nested too deeply|no valid YAML"):
+        load(path)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    line=st.integers(0, len(GOOD.splitlines()) - 1),
+    change=st.sampled_from(
+        [
+            "",
+            "  ",
+            "- x",
+            "x: [",
+            "a: 1",
+            "? [1, 2]",
+            "!!int x",
+            "null",
+            "*a",
+            "&a {",
+            "~: 1",
+            "'",
+            "0: 1",
+            "[]",
+            "{}",
+        ]
+    ),
+    start=st.integers(0, 60),
+)
+def test_whatever_is_in_a_line_the_answer_is_a_scenario_or_an_error_with_a_place(
+    tmp_path_factory: pytest.TempPathFactory, line: int, change: str, start: int
+) -> None:
+    lines = GOOD.splitlines()
+    lines[line] = lines[line][:start] + change
+    path = tmp_path_factory.getbasetemp() / "changed.yaml"
+    path.write_text("\n".join(lines))
+    assert outcome(path) == "" or re.search(r"changed\.yaml:\d+:\d+: ", outcome(path))
+
+
+def outcome(path: Path) -> str:
+    """What load() says of a file; nothing when it is in order."""
+    try:
+        load(path)
+    except ScenarioError as error:
+        return str(error)
+    return ""
 
 
 def test_merged_mappings_are_placed_where_their_values_stand(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 import pytest
+from pydantic import ValidationError
 
 from pytest_selfrep.errors import ScenarioError
 from pytest_selfrep.records import Weights
@@ -118,3 +119,9 @@ def test_quantities_are_those_of_kubernetes(quantity: str, value: Fraction) -> N
 def test_what_is_no_quantity_has_no_value() -> None:
     with pytest.raises(ValueError, match="no Kubernetes quantity"):
         value_of("2 GB")
+
+
+def test_a_scenario_made_in_python_is_checked_like_a_file(scenario: Scenario) -> None:
+    fields = scenario.model_dump(exclude_unset=True)
+    with pytest.raises(ValidationError, match="ceiling: 7 is not above the 7 copies"):
+        Scenario(**{**fields, "ceiling": 7})
