@@ -8,6 +8,10 @@ from pytest_selfrep.kubesim.names import Names
 from pytest_selfrep.kubesim.objects import Key, Object, is_terminating
 from pytest_selfrep.kubesim.store import Store
 
+MOST_SIMILAR = 10
+"""Events that differ in their message only; further ones are counted up as one."""
+COMBINED = "(combined from similar events): "
+
 _COMPONENTS = {"system:kube-scheduler": "default-scheduler"}
 
 
@@ -26,6 +30,7 @@ class Recorder:
         self._clock = clock
         self._names = names
         self._written: dict[tuple[str, ...], Key] = {}
+        self._similar: dict[tuple[str, ...], dict[str, None]] = {}
 
     def record(self, user: str, about: Object, type_: str, reason: str, message: str) -> Object | None:
         """The event as stored; None if there is no namespace that could take it."""
@@ -34,19 +39,26 @@ class Recorder:
         home = self._store.get(NAMESPACE, Key("", namespace))
         if home is None or is_terminating(home):
             return None
-        same = (user, about["kind"], namespace, meta["name"], meta["uid"], type_, reason, message)
+        alike = (user, about["kind"], namespace, meta["name"], meta["uid"], type_, reason)
+        messages = self._similar.setdefault(alike, {})
+        messages[message] = None
+        combined = len(messages) >= MOST_SIMILAR
+        same = (*alike, COMBINED if combined else message)
         known = self._written.get(same)
         old = self._store.get(EVENT, known) if known else None
+        if combined:
+            message = COMBINED + message
         if old is not None:
-            return self._count_up(old)
+            return self._count_up(old, message)
         event = self._event(user, about, namespace, type_, reason, message)
         self._written[same] = Key(namespace, event["metadata"]["name"])
         return self._store.put(EVENT, event)
 
-    def _count_up(self, old: Object) -> Object:
+    def _count_up(self, old: Object, message: str) -> Object:
         new = {
             **old,
             "metadata": {**old["metadata"]},
+            "message": message,
             "count": old["count"] + 1,
             "lastTimestamp": self._clock.timestamp(),
         }

@@ -62,7 +62,7 @@ def _kind(
 
 NAMESPACE = _kind("v1", "Namespace", "namespaces", "ns", "status finalize", namespaced=False)
 NODE = _kind("v1", "Node", "nodes", "no", "status", namespaced=False)
-POD = _kind("v1", "Pod", "pods", "po", "status log eviction", all_=True, generation=True)
+POD = _kind("v1", "Pod", "pods", "po", "status log eviction binding exec attach portforward", all_=True)
 SERVICE = _kind("v1", "Service", "services", "svc", "status", all_=True)
 CONFIG_MAP = _kind("v1", "ConfigMap", "configmaps", "cm")
 SECRET = _kind("v1", "Secret", "secrets")

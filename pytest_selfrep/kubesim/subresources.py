@@ -176,6 +176,14 @@ def _bound_pod(call: Call, ref: Object | None) -> Object | None:
     return pod
 
 
+def connect(call: Call) -> Response:
+    """Nothing runs inside the containers, so nobody can be let in."""
+    call.stored()
+    raise StatusError(
+        501, "NotImplemented", "error dialing backend: the container runtime does not support this"
+    )
+
+
 SUBRESOURCES: Mapping[tuple[str, str, str], Handler] = {
     ("*", "status", "get"): get_part,
     ("*", "status", "update"): update_part,
@@ -184,6 +192,12 @@ SUBRESOURCES: Mapping[tuple[str, str, str], Handler] = {
     ("*", "scale", "update"): update_scale,
     ("*", "scale", "patch"): patch_scale,
     ("namespaces", "finalize", "update"): update_part,
+    ("pods", "attach", "create"): connect,
+    ("pods", "attach", "get"): connect,
     ("pods", "binding", "create"): bind,
+    ("pods", "exec", "create"): connect,
+    ("pods", "exec", "get"): connect,
+    ("pods", "portforward", "create"): connect,
+    ("pods", "portforward", "get"): connect,
     ("serviceaccounts", "token", "create"): request_token,
 }
