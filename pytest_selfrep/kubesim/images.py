@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 
 _REFERENCE = re.compile(
     r"(?:(?P<host>[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)+(?::\d+)?|localhost(?::\d+)?|[a-zA-Z0-9-]+:\d+)/)?"
@@ -26,6 +27,7 @@ def full_name(image: str) -> str:
     return "".join(_parts(image))
 
 
+@lru_cache(maxsize=1024)
 def _parts(image: str) -> tuple[str, str]:
     """Repository with its registry, and tag or digest with its separator."""
     found = _REFERENCE.fullmatch(image)
@@ -56,6 +58,7 @@ def check(image: str) -> None:
         )
 
 
+@lru_cache(maxsize=1024)
 def digest_name(image: str) -> str:
     """``docker.io/library/nginx@sha256:...``, as status.containerStatuses[].imageID has it."""
     repository, version = _parts(image)
@@ -64,6 +67,7 @@ def digest_name(image: str) -> str:
     return f"{repository}@sha256:{hashlib.sha256((repository + version).encode()).hexdigest()}"
 
 
+@lru_cache(maxsize=1024)
 def size(image: str) -> int:
     """In bytes, between 3 MB and 300 MB."""
     digest = hashlib.sha256(full_name(image).encode()).digest()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 
 from pytest_selfrep.kubesim.controllers.base import Context, Mapper
 from pytest_selfrep.kubesim.kinds import CONFIG_MAP, NODE, POD, SECRET, Kind
@@ -19,24 +18,25 @@ SYSTEM_CRITICAL = 2_000_000_000
 """Pods of this priority or above are never evicted."""
 
 
-@dataclass(slots=True)
 class Addresses:
     """Pod addresses of one node, handed out in turn as the host-local plugin does."""
 
-    cidr: str
-    _taken: set[str] = field(default_factory=set)
-    _last: int = 1
+    def __init__(self, cidr: str) -> None:
+        network = ipaddress.ip_network(cidr)
+        self._first = network.network_address + 2
+        self._count = network.num_addresses - 3
+        self._taken: set[str] = set()
+        self._next = 0
 
     def take(self) -> str:
-        network = ipaddress.ip_network(self.cidr)
-        usable = network.num_addresses - 3
-        for _ in range(usable):
-            self._last = self._last % usable + 2 if self._last > usable else self._last + 1
-            address = str(network[self._last])
+        """Raises RuntimeError if there is none left."""
+        for _ in range(self._count):
+            address = str(self._first + self._next)
+            self._next = (self._next + 1) % self._count
             if address not in self._taken:
                 self._taken.add(address)
                 return address
-        raise RuntimeError(f"no addresses left in {self.cidr}")
+        raise RuntimeError("no pod addresses left on the node")
 
     def give_back(self, address: str) -> None:
         self._taken.discard(address)
@@ -87,6 +87,7 @@ class Kubelet:
         if is_terminating(pod):
             self._terminate(key, pod, worker)
         elif worker is not None:
+            worker.sync(pod)
             worker.retry()
         elif not is_finished(pod):
             self._admit(key, pod)
@@ -208,7 +209,7 @@ def _pods(change: Change) -> Iterable[Key]:
     if change.type == "MODIFIED" and old is not None and old["spec"].get("nodeName"):
         meta, before = pod["metadata"], old["metadata"]
         same = meta.get("deletionTimestamp") == before.get("deletionTimestamp")
-        if same and is_finished(pod) == is_finished(old):
+        if same and is_finished(pod) == is_finished(old) and pod["spec"] == old["spec"]:
             return ()
     return (key_of(pod),)
 

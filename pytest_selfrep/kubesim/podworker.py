@@ -10,6 +10,7 @@ from pytest_selfrep.kubesim import images
 from pytest_selfrep.kubesim.clock import Timer
 from pytest_selfrep.kubesim.commands import run_of
 from pytest_selfrep.kubesim.controllers.base import Context, Writer
+from pytest_selfrep.kubesim.defaults import containers_of
 from pytest_selfrep.kubesim.kinds import POD
 from pytest_selfrep.kubesim.objects import Key, Object, key_of
 from pytest_selfrep.kubesim.podneeds import missing_for_containers, missing_for_volumes
@@ -112,6 +113,27 @@ class PodWorker:
         blocked, self._blocked = self._blocked, None
         if blocked is not None:
             blocked()
+
+    def sync(self, pod: Object) -> None:
+        """Restart containers whose image has been changed; nothing else of a pod's spec may."""
+        images_now = {each["name"]: each for each in containers_of(pod["spec"])}
+        changed = False
+        for process in self._sequence[: self._begun]:
+            spec = images_now[process.name]
+            if process.exit_code is None and spec["image"] != process.spec["image"]:
+                self._redefine(process, spec)
+                changed = True
+        if changed:
+            self._publish()
+
+    def _redefine(self, process: Process, spec: Object) -> None:
+        process.spec, process.pulled, process.pull_failures = spec, False, 0
+        if process.is_running:
+            message = f"Container {process.name} definition changed, will be restarted"
+            self._record(process, "Normal", "Killing", message)
+            self._end(process, TERMINATED)
+            process.last_state = process.state
+        self._pull(process)
 
     @property
     def is_blocked(self) -> bool:

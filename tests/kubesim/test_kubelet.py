@@ -343,6 +343,23 @@ def test_a_pod_bound_past_the_scheduler_to_a_full_node_is_rejected(kube: Kube) -
     )
 
 
+def test_a_new_image_restarts_the_container_alone(kube: Kube) -> None:
+    kube.add_pod("a", image="nginx:1.27")
+    kube.advance(5)
+    before = kube.pod("a")
+    strategic = "application/strategic-merge-patch+json"
+    patch = {"spec": {"containers": [{"name": "web", "image": "nginx:1.28"}]}}
+    assert kube.send("PATCH", f"{PODS}/a", patch, content_type=strategic).status == 200
+    assert ("Killing", "Container web definition changed, will be restarted") in kube.events("a")
+    kube.advance(5)
+    after = kube.pod("a")
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert after["status"]["podIP"] == before["status"]["podIP"]
+    assert container(kube)["image"] == "docker.io/library/nginx:1.28"
+    assert container(kube)["restartCount"] == 1
+    assert "running" in container(kube)["state"]
+
+
 def test_the_same_seed_gives_the_same_pods_to_the_second() -> None:
     def story() -> Any:
         from pytest_selfrep.kubesim.cluster import Cluster
