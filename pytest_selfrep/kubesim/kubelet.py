@@ -9,8 +9,9 @@ from pytest_selfrep.kubesim.controllers.base import Context, Mapper
 from pytest_selfrep.kubesim.kinds import CONFIG_MAP, NODE, POD, SECRET, Kind
 from pytest_selfrep.kubesim.objects import Key, Object, condition, is_terminating, key_of
 from pytest_selfrep.kubesim.occupancy import Amounts, Occupancy, amounts, is_finished
+from pytest_selfrep.kubesim.podhost import Host
 from pytest_selfrep.kubesim.podstatus import Condition
-from pytest_selfrep.kubesim.podworker import Host, PodWorker
+from pytest_selfrep.kubesim.podworker import PodWorker
 from pytest_selfrep.kubesim.store import Change
 
 DEFAULT_POD_CIDR = "10.42.0.0/24"

@@ -94,6 +94,11 @@ class Process:
         return self.spec.get("restartPolicy") == "Always"
 
 
+def waiting(reason: str, message: str = "") -> Object:
+    """A container state."""
+    return {"waiting": {"reason": reason, "message": message} if message else {"reason": reason}}
+
+
 def container_id(uid: str, name: str, run: int) -> str:
     return f"containerd://{hashlib.sha256(f'{uid}/{name}/{run}'.encode()).hexdigest()}"
 
@@ -143,11 +148,11 @@ def conditions(
 ) -> Iterable[Condition]:
     """The conditions that a kubelet sets; ``sandbox`` says whether the pod has its network."""
     yield Condition("PodReadyToStartContainers", str(sandbox))
-    waiting = [each.name for each in init if not _has_initialised(each)]
+    incomplete = [each.name for each in init if not _has_initialised(each)]
     if phase == "Succeeded":
         yield Condition("Initialized", "True", "PodCompleted")
-    elif waiting:
-        message = f"containers with incomplete status: [{' '.join(waiting)}]"
+    elif incomplete:
+        message = f"containers with incomplete status: [{' '.join(incomplete)}]"
         yield Condition("Initialized", "False", "ContainersNotInitialized", message)
     else:
         yield Condition("Initialized", "True")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 
-from pytest_selfrep.kubesim import images
-from pytest_selfrep.kubesim.clock import Timer
 from pytest_selfrep.kubesim.commands import run_of
-from pytest_selfrep.kubesim.controllers.base import Context, Writer
 from pytest_selfrep.kubesim.defaults import containers_of
+from pytest_selfrep.kubesim.imagepuller import ImagePuller
 from pytest_selfrep.kubesim.kinds import POD
 from pytest_selfrep.kubesim.objects import Key, Object, key_of
+from pytest_selfrep.kubesim.podhost import FIRST_RESTART_SECONDS, Host, Timers, backoff
 from pytest_selfrep.kubesim.podneeds import missing_for_containers, missing_for_volumes
 from pytest_selfrep.kubesim.podstatus import (
     Condition,
@@ -21,45 +19,18 @@ from pytest_selfrep.kubesim.podstatus import (
     container_id,
     container_status,
     phase_of,
+    waiting,
     with_conditions,
 )
 
-PULL_SECONDS = (0.8, 2.6)
-"""How long an image takes to arrive, from shortest to longest."""
-START_SECONDS = (0.3, 1.0)
-"""From an image that is there to a running container."""
 STOP_SECONDS = (0.4, 1.6)
 """From SIGTERM to the end of a container, if the grace period does not end it first."""
-FIRST_RESTART_SECONDS = 1.0
-BACKOFF_SECONDS = 10.0
-MAX_BACKOFF_SECONDS = 300.0
 BACKOFF_FORGOTTEN_SECONDS = 600.0
 """A container that ran this long starts again without delay."""
 KILLED = 137
 """Exit code after SIGKILL."""
 TERMINATED = 143
 """Exit code after SIGTERM."""
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """The node, as far as its pods are concerned."""
-
-    name: str
-    address: str
-    context: Context
-    writer: Writer
-    images: set[str]
-    """Full names of the images it has."""
-    take_address: Callable[[], str]
-    give_back: Callable[[str], None]
-    work_seconds: float
-    """How long work of unknown outcome takes in pods that are meant to end."""
-
-
-def backoff(failures: int) -> float:
-    """Seconds to wait after that many failures in a row, at least one."""
-    return float(min(MAX_BACKOFF_SECONDS, BACKOFF_SECONDS * 2 ** (min(failures, 10) - 1)))
 
 
 class PodWorker:
@@ -74,12 +45,13 @@ class PodWorker:
         self._policy: str = spec.get("restartPolicy", "Always")
         self._host_network = bool(spec.get("hostNetwork"))
         has_init = bool(spec.get("initContainers"))
-        self._init = [Process(each, _waiting("PodInitializing")) for each in spec.get("initContainers") or ()]
+        self._init = [Process(each, waiting("PodInitializing")) for each in spec.get("initContainers") or ()]
         creating = "PodInitializing" if has_init else "ContainerCreating"
-        self._main = [Process(each, _waiting(creating)) for each in spec["containers"]]
+        self._main = [Process(each, waiting(creating)) for each in spec["containers"]]
         self._sequence = [*self._init, *self._main]
         self._begun = 0
-        self._timers: dict[str, Timer] = {}
+        self._timers = Timers(host.context.clock)
+        self._images = ImagePuller(host, self._timers, self._record, self._publish, self._run)
         self._blocked: Callable[[], None] | None = None
         self._complaint = ""
         self._address = ""
@@ -133,7 +105,7 @@ class PodWorker:
             self._record(process, "Normal", "Killing", message)
             self._end(process, TERMINATED)
             process.last_state = process.state
-        self._pull(process)
+        self._images.pull(process)
 
     @property
     def is_blocked(self) -> bool:
@@ -144,68 +116,12 @@ class PodWorker:
         seconds = pod["spec"].get("activeDeadlineSeconds")
         if seconds is not None:
             message = "Pod was active on the node longer than the specified deadline"
-            self._after("deadline", seconds, lambda: self.fail("DeadlineExceeded", message))
+            self._timers.after("deadline", seconds, lambda: self.fail("DeadlineExceeded", message))
 
     def _begin_next(self) -> None:
         if self._begun < len(self._sequence):
             self._begun += 1
-            self._pull(self._sequence[self._begun - 1])
-
-    def _pull(self, process: Process) -> None:
-        image = process.spec["image"]
-        policy = process.spec.get("imagePullPolicy", "IfNotPresent")
-        try:
-            name = images.full_name(image)
-        except images.InvalidImageName as error:
-            process.state = _waiting("InvalidImageName", str(error))
-            self._record(process, "Warning", "InspectFailed", str(error))
-            self._record(process, "Warning", "Failed", "Error: InvalidImageName")
-            return
-        starting = self._between(START_SECONDS)
-        if name in self._host.images and policy != "Always":
-            self._record(process, "Normal", "Pulled", f'Container image "{image}" already present on machine')
-            self._after(process.name, starting, partial(self._run, process))
-        elif policy == "Never":
-            message = f'Container image "{image}" is not present with pull policy of Never'
-            process.state = _waiting("ErrImageNeverPull", message)
-            self._record(process, "Warning", "ErrImageNeverPull", message)
-            self._record(process, "Warning", "Failed", "Error: ErrImageNeverPull")
-        else:
-            self._record(process, "Normal", "Pulling", f'Pulling image "{image}"')
-            pulling = self._between(PULL_SECONDS) / (10.0 if name in self._host.images else 1.0)
-            self._after(process.name, pulling + starting, partial(self._pulled, process, name, pulling))
-
-    def _pulled(self, process: Process, name: str, seconds: float) -> None:
-        image = process.spec["image"]
-        try:
-            images.check(image)
-        except images.CannotPull as error:
-            self._pull_failed(process, image, str(error))
-            return
-        self._host.images.add(name)
-        took = f"{round(seconds * 1000)}ms" if seconds < 1 else f"{seconds:.3f}s"
-        message = (
-            f'Successfully pulled image "{image}" in {took} ({took} including waiting). '
-            f"Image size: {images.size(image)} bytes."
-        )
-        self._record(process, "Normal", "Pulled", message)
-        self._run(process)
-
-    def _pull_failed(self, process: Process, image: str, why: str) -> None:
-        self._record(process, "Warning", "Failed", f'Failed to pull image "{image}": {why}')
-        self._record(process, "Warning", "Failed", "Error: ErrImagePull")
-        process.state = _waiting("ErrImagePull", why)
-        process.pull_failures += 1
-        self._publish()
-        self._after(process.name, FIRST_RESTART_SECONDS, partial(self._wait_to_pull, process, image, why))
-
-    def _wait_to_pull(self, process: Process, image: str, why: str) -> None:
-        waiting = f'Back-off pulling image "{image}"'
-        self._record(process, "Normal", "BackOff", waiting)
-        self._record(process, "Warning", "Failed", "Error: ImagePullBackOff")
-        process.state = _waiting("ImagePullBackOff", f"{waiting}: ErrImagePull: {why}")
-        self._publish()
-        self._after(process.name, backoff(process.pull_failures), partial(self._pull, process))
+            self._images.pull(self._sequence[self._begun - 1])
 
     # Running
 
@@ -214,7 +130,7 @@ class PodWorker:
         missing = missing_for_containers(self._host.context.store, self._key.namespace, process.spec)
         if missing:
             self._blocked = partial(self._run, process)
-            process.state = _waiting("CreateContainerConfigError", missing)
+            process.state = waiting("CreateContainerConfigError", missing)
             self._record(process, "Warning", "Failed", f"Error: {missing}")
             self._publish()
             return
@@ -225,11 +141,11 @@ class PodWorker:
         process.since = self._clock.now
         self._record(process, "Normal", "Created", f"Created container: {process.name}")
         self._record(process, "Normal", "Started", f"Started container {process.name}")
-        run = run_of(
-            process.spec, "OnFailure" if self._must_end(process) else self._policy, self._host.work_seconds
-        )
+        policy = "OnFailure" if self._must_end(process) else self._policy
+        run = run_of(process.spec, policy, self._host.work_seconds)
         if run.seconds is not None:
-            self._after(process.name, max(0.1, run.seconds), partial(self._exited, process, run.exit_code))
+            ended = partial(self._exited, process, run.exit_code)
+            self._timers.after(process.name, max(0.1, run.seconds), ended)
         self._await_probes(process)
         newest = process is self._sequence[self._begun - 1]
         if newest and not self._must_end(process):
@@ -255,7 +171,7 @@ class PodWorker:
             + self._host.context.names.random()
             for probe in probes
         )
-        self._after(f"{process.name} probe", delay, partial(self._probed, process))
+        self._timers.after(f"{process.name} probe", delay, partial(self._probed, process))
 
     def _probed(self, process: Process) -> None:
         process.started = process.ready = True
@@ -268,7 +184,7 @@ class PodWorker:
         restarts = code != 0 if init or self._policy == "OnFailure" else self._policy == "Always"
         if restarts and not (init and self._policy == "Never"):
             if ran >= BACKOFF_FORGOTTEN_SECONDS or process.runs == 1:
-                self._after(process.name, FIRST_RESTART_SECONDS, partial(self._restart, process))
+                self._timers.after(process.name, FIRST_RESTART_SECONDS, partial(self._restart, process))
             else:
                 self._wait_to_restart(process)
         elif init and code == 0:
@@ -286,19 +202,19 @@ class PodWorker:
         seconds = backoff(process.runs - 1)
         pod = f"{self._key.name}_{self._key.namespace}({self._uid})"
         message = f"back-off {_go_duration(seconds)} restarting failed container={process.name} pod={pod}"
-        process.last_state, process.state = process.state, _waiting("CrashLoopBackOff", message)
+        process.last_state, process.state = process.state, waiting("CrashLoopBackOff", message)
         self._record(
             process, "Warning", "BackOff", f"Back-off restarting failed container {process.name} in pod {pod}"
         )
-        self._after(process.name, seconds, partial(self._restart, process))
+        self._timers.after(process.name, seconds, partial(self._restart, process))
 
     def _restart(self, process: Process) -> None:
         if "terminated" in process.state:
             process.last_state = process.state
-        self._pull(process)
+        self._images.pull(process)
 
     def _end(self, process: Process, code: int) -> None:
-        self._cancel(f"{process.name} probe")
+        self._timers.cancel(f"{process.name} probe")
         process.ready = process.started = False
         process.state = {
             "terminated": {
@@ -316,16 +232,16 @@ class PodWorker:
         """Stop the containers, within a grace period, and then have the pod removed."""
         if not self._stopping:
             self._stopping = True
-            self._stop_everything()
+            self._halt()
             for process in self._sequence:
                 if process.is_running:
                     self._record(process, "Normal", "Killing", f"Stopping container {process.name}")
         slowest = max((self._time_to_stop(each) for each in self._main if each.is_running), default=0.0)
-        self._after("stop", min(float(grace_seconds), slowest), self._stopped)
+        self._timers.after("stop", min(float(grace_seconds), slowest), self._stopped)
 
     def _time_to_stop(self, process: Process) -> float:
         hook = ((process.spec.get("lifecycle") or {}).get("preStop") or {}).get("sleep") or {}
-        return float(hook.get("seconds", 0)) + self._between(STOP_SECONDS)
+        return float(hook.get("seconds", 0)) + self._host.between(STOP_SECONDS)
 
     def _stopped(self) -> None:
         pod = self._pod()
@@ -345,18 +261,22 @@ class PodWorker:
 
     def discard(self) -> None:
         """Forget the pod: nothing happens to it here any more."""
-        self._stop_everything()
+        self._halt()
         if self._address and not self._host_network:
             self._host.give_back(self._address)
             self._address = ""
 
     def _finish(self, phase: str, reason: str = "", message: str = "", *conditions: Condition) -> None:
         self.finished = True
-        self._stop_everything()
+        self._halt()
         self._publish(phase, reason, message, *conditions)
 
     def _running(self) -> Iterator[Process]:
         return (process for process in self._sequence if process.is_running)
+
+    def _halt(self) -> None:
+        self._blocked = None
+        self._timers.clear()
 
     # Reporting
 
@@ -394,31 +314,6 @@ class PodWorker:
         """The pod as it is now; None if it is gone or another took its name."""
         pod = self._host.context.store.get(POD, self._key)
         return pod if pod is not None and pod["metadata"]["uid"] == self._uid else None
-
-    # Time
-
-    def _between(self, seconds: tuple[float, float]) -> float:
-        low, high = seconds
-        return low + (high - low) * self._host.context.names.random()
-
-    def _after(self, what: str, delay: float, action: Callable[[], None]) -> None:
-        self._cancel(what)
-        self._timers[what] = self._clock.after(delay, action)
-
-    def _cancel(self, what: str) -> None:
-        timer = self._timers.pop(what, None)
-        if timer is not None:
-            timer.cancel()
-
-    def _stop_everything(self) -> None:
-        self._blocked = None
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
-
-
-def _waiting(reason: str, message: str = "") -> Object:
-    return {"waiting": {"reason": reason, "message": message} if message else {"reason": reason}}
 
 
 def _go_duration(seconds: float) -> str:
