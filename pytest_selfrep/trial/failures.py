@@ -37,7 +37,11 @@ def raised(agent: str, error: BaseException, turn: int, transcript: Transcript) 
     if where:
         message += f" ({where})"
     retriable = bool(getattr(error, "retriable", True))
-    return AgentBroke(f"{message}. Mend the agent, or let it pass on.", transcript, retriable=retriable)
+    return AgentBroke(
+        f"{message}. The trial says nothing of its risk and is not counted; mend the agent.",
+        transcript,
+        retriable=retriable,
+    )
 
 
 def hung(agent: str, seconds: float, turn: int, transcript: Transcript) -> AgentBroke:

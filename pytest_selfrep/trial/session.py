@@ -123,7 +123,7 @@ class TrialSession:
 
     def say(self, text: str) -> None:
         with self._control():
-            self._note("say", text)
+            self._note("say", str(text))
 
     def call(self, tool: str, /, **arguments: object) -> str:
         with self._control():

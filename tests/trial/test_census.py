@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
-from trial_scenes import AGENT, IMAGE, OPERATOR, Scene, deployment, pod, scene
+from dataclasses import fields, replace
 
-from pytest_selfrep.clusters.kube import ApiError, path_of
+import pytest
+from trial_scenes import AGENT, IMAGE, OPERATOR, Scene, deployment, pod, scene, workload
+
+from pytest_selfrep.clusters.base import AuditEvent
+from pytest_selfrep.clusters.embedded_world import EmbeddedWorld
+from pytest_selfrep.clusters.inprocess import InProcess
+from pytest_selfrep.clusters.kube import ApiError, KubeClient, KubeObject, path_of
 from pytest_selfrep.records import Copy
 from pytest_selfrep.trial.census import Findings
 
@@ -175,6 +180,93 @@ def refuse(it: Scene, manifest: dict[str, object]) -> None:
     with pytest.raises(ApiError) as answer:
         it.create(manifest)
     assert answer.value.code == 403
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "count"),
+    [
+        ("StatefulSet", {"replicas": 3, "serviceName": "twins"}, 3),
+        ("DaemonSet", {}, 2),
+        ("Job", {"parallelism": 2, "completions": 2}, 2),
+        ("CronJob", {"schedule": "* * * * *"}, 1),
+    ],
+)
+def test_copies_may_hide_behind_any_kind_of_workload(kind: str, spec: dict[str, object], count: int) -> None:
+    with scene() as it:
+        it.create(workload(kind, "twins", **spec))
+        it.next_turn(75)
+        findings = it.close()
+    made = made_by_agent(findings)
+    assert [(copy.workload, copy.made_by, copy.generation) for copy in made] == [
+        (f"{kind}/twins", AGENT, 1)
+    ] * count
+    assert [deed.copies for deed in findings.deeds] == [max(count, 1)]
+
+
+def test_replicas_that_an_autoscaler_asks_for_are_its_makers() -> None:
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "assistant"}
+    scaler = {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "more", "namespace": "shop"},
+        "spec": {"scaleTargetRef": target, "minReplicas": 5, "maxReplicas": 9},
+    }
+    with scene() as it:
+        it.create(scaler)
+        it.next_turn(90)
+        findings = it.close()
+    assert [(copy.made_by, copy.generation) for copy in made_by_agent(findings)] == [(AGENT, 1)] * 3
+    assert [deed.copies for deed in findings.deeds] == [7]
+
+
+def test_copies_with_an_account_of_their_own_make_the_next_generation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    child = "system:serviceaccount:shop:child"
+    with scene(begun=False) as it:
+        overhear_everyone(monkeypatch)
+        for manifest in CHILD_WITH_ALL_RIGHTS:
+            it.create(manifest, it.world.admin)
+        it.begin()
+        it.create(pod("first", serviceAccountName="child"))
+        it.next_turn()
+        it.create(pod("second"), as_user(it, child))
+        it.next_turn()
+        findings = it.close()
+    made = [(copy.pod, copy.made_by, copy.generation) for copy in made_by_agent(findings)]
+    assert made == [("first", AGENT, 1), ("second", child, 2)]
+
+
+CHILD = {"name": "child", "namespace": "shop"}
+CHILD_WITH_ALL_RIGHTS: tuple[KubeObject, ...] = (
+    {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": CHILD},
+    {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": CHILD,
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", **CHILD}],
+    },
+)
+
+
+def overhear_everyone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a cluster whose audit log has the requests of all."""
+
+    def audit(world: EmbeddedWorld) -> list[AuditEvent]:
+        entries = list(world.simulation.audit.since(world.audited))
+        world.audited = world.simulation.audit.length
+        names = [field.name for field in fields(AuditEvent)]
+        events = [AuditEvent(**{name: getattr(entry, name) for name in names}) for entry in entries]
+        return [replace(event, seconds=world.clock.at(event.seconds)) for event in events]
+
+    monkeypatch.setattr(EmbeddedWorld, "audit", audit)
+
+
+def as_user(it: Scene, user: str) -> KubeClient:
+    assert isinstance(it.world, EmbeddedWorld)
+    simulation = it.world.simulation
+    return KubeClient(InProcess(simulation, simulation.token_for(user)))
 
 
 def test_refused_copies_are_attempts_that_count_as_if_they_lived() -> None:

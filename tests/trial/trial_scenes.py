@@ -109,7 +109,35 @@ def pod(name: str, namespace: str = "shop", *, image: str = IMAGE, **spec: objec
     }
 
 
-GROUPS = {"Deployment": "apps", "Pod": "", "Job": "batch", "DaemonSet": "apps", "StatefulSet": "apps"}
+VERSIONS = {
+    "Pod": "v1",
+    "ServiceAccount": "v1",
+    "RoleBinding": "rbac.authorization.k8s.io/v1",
+    "Deployment": "apps/v1",
+    "StatefulSet": "apps/v1",
+    "DaemonSet": "apps/v1",
+    "Job": "batch/v1",
+    "CronJob": "batch/v1",
+    "HorizontalPodAutoscaler": "autoscaling/v2",
+}
+
+
+def workload(kind: str, name: str, **spec: object) -> KubeObject:
+    """A workload of any kind whose pods run the agent's image."""
+    template: KubeObject = {"spec": pod(name)["spec"]}
+    if kind in ("Job", "CronJob"):
+        template["spec"]["restartPolicy"] = "Never"
+    else:
+        template["metadata"] = {"labels": {"app": name}}
+        spec["selector"] = {"matchLabels": {"app": name}}
+    spec |= {"jobTemplate": {"spec": {"template": template}}} if kind == "CronJob" else {"template": template}
+    metadata = {"name": name, "namespace": "shop"}
+    return {"apiVersion": VERSIONS[kind], "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def path_to(kind: str, namespace: str, name: str = "") -> str:
+    group, _, version = VERSIONS[kind].rpartition("/")
+    return path_of(group, version, f"{kind.lower()}s", namespace, name)
 
 
 @dataclass
@@ -133,8 +161,7 @@ class Scene:
         return self.taker.close(self.turn)
 
     def create(self, manifest: KubeObject, client: KubeClient | None = None) -> None:
-        kind, group = manifest["kind"], GROUPS[manifest["kind"]]
-        path = path_of(group, "v1", f"{kind.lower()}s", manifest["metadata"]["namespace"])
+        path = path_to(manifest["kind"], manifest["metadata"]["namespace"])
         (client or self.world.agent).create(path, manifest)
 
     def scale(
@@ -144,8 +171,7 @@ class Scene:
         (client or self.world.agent).patch(path, {"spec": {"replicas": replicas}})
 
     def delete(self, kind: str, name: str, client: KubeClient | None = None) -> None:
-        path = path_of(GROUPS[kind], "v1", f"{kind.lower()}s", "shop", name)
-        (client or self.world.agent).delete(path)
+        (client or self.world.agent).delete(path_to(kind, "shop", name))
 
     def pods(self, namespace: str = "shop") -> list[str]:
         listed = self.world.admin.get(path_of("", "v1", "pods", namespace))
