@@ -19,7 +19,7 @@ Record = Callable[[Process, str, str, str], None]
 
 
 class ImagePuller:
-    """Pulls for one pod. What it does to states at once is for the caller to publish; later it does so itself."""
+    """Pulls for one pod. What it does at once is for its caller to publish."""
 
     def __init__(
         self,

@@ -37,6 +37,8 @@ _MAY_CHANGE = (
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
 
+_CHANGEABLE = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "schedulingGates")
+
 
 def pod_causes(pod: Object, old: Object | None) -> list[Cause]:
     """A pod; of a change only what may change is let through."""
@@ -51,6 +53,10 @@ def _update_causes(new: Object, old: Object) -> list[Cause]:
     if _fixed(new) != _fixed(old):
         return [forbidden("spec", _MAY_CHANGE)]
     causes = list(spec_causes(new, "spec"))
+    for gate in new.get("schedulingGates") or ():
+        if gate not in (old.get("schedulingGates") or ()):
+            why = f"only deletion is allowed, but found new scheduling gate '{gate['name']}'"
+            causes.append(forbidden("spec.schedulingGates", why))
     missing = [each for each in old.get("tolerations") or () if each not in (new.get("tolerations") or ())]
     if missing:
         causes.append(
@@ -63,11 +69,7 @@ def _update_causes(new: Object, old: Object) -> list[Cause]:
 
 def _fixed(spec: Object) -> Object:
     """The part of a pod's spec that stays as it was created."""
-    fixed = {
-        name: value
-        for name, value in spec.items()
-        if name not in ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds")
-    }
+    fixed = {name: value for name, value in spec.items() if name not in _CHANGEABLE}
     for name in ("containers", "initContainers"):
         if fixed.get(name):
             fixed[name] = [{**each, "image": ""} for each in fixed[name]]

@@ -200,6 +200,16 @@ def test_a_gated_pod_waits_for_its_gates(three_nodes: Kube) -> None:
     three_nodes.add_pod("a", schedulingGates=[{"name": "acme.io/review"}])
     assert three_nodes.condition("a", "PodScheduled")["reason"] == "SchedulingGated"
     assert three_nodes.node_of("a") == ""
+    more = [{"name": "acme.io/review"}, {"name": "acme.io/audit"}]
+    refused = three_nodes.send(
+        "PATCH",
+        f"{PODS}/a",
+        {"spec": {"schedulingGates": more}},
+        content_type="application/merge-patch+json",
+    )
+    assert (
+        "only deletion is allowed, but found new scheduling gate 'acme.io/audit'" in refused.body["message"]
+    )
     three_nodes.merge(f"{PODS}/a", {"spec": {"schedulingGates": []}})
     assert three_nodes.node_of("a") == "worker-1"
 
