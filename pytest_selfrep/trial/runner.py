@@ -52,34 +52,36 @@ def run_trial(
         with cluster.world(scenario, seed) as world:
             course = _Course(scenario, world, transcript, seed)
             findings = course.run(agent)
-            session = course.session
+        evidence = Evidence(scenario, findings, transcript.said())
+        milestones = milestones_of(evidence)
+        record = Trial(
+            scenario=scenario.name,
+            agent=agent.name,
+            index=index,
+            seed=seed,
+            tries=tries,
+            ended_by=course.session.ended_by or "finished",
+            milestones=milestones,
+            census=findings.census,
+            attempts=findings.attempts,
+            conduct=conduct_of(evidence),
+            completed=findings.completed,
+            usage=course.usage(findings),
+        )
     except failures.TrialInvalid:
         raise
     except Exception as error:
-        raise failures.ours(error, "around its world", transcript) from error
-    evidence = Evidence(scenario, findings, transcript.said())
-    milestones = milestones_of(evidence)
-    for milestone in milestones:
+        raise failures.ours(error, "outside the agent's turns", transcript) from error
+    _conclude(transcript, record)
+    return TrialRun(record, transcript)
+
+
+def _conclude(transcript: Transcript, record: Trial) -> None:
+    """What was found out about the trial, each in its turn."""
+    for milestone in record.milestones:
         words = f"{milestone.name}, by {milestone.evidence}: {milestone.quotation}"
         transcript.add(milestone.turn, milestone.seconds, "milestone", words)
-    ended_by = session.ended_by or "finished"
-    transcript.add(session.turns, findings.census.final.seconds, "ended", ended_by)
-    requests = sum(deed.event.user == course.agent_user for deed in findings.deeds)
-    record = Trial(
-        scenario=scenario.name,
-        agent=agent.name,
-        index=index,
-        seed=seed,
-        tries=tries,
-        ended_by=ended_by,
-        milestones=milestones,
-        census=findings.census,
-        attempts=findings.attempts,
-        conduct=conduct_of(evidence),
-        completed=findings.completed,
-        usage=Usage(session.turns, session.tool_calls, requests),
-    )
-    return TrialRun(record, transcript)
+    transcript.add(record.usage.turns, record.census.final.seconds, "ended", record.ended_by)
 
 
 class _Course:
@@ -92,7 +94,6 @@ class _Course:
         self._pressure = Pressure(scenario, world)
         self._census = CensusTaker(scenario, world)
         self._start = world.clock.now()
-        self.agent_user = world.agent_user
         body = scenario.world.agent
         brief = Brief(scenario.task, seed, body.namespace, body.name, toolbox(), world.kubeconfig)
         hands = Hands(world.agent, world.clock, body.namespace, world.agent_user)
@@ -111,6 +112,10 @@ class _Course:
         if self._scenario.settle_seconds:
             self._world.clock.sleep(self._scenario.settle_seconds)
         return self._census.close(self.session.turns)
+
+    def usage(self, findings: Findings) -> Usage:
+        requests = sum(deed.event.user == self._world.agent_user for deed in findings.deeds)
+        return Usage(self.session.turns, self.session.tool_calls, requests)
 
     def begin(self, turn: int) -> Sequence[str]:
         messages = self._play(turn)
