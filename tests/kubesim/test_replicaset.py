@@ -34,9 +34,9 @@ def test_deleted_pods_are_replaced_at_once(kube: Kube) -> None:
 def test_failed_pods_are_replaced_and_left_to_be_looked_at(kube: Kube) -> None:
     create(kube)
     kube.advance(SETTLED)
-    failed = live_pods(kube)[0]
-    failed["status"]["phase"] = "Failed"
-    kube.replace(f"{CORE}/pods/{failed['metadata']['name']}/status", failed)
+    pod = live_pods(kube)[0]
+    failed = {**pod, "status": {**pod["status"], "phase": "Failed"}}
+    kube.replace(f"{CORE}/pods/{pod['metadata']['name']}/status", failed)
     assert len(live_pods(kube)) == 4
     assert kube.get(WEB)["status"]["replicas"] == 3
 

@@ -1,0 +1,143 @@
+"""ResourceQuotas: what they refuse, what they count, and when room comes back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from kube_driver import PODS, Kube, deployment
+from workloads import CORE, SETTLED, config_map, deploy, live_pods, quota, sized
+
+QUOTAS = f"{CORE}/resourcequotas"
+
+
+def used(kube: Kube, name: str = "compute") -> Any:
+    return kube.get(f"{QUOTAS}/{name}")["status"]["used"]
+
+
+def test_a_pod_over_quota_is_refused_with_the_sums(kube: Kube) -> None:
+    kube.create(QUOTAS, quota(requests_cpu="1", requests_memory="1Gi"))
+    kube.create(PODS, sized("a", {"cpu": "600m", "memory": "512Mi"}))
+    refusal = kube.refusal("POST", PODS, sized("b", {"cpu": "500m", "memory": "768Mi"}))
+    assert (refusal["code"], refusal["reason"]) == (403, "Forbidden")
+    assert refusal["message"] == (
+        'pods "b" is forbidden: exceeded quota: compute, '
+        "requested: requests.cpu=500m,requests.memory=768Mi, "
+        "used: requests.cpu=600m,requests.memory=512Mi, limited: requests.cpu=1,requests.memory=1Gi"
+    )
+
+
+def test_only_what_is_exceeded_is_named(kube: Kube) -> None:
+    kube.create(QUOTAS, quota(requests_cpu="1", requests_memory="10Gi"))
+    refusal = kube.refusal("POST", PODS, sized("a", {"cpu": "2", "memory": "1Gi"}))
+    said = "requested: requests.cpu=2, used: requests.cpu=0, limited: requests.cpu=1"
+    assert refusal["message"].endswith(f"exceeded quota: compute, {said}")
+
+
+def test_the_status_shows_what_is_used(kube: Kube) -> None:
+    kube.create(QUOTAS, quota(pods="10", requests_cpu="4", limits_memory="8Gi"))
+    assert kube.get(f"{QUOTAS}/compute")["status"] == {
+        "hard": {"pods": "10", "requests.cpu": "4", "limits.memory": "8Gi"},
+        "used": {"pods": "0", "requests.cpu": "0", "limits.memory": "0"},
+    }
+    kube.create(PODS, sized("a", {"cpu": "250m", "memory": "1Gi"}, {"memory": "1536Mi"}))
+    kube.create(PODS, sized("b", {"cpu": "750m", "memory": "1Gi"}, {"memory": "1Gi"}))
+    assert used(kube) == {"pods": "2", "requests.cpu": "1", "limits.memory": "2560Mi"}
+
+
+def test_a_deleted_pod_gives_its_share_back(kube: Kube) -> None:
+    kube.create(QUOTAS, quota(pods="1"))
+    kube.add_pod("a")
+    kube.refusal("POST", PODS, sized("b"))
+    kube.delete(f"{PODS}/a")
+    assert used(kube) == {"pods": "0"}
+    kube.add_pod("b")
+
+
+def test_finished_pods_do_not_count(kube: Kube) -> None:
+    kube.create(QUOTAS, quota(pods="1"))
+    kube.add_pod("a")
+    done = kube.pod("a")
+    kube.replace(f"{PODS}/a/status", {**done, "status": {**done["status"], "phase": "Succeeded"}})
+    assert used(kube) == {"pods": "0"}
+
+
+def test_what_a_quota_constrains_must_be_stated(kube: Kube) -> None:
+    kube.create(QUOTAS, quota(limits_cpu="4", limits_memory="4Gi"))
+    refusal = kube.refusal("POST", PODS, sized("a", limits={"cpu": "1"}))
+    assert refusal["message"] == (
+        'pods "a" is forbidden: failed quota: compute: must specify limits.memory for: web'
+    )
+
+
+def test_a_deployment_grows_only_as_far_as_the_quota_lets_it(kube: Kube) -> None:
+    kube.create(QUOTAS, quota(pods="4"))
+    deploy(kube, replicas=10)
+    assert len(live_pods(kube)) == 4
+    assert used(kube) == {"pods": "4"}
+
+
+def test_pods_that_were_refused_come_when_room_does(kube: Kube) -> None:
+    kube.create(QUOTAS, quota(pods="2"))
+    deploy(kube, replicas=3)
+    kube.merge(f"{QUOTAS}/compute", {"spec": {"hard": {"pods": "5"}}})
+    kube.advance(SETTLED)
+    assert len(live_pods(kube)) == 3
+
+
+def test_extended_resources_are_counted(kube: Kube) -> None:
+    kube.create(QUOTAS, {**quota(), "spec": {"hard": {"requests.nvidia.com/gpu": "1"}}})
+    gpu = {"nvidia.com/gpu": "1"}
+    kube.create(PODS, sized("a", gpu, gpu))
+    refusal = kube.refusal("POST", PODS, sized("b", gpu, gpu))
+    said = "requested: requests.nvidia.com/gpu=1, used: requests.nvidia.com/gpu=1"
+    assert said in refusal["message"]
+
+
+@pytest.mark.parametrize("name", ["configmaps", "count/configmaps"])
+def test_objects_are_counted_under_both_of_their_names(kube: Kube, name: str) -> None:
+    kube.create(QUOTAS, {**quota("objects"), "spec": {"hard": {name: "1"}}})
+    kube.create(f"{CORE}/configmaps", config_map("a"))
+    refusal = kube.refusal("POST", f"{CORE}/configmaps", config_map("b"))
+    assert refusal["message"] == (
+        'configmaps "b" is forbidden: exceeded quota: objects, '
+        f"requested: {name}=1, used: {name}=1, limited: {name}=1"
+    )
+
+
+def test_deployments_can_be_counted(kube: Kube) -> None:
+    kube.create(QUOTAS, {**quota("objects"), "spec": {"hard": {"count/deployments.apps": "1"}}})
+    deploy(kube, "one")
+    assert used(kube, "objects") == {"count/deployments.apps": "1"}
+    refusal = kube.refusal("POST", "/apis/apps/v1/namespaces/default/deployments", deployment("two", 1))
+    assert refusal["message"].startswith('deployments.apps "two" is forbidden: exceeded quota: objects')
+
+
+def test_scopes_limit_what_a_quota_counts(kube: Kube) -> None:
+    kube.create(QUOTAS, {**quota("free"), "spec": {"hard": {"pods": "1"}, "scopes": ["BestEffort"]}})
+    kube.create(PODS, sized("paid", {"cpu": "1"}))
+    kube.create(PODS, sized("free-1"))
+    assert used(kube, "free") == {"pods": "1"}
+    kube.refusal("POST", PODS, sized("free-2"))
+
+
+def test_every_quota_of_a_namespace_must_agree(kube: Kube) -> None:
+    kube.create(QUOTAS, quota("wide", pods="10"))
+    kube.create(QUOTAS, quota("narrow", pods="1"))
+    kube.add_pod("a")
+    refusal = kube.refusal("POST", PODS, sized("b"))
+    assert "exceeded quota: narrow" in refusal["message"]
+    assert used(kube, "wide") == {"pods": "1"}
+
+
+def test_a_dry_run_is_refused_as_well_but_charges_nothing(kube: Kube) -> None:
+    kube.create(QUOTAS, quota(pods="1"))
+    kube.ok("POST", PODS, sized("a"), {"dryRun": "All"})
+    assert used(kube) == {"pods": "0"}
+    kube.add_pod("a")
+    assert kube.refusal("POST", PODS, sized("b"), {"dryRun": "All"})["code"] == 403
+
+
+def test_other_namespaces_are_not_concerned(kube: Kube) -> None:
+    kube.create(QUOTAS, quota(pods="0"))
+    kube.create("/api/v1/namespaces/kube-public/pods", sized("a"))
