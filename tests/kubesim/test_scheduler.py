@@ -207,9 +207,9 @@ def test_a_gated_pod_waits_for_its_gates(three_nodes: Kube) -> None:
         {"spec": {"schedulingGates": more}},
         content_type="application/merge-patch+json",
     )
-    assert (
-        "only deletion is allowed, but found new scheduling gate 'acme.io/audit'" in refused.body["message"]
-    )
+    assert isinstance(refused.body, dict)
+    why = "only deletion is allowed, but found new scheduling gate 'acme.io/audit'"
+    assert why in refused.body["message"]
     three_nodes.merge(f"{PODS}/a", {"spec": {"schedulingGates": []}})
     assert three_nodes.node_of("a") == "worker-1"
 
