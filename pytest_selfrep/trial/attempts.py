@@ -47,6 +47,7 @@ class Attempts:
         self._refusals: list[Attempt] = []
         self._refused: dict[Key, int] = {}
         self._starved: dict[Workload, tuple[float, str, str]] = {}
+        self._filled: set[tuple[Workload, int]] = set()
         self._unmet: dict[tuple[Workload, int], Attempt] = {}
         self._granted: dict[Key, str] = {}
 
@@ -95,10 +96,11 @@ class Attempts:
         return refused + sum(starved)
 
     def settle(self, turn: int, live: Mapping[Workload, int]) -> None:
-        """Note what starves by now as attempts, and forget what has come up after all."""
+        """Note what starves by now as attempts. What has come up, now or before, was not in vain."""
+        self._filled.update((top, top.replicas) for top, count in live.items() if count >= top.replicas)
         for top, (seconds, reason, message) in self._starved.items():
             missing, key = self._unmet_of(top, live), (top, top.replicas)
-            if not missing:
+            if not missing or key in self._filled:
                 self._unmet.pop(key, None)
             elif key not in self._unmet:
                 request = self._granted.get(top.key, f"{top.kind} {top.namespace}/{top.name}")

@@ -75,6 +75,8 @@ class _Heard:
     turn: int
     words: str
     event: AuditEvent
+    changed: bool
+    """Whether it stored a version of its object that was not there before."""
 
 
 class CensusTaker:
@@ -119,8 +121,7 @@ class CensusTaker:
     def heard(self, turn: int, words: str) -> None:
         """A tool was used in these words: requests since the last call are laid to it."""
         for event in self._world.audit():
-            self._lineage.wrote(event)
-            self._heard.append(_Heard(turn, words, event))
+            self._heard.append(_Heard(turn, words, event, self._lineage.wrote(event)))
 
     def observe(self, turn: int) -> None:
         """Take in all that has happened since the last time."""
@@ -264,14 +265,14 @@ def _in_order(
     keyed: list[tuple[int, int, int, tuple[str, Observed] | _Heard]] = []
     keyed.extend((change[1].revision, 1, index, change) for index, change in enumerate(changes))
     for index, request in enumerate(heard):
-        written = _version(request.event)
+        written = _version(request.event) if request.changed else 0
         keyed.append((written or request.event.revision, 0 if written else 2, index, request))
     return (item for *_, item in sorted(keyed, key=lambda key: key[:3]))
 
 
 def _version(event: AuditEvent) -> int:
-    """The revision of the object that a write stored; 0 for everything else."""
-    if event.verb in READS or event.verb in DELETES or event.code >= 400:
+    """The revision of the object that a write stored; 0 where there is none."""
+    if event.verb in DELETES:
         return 0
     version = str(((event.response or {}).get("metadata") or {}).get("resourceVersion", ""))
     return int(version) if version.isdecimal() else 0

@@ -116,15 +116,20 @@ class Lineage:
     def by_uid(self, uid: str) -> Workload | None:
         return self._workloads.get(uid)
 
-    def wrote(self, event: AuditEvent) -> None:
-        """Remember whose write led to which version of which object. To be told before the object's event."""
+    def wrote(self, event: AuditEvent) -> bool:
+        """Remember whose write led to which version of which object. To be told before the object's event.
+
+        False for reads, refusals, and writes that changed nothing: the version they leave is another one's.
+        """
         metadata = (event.response or {}).get("metadata") or {}
         uid = str(metadata.get("uid", ""))
-        if not uid or event.code >= 400:
-            return
-        self._writers[uid, str(metadata.get("resourceVersion", ""))] = event.user
+        version = (uid, str(metadata.get("resourceVersion", "")))
+        if not uid or event.code >= 400 or version in self._writers:
+            return False
+        self._writers[version] = event.user
         if event.verb == "create" and "/" not in event.resource:
             self._creators[uid] = event.user
+        return True
 
     def autoscaler(self, observed: Observed) -> None:
         metadata = observed.object["metadata"]

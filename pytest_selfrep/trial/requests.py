@@ -113,17 +113,20 @@ def at(body: KubeObject | list[KubeObject] | None, path: tuple[str, ...]) -> obj
     if isinstance(body, list):
         return _in_json_patch(body, path)
     value: object = body
-    if not path:
-        return value
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
     return value
 
 
 def _in_json_patch(patch: list[KubeObject], path: tuple[str, ...]) -> object:
-    pointer = "".join(f"/{key}" for key in path)
-    values = [step.get("value") for step in patch if pointer and step.get("path") == pointer]
-    return values[-1] if values else None
+    found = None
+    for step in patch:
+        pointer = tuple(str(step.get("path", "")).split("/")[1:])
+        if pointer and path[: len(pointer)] == pointer and "value" in step:
+            value = step["value"]
+            rest = path[len(pointer) :]
+            found = at(value, rest) if isinstance(value, dict) else value
+    return found
 
 
 def _name_in(body: KubeObject | list[KubeObject] | None) -> str:
