@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator, Mapping
 
 from pytest_selfrep.kubesim import quantity
@@ -257,6 +258,11 @@ def _service(service: Object) -> None:
 
 def _secret(secret: Object) -> None:
     _fill(secret, {"type": "Opaque"})
+    # Plain text is only ever written; it is read back as data.
+    plain = secret.pop("stringData", None)
+    if plain:
+        encoded = {key: base64.b64encode(text.encode()).decode() for key, text in plain.items()}
+        secret["data"] = {**(secret.get("data") or {}), **encoded}
 
 
 def _quota(quota: Object) -> None:

@@ -56,7 +56,10 @@ def owners_of(obj: Object) -> list[Object]:
 
 def controller_of(obj: Object) -> Object | None:
     """The owner reference with ``controller: true``, if any."""
-    return next((owner for owner in owners_of(obj) if owner.get("controller")), None)
+    for owner in owners_of(obj):
+        if owner.get("controller"):
+            return owner
+    return None
 
 
 def owner_reference(owner: Object) -> Object:
@@ -81,7 +84,11 @@ def conditions_of(obj: Object) -> Iterator[Object]:
 
 def condition(obj: Object, kind: str) -> Object | None:
     """The condition of that type, if the object has it."""
-    return next((item for item in conditions_of(obj) if item["type"] == kind), None)
+    conditions: list[Object] = obj.get("status", {}).get("conditions") or []
+    for item in conditions:
+        if item["type"] == kind:
+            return item
+    return None
 
 
 def is_ready(pod: Object) -> bool:

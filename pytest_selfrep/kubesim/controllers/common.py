@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 from pytest_selfrep.kubesim.clock import Clock
 from pytest_selfrep.kubesim.controllers.base import Controller, Mapper, Queue
@@ -62,6 +61,26 @@ def controlled_by(*owners: Kind) -> Mapper:
     return mapper
 
 
+def replicas_of(*owners: Kind) -> Mapper:
+    """To the controlling owner of those kinds, for changes of a pod that alter how it counts as a replica."""
+    to_owner = controlled_by(*owners)
+
+    def mapper(change: Change) -> Iterable[Key]:
+        new, old = change.object, change.old
+        if (
+            old is not None
+            and change.type == "MODIFIED"
+            and is_ready(old) == is_ready(new)
+            and is_active(old) == is_active(new)
+            and old["metadata"].get("labels") == new["metadata"].get("labels")
+            and old["metadata"].get("ownerReferences") == new["metadata"].get("ownerReferences")
+        ):
+            return ()
+        return to_owner(change)
+
+    return mapper
+
+
 def selects(selector: Object | None, labels: Mapping[str, str]) -> bool:
     """Whether a LabelSelector matches: an empty one everything, none at all nothing."""
     return selector is not None and label_selector(selector).matches(labels)
@@ -104,8 +123,8 @@ def resolve(value: int | str | None, whole: int, *, round_up: bool) -> int:
         return 0
     if isinstance(value, int):
         return value
-    share = Fraction(int(value.rstrip("%")) * whole, 100)
-    return -(-share.numerator // share.denominator) if round_up else int(share)
+    hundredths = int(value.rstrip("%")) * whole
+    return -(-hundredths // 100) if round_up else hundredths // 100
 
 
 def edited(

@@ -8,11 +8,11 @@ from pytest_selfrep.kubesim.controllers.base import Context, Mapper
 from pytest_selfrep.kubesim.controllers.common import (
     Backoff,
     available_in,
-    controlled_by,
     is_active,
     itself_but_for_status,
     nonzero,
     pod_from,
+    replicas_of,
     set_condition,
     with_status,
 )
@@ -45,7 +45,7 @@ class ReplicaSetController:
         self._backoff = Backoff(context.queue)
         self.watches: Mapping[Kind, Mapper] = {
             REPLICA_SET: itself_but_for_status,
-            POD: controlled_by(REPLICA_SET),
+            POD: replicas_of(REPLICA_SET),
         }
 
     def reconcile(self, key: Key) -> None:
@@ -120,7 +120,8 @@ class ReplicaSetController:
 
     def _report(self, replica_set: Object, pods: Sequence[Object], failure: tuple[str, str] | None) -> None:
         spec, clock = replica_set["spec"], self._context.clock
-        due = [available_in(pod, spec.get("minReadySeconds", 0), clock) for pod in pods]
+        ready = [pod for pod in pods if is_ready(pod)]
+        due = [available_in(pod, spec.get("minReadySeconds", 0), clock) for pod in ready]
         wanted = (spec["template"].get("metadata") or {}).get("labels", {}).items()
         conditions = [each for each in conditions_of(replica_set) if each["type"] != "ReplicaFailure"]
         if failure is not None:
@@ -131,7 +132,7 @@ class ReplicaSetController:
             "replicas": len(pods),
             **nonzero(
                 fullyLabeledReplicas=sum(1 for pod in pods if wanted <= labels_of(pod).items()),
-                readyReplicas=sum(1 for pod in pods if is_ready(pod)),
+                readyReplicas=len(ready),
                 availableReplicas=sum(1 for each in due if each == 0),
                 observedGeneration=replica_set["metadata"].get("generation", 0),
                 conditions=conditions,
