@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from pytest_selfrep.kubesim import topology
 from pytest_selfrep.kubesim.kinds import POD
 from pytest_selfrep.kubesim.nodeselection import selects, tolerates, untolerated
 from pytest_selfrep.kubesim.objects import Object
@@ -20,12 +21,20 @@ CORDONED = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
 class Candidate:
     """A pod before a node."""
 
-    spec: Object
+    pod: Object
     asked: Amounts
     node: Object
     allocatable: Amounts
     taken: Taken
     store: Store
+    anti_affinity: bool
+    """Whether there are pods that keep others away."""
+
+    @property
+    def spec(self) -> Object:
+        """The pod's."""
+        spec: Object = self.pod["spec"]
+        return spec
 
 
 Reasons = Iterable[str]
@@ -80,12 +89,44 @@ def _fits(candidate: Candidate) -> Reasons:
     return reasons
 
 
+def _missing_topology(candidate: Candidate) -> Reasons:
+    if topology.has_topology(candidate.pod, candidate.node):
+        return ()
+    return ("node(s) didn't match pod topology spread constraints (missing required label)",)
+
+
+def _uneven(candidate: Candidate) -> Reasons:
+    if topology.is_even(candidate.store, candidate.pod, candidate.node):
+        return ()
+    return ("node(s) didn't match pod topology spread constraints",)
+
+
+def _pod_affinity(candidate: Candidate) -> Reasons:
+    if topology.finds_company(candidate.store, candidate.pod, candidate.node):
+        return ()
+    return (NO_COMPANY,)
+
+
+def _pod_anti_affinity(candidate: Candidate) -> Reasons:
+    if not topology.keeps_apart(candidate.store, candidate.pod, candidate.node):
+        return ("node(s) didn't match pod anti-affinity rules",)
+    if candidate.anti_affinity and not topology.is_tolerated(candidate.store, candidate.pod, candidate.node):
+        return ("node(s) didn't satisfy existing pods anti-affinity rules",)
+    return ()
+
+
+NO_COMPANY = "node(s) didn't match pod affinity rules"
+
 FILTERS: Sequence[tuple[Callable[[Candidate], Reasons], bool]] = (
     (_unschedulable, False),
     (_taints, False),
     (_node_affinity, False),
     (_ports, True),
     (_fits, True),
+    (_missing_topology, False),
+    (_uneven, True),
+    (_pod_affinity, False),
+    (_pod_anti_affinity, True),
 )
 """In the scheduler's order; whether removing pods from the node could help (else preemption is pointless)."""
 

@@ -61,7 +61,13 @@ class Occupancy:
     def __init__(self, store: Store) -> None:
         self._nodes: dict[str, Taken] = {}
         self._homes: dict[Key, str] = {}
+        self._guarded: set[Key] = set()
         store.listen(self._on_change)
+
+    @property
+    def has_guarded(self) -> bool:
+        """Whether any pod keeps others away by anti-affinity."""
+        return bool(self._guarded)
 
     def on(self, node: str) -> Taken:
         """What is taken of a node; for reading."""
@@ -93,6 +99,8 @@ class Occupancy:
                 self._release(key)
         elif not held:
             self._take(key, node, requests_of(pod["spec"]))
+            if (pod["spec"].get("affinity") or {}).get("podAntiAffinity"):
+                self._guarded.add(key)
 
     def _take(self, key: Key, node: str, asked: Amounts) -> None:
         taken = self.on(node)
@@ -102,6 +110,7 @@ class Occupancy:
         _add(taken.weight, weight_of(asked))
 
     def _release(self, key: Key) -> None:
+        self._guarded.discard(key)
         taken = self._nodes[self._homes.pop(key)]
         asked = taken.pods.pop(key)
         for name, amount in asked.items():

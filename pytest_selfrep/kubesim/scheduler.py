@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from pytest_selfrep.kubesim.controllers.base import Context, Mapper
-from pytest_selfrep.kubesim.filters import Candidate, Refusal, explain, refusal
+from pytest_selfrep.kubesim.filters import NO_COMPANY, Candidate, Refusal, explain, refusal
 from pytest_selfrep.kubesim.kinds import NODE, POD, Kind
 from pytest_selfrep.kubesim.nodeselection import preference
 from pytest_selfrep.kubesim.objects import Key, Object, condition, is_terminating, key_of
@@ -38,6 +38,8 @@ class Scheduler:
             return (key_of(pod),) if news else ()
         if not self._unschedulable:
             return ()
+        if old is not None and not old["spec"].get("nodeName"):
+            return [key for key, why in self._unschedulable.items() if NO_COMPANY in why]
         gone = change.type == "DELETED" or (is_finished(pod) and old is not None and not is_finished(old))
         return tuple(self._unschedulable) if gone else ()
 
@@ -64,12 +66,13 @@ class Scheduler:
         refusals: list[Refusal] = []
         for node in self._context.store.list(NODE):
             candidate = Candidate(
-                spec=pod["spec"],
+                pod=pod,
                 asked=asked,
                 node=node,
                 allocatable=amounts((node.get("status") or {}).get("allocatable")),
                 taken=self._occupancy.on(node["metadata"]["name"]),
                 store=self._context.store,
+                anti_affinity=self._occupancy.has_guarded,
             )
             no = refusal(candidate)
             if no is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from kube_driver import NODES, PODS, Kube, Object
+from kube_driver import NODES, PODS, Kube, Object, pod
 
 NO_VICTIMS = "No preemption victims found for incoming pod"
 NO_HELP = "Preemption is not helpful for scheduling"
@@ -218,3 +218,74 @@ def test_pods_of_another_scheduler_are_left_alone(three_nodes: Kube) -> None:
     three_nodes.add_pod("a", schedulerName="batch-scheduler")
     assert three_nodes.node_of("a") == ""
     assert three_nodes.events("a") == []
+
+
+def pod_affinity(kind: str, app: str, key: str = "kubernetes.io/hostname", **term: Object) -> Object:
+    selector = {"labelSelector": {"matchLabels": {"app": app}}, "topologyKey": key, **term}
+    return {kind: {"requiredDuringSchedulingIgnoredDuringExecution": [selector]}}
+
+
+def test_anti_affinity_keeps_pods_on_different_nodes(three_nodes: Kube) -> None:
+    for name in "abcd":
+        three_nodes.add_pod(name, affinity=pod_affinity("podAntiAffinity", "web"))
+    assert sorted(three_nodes.node_of(name) for name in "abc") == ["worker-1", "worker-2", "worker-3"]
+    assert three_nodes.events("d")[0][1] == (
+        "0/3 nodes are available: 3 node(s) didn't match pod anti-affinity rules. "
+        f"preemption: 0/3 nodes are available: 3 {NO_VICTIMS}."
+    )
+
+
+def test_anti_affinity_holds_against_pods_that_come_later(kube: Kube) -> None:
+    kube.add_node("only")
+    kube.add_pod("recluse", labels={"app": "db"}, affinity=pod_affinity("podAntiAffinity", "web"))
+    kube.add_pod("web")
+    assert "1 node(s) didn't satisfy existing pods anti-affinity rules" in kube.events("web")[0][1]
+    kube.delete(f"{PODS}/recluse", {"gracePeriodSeconds": 0})
+    assert kube.node_of("web") == "only"
+
+
+def test_anti_affinity_is_about_pods_of_the_same_namespace_unless_it_says_otherwise(kube: Kube) -> None:
+    kube.add_node("only")
+    kube.create("/api/v1/namespaces", {"metadata": {"name": "other"}})
+    kube.create("/api/v1/namespaces/other/pods", pod("there"))
+    kube.add_pod("near", affinity=pod_affinity("podAntiAffinity", "web"))
+    everywhere = pod_affinity("podAntiAffinity", "web", namespaceSelector={})
+    kube.add_pod("far", labels={"app": "db"}, affinity=everywhere)
+    assert kube.node_of("near") == "only"
+    assert kube.node_of("far") == ""
+
+
+def test_affinity_waits_for_company(three_nodes: Kube) -> None:
+    three_nodes.add_pod("follower", labels={"app": "cache"}, affinity=pod_affinity("podAffinity", "web"))
+    assert three_nodes.events("follower")[0][1] == (
+        "0/3 nodes are available: 3 node(s) didn't match pod affinity rules. "
+        f"preemption: 0/3 nodes are available: 3 {NO_HELP}."
+    )
+    three_nodes.add_pod("leader", nodeSelector={"kubernetes.io/hostname": "worker-3"})
+    assert three_nodes.node_of("follower") == "worker-3"
+
+
+def test_the_first_pod_that_wants_its_own_kind_may_begin(three_nodes: Kube) -> None:
+    for name in "abc":
+        three_nodes.add_pod(name, affinity=pod_affinity("podAffinity", "web"))
+    assert [three_nodes.node_of(name) for name in "abc"] == ["worker-1"] * 3
+
+
+def test_topology_spread_keeps_the_skew_within_bounds(three_nodes: Kube) -> None:
+    constraint = {
+        "maxSkew": 1,
+        "topologyKey": "zone",
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": {"app": "web"}},
+    }
+    for node, zone in (("worker-1", "a"), ("worker-2", "b")):
+        three_nodes.merge(f"{NODES}/{node}", {"metadata": {"labels": {"zone": zone}}})
+    three_nodes.resize_node("worker-2", pods=1)
+    for name in "abcd":
+        three_nodes.add_pod(name, topologySpreadConstraints=[constraint])
+    assert [three_nodes.node_of(name) for name in "abcd"] == ["worker-1", "worker-2", "worker-1", ""]
+    message = three_nodes.events("d")[0][1]
+    assert message.startswith(
+        "0/3 nodes are available: 1 Too many pods, 1 node(s) didn't match pod topology spread constraints, "
+        "1 node(s) didn't match pod topology spread constraints (missing required label). "
+    )
