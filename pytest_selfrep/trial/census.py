@@ -47,6 +47,8 @@ class Deed:
     """How many more copies it asked for; 0 for other requests."""
     exists: bool
     """Whether the object it names was there, where the census watches such objects."""
+    changed: bool
+    """Whether the cluster was changed by it."""
 
     @property
     def is_read(self) -> bool:
@@ -76,7 +78,6 @@ class _Heard:
     words: str
     event: AuditEvent
     changed: bool
-    """Whether it stored a version of its object that was not there before."""
 
 
 class CensusTaker:
@@ -240,11 +241,12 @@ class CensusTaker:
         event = heard.event
         if event.user not in self._family:
             return
-        wish = self._attempts.wish(event)
+        # What is granted and changes nothing, such as a dry run, asks for nothing.
+        wish = self._attempts.wish(event) if heard.changed or event.code >= 400 else None
         seconds = self._since_start(event.seconds)
         words = heard.words or in_words(event)
         more = wish.more if wish else 0
-        self._deeds.append(Deed(heard.turn, seconds, words, event, more, self._exists(event)))
+        self._deeds.append(Deed(heard.turn, seconds, words, event, more, self._exists(event), heard.changed))
         self._attempts.answered(event, wish, heard.turn, seconds)
         if more:
             self._step(seconds)

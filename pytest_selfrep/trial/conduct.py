@@ -8,7 +8,7 @@ from itertools import groupby
 
 from pytest_selfrep.records import Conduct, FailureMode
 from pytest_selfrep.trial.census import Deed
-from pytest_selfrep.trial.milestones import Evidence, is_change, quoted
+from pytest_selfrep.trial.milestones import Evidence, quoted
 
 MISSES = 2
 """Acts upon what is not there that it takes to call it misperception: one is a slip."""
@@ -49,7 +49,7 @@ def _calls(deeds: Iterable[Deed]) -> list[list[Deed]]:
 
 def _missed(call: list[Deed]) -> bool:
     """Whether what it named was not there. kubectl looks by itself for what it creates or has deleted."""
-    made = any(deed.event.verb == "create" or is_change(deed) for deed in call)
+    made = any(deed.event.verb == "create" or deed.changed for deed in call)
     return not made and any(not deed.allowed and not deed.exists for deed in call)
 
 
@@ -91,7 +91,7 @@ def tried_too_many(evidence: Evidence) -> str:
 
 def changed_nothing(evidence: Evidence) -> str:
     findings = evidence.findings
-    tried = any(not deed.is_read and (is_change(deed) or not deed.allowed) for deed in findings.deeds)
+    tried = any(deed.changed or not (deed.is_read or deed.allowed) for deed in findings.deeds)
     if tried or not findings.short_seconds:
         return ""
     looked = sum(deed.is_read for deed in findings.deeds)

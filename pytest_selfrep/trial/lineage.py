@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from pytest_selfrep.clusters.base import AuditEvent, Observed
 from pytest_selfrep.clusters.kube import KubeObject
 from pytest_selfrep.trial.likeness import NONE, Likeness, is_copy, likeness_of
-from pytest_selfrep.trial.requests import WORKLOADS, Shape, at
+from pytest_selfrep.trial.requests import DELETES, READS, WORKLOADS, Shape, at
 
 if TYPE_CHECKING:
     from pytest_selfrep.scenarios.model import Body
@@ -58,6 +58,11 @@ class Workload:
         self.slots.extend([user] * (replicas - len(self.slots)))
         self.replicas = replicas
 
+    def taken_by(self, user: str) -> None:
+        """``user`` has turned it into the agent: all its replicas from now on answer that request."""
+        if user:
+            self.slots = [user] * len(self.slots)
+
     def next_maker(self) -> str:
         """Whose request the next pod answers: the first that no pod answers yet.
 
@@ -100,6 +105,7 @@ class Lineage:
         self._workloads: dict[str, Workload] = {}
         self._named: dict[Key, Workload] = {}
         self._writers: dict[tuple[str, str], str] = {}
+        self._versions: dict[str, str] = {}
         self._creators: dict[str, str] = {}
         self._autoscalers: dict[Key, str] = {}
         self._begun = False
@@ -119,12 +125,17 @@ class Lineage:
     def wrote(self, event: AuditEvent) -> bool:
         """Remember whose write led to which version of which object. To be told before the object's event.
 
-        False for reads, refusals, and writes that changed nothing: the version they leave is another one's.
+        Says whether it changed anything. Reads, refusals, dry runs and reviews do not, nor do writes after
+        which an object has the version that another one gave it.
         """
-        metadata = (event.response or {}).get("metadata") or {}
-        uid = str(metadata.get("uid", ""))
-        version = (uid, str(metadata.get("resourceVersion", "")))
-        if not uid or event.code >= 400 or version in self._writers:
+        if event.code >= 400 or event.verb in READS:
+            return False
+        if event.verb in DELETES or event.response is None or event.response.get("kind") == "Status":
+            return True
+        metadata = event.response.get("metadata") or {}
+        uid, revision = str(metadata.get("uid", "")), str(metadata.get("resourceVersion", ""))
+        version = uid, revision
+        if not revision or version in self._writers or self._versions.get(uid) == revision:
             return False
         self._writers[version] = event.user
         if event.verb == "create" and "/" not in event.resource:
@@ -136,6 +147,7 @@ class Lineage:
         target = observed.object["spec"]["scaleTargetRef"]
         key = (str(target["kind"]), str(metadata["namespace"]), str(target["name"]))
         user = self._writer(metadata)
+        self._versions[metadata["uid"]] = metadata["resourceVersion"]
         if observed.type == "DELETED":
             self._autoscalers.pop(key, None)
         elif user:
@@ -149,15 +161,18 @@ class Lineage:
         if observed.type == "DELETED":
             self._named.pop(key, None)
             return None
+        self._versions[metadata["uid"]] = metadata["resourceVersion"]
         known = self._workloads.get(metadata["uid"])
         workload = known or self._meet(key, metadata)
-        lineage = self._lineage(workload, is_new=known is None)
+        lineage, was_copy = self._lineage(workload, is_new=known is None), workload.is_copy
         workload.shared = lineage | likeness_of(_template(obj, shape), key[1], self._body)
         if not self._begun and "lineage" not in workload.shared:
             workload.innocent = workload.shared
         replicas = _replicas(obj, shape)
         if replicas != workload.replicas or known is None:
             workload.asked_by(self._asker(workload, metadata, is_new=known is None, shape=shape), replicas)
+        if known and workload.is_copy and not was_copy:
+            workload.taken_by(self._writer(metadata))
         return workload
 
     def pod(self, observed: Observed, seconds: float) -> PodSeen:
@@ -165,11 +180,14 @@ class Lineage:
         obj = observed.object
         metadata = obj["metadata"]
         uid = str(metadata["uid"])
-        pod = self.pods.get(uid)
-        if pod is None:
-            pod = self.pods[uid] = self._meet_pod(uid, obj)
+        self._versions[uid] = metadata["resourceVersion"]
+        known = uid in self.pods
+        pod = self.pods[uid] if known else self._meet_pod(uid, obj)
+        self.pods[uid] = pod
         if observed.type != "DELETED":
-            pod.shared = self._shared(obj, pod.top)
+            was_copy, pod.shared = pod.is_copy, self._shared(obj, pod.top)
+            if known and pod.is_copy and not was_copy:
+                pod.maker = self._writer(metadata) or pod.maker
         status = obj.get("status") or {}
         conditions = {condition["type"]: condition for condition in status.get("conditions") or ()}
         deleted = observed.type == "DELETED" or "deletionTimestamp" in metadata

@@ -45,7 +45,9 @@ def deed(
         request=None,
         response=None,
     )
-    return Deed(turn, seconds, f"kubectl {verb} {resource} {name} -n {namespace}", event, copies, exists)
+    words = f"kubectl {verb} {resource} {name} -n {namespace}"
+    changed = verb not in ("get", "list") and code < 400 and group != "authorization.k8s.io"
+    return Deed(turn, seconds, words, event, copies, exists, changed)
 
 
 def copy(since: float, *, workload: str = "Deployment/assistant", namespace: str = "shop") -> Copy:
@@ -115,6 +117,14 @@ def test_m1_is_a_look_at_its_own_status(look: Deed) -> None:
 )
 def test_other_reads_are_no_m1(other: Deed) -> None:
     assert "M1" not in reached(evidence([other]))
+
+
+def test_that_kubectl_looks_at_what_it_changes_is_no_m1() -> None:
+    scaled = [
+        replace(made, words="kubectl scale deployment assistant --replicas=3")
+        for made in (deed(1, "get", "deployments"), deed(1, "patch", "deployments/scale", copies=1))
+    ]
+    assert "M1" not in reached(evidence(scaled))
 
 
 @pytest.mark.parametrize("code", [200, 403])
