@@ -38,7 +38,7 @@ class Stream(Protocol):
     def timeout_seconds(self) -> float | None:
         """After how long the client wants it closed."""
 
-    def poll(self) -> Sequence[Json | str]:
+    def poll(self) -> Sequence[Json]:
         """What came since the last call: watch events as objects, log lines as text with their newline."""
 
     def on_ready(self, wake: Callable[[], None]) -> None:
@@ -53,7 +53,8 @@ class Response:
     """One HTTP response. ``body`` may share objects with the store: whoever wants to change it copies it."""
 
     status: int
-    body: Json | str = None
+    body: Json = None
+    """A text is sent as it is, all else as JSON."""
     content_type: str = JSON
     stream: Stream | None = None
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -70,9 +70,9 @@ def _json_patch(target: Object, operations: Json) -> Json:
     try:
         for operation in operations:
             _operate(document, operation)
+        return document[""]
     except (_Refused, KeyError, IndexError, TypeError, ValueError, AttributeError):
         raise StatusError(422, "Invalid", _REFUSED) from None
-    return document[""]
 
 
 def _operate(document: Json, operation: Object) -> None:

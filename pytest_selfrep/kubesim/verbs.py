@@ -26,6 +26,7 @@ from pytest_selfrep.kubesim.registry import DeleteOptions, check_named
 from pytest_selfrep.kubesim.selectors import Predicate, predicate
 from pytest_selfrep.kubesim.shapes import check_object
 from pytest_selfrep.kubesim.status import Cause, StatusError, bad_request, invalid
+from pytest_selfrep.kubesim.structs import complete
 from pytest_selfrep.kubesim.table import presenter
 
 _ANSWERED_BY_OBJECT = frozenset({POD, SERVICE, SERVICE_ACCOUNT, RESOURCE_QUOTA})
@@ -42,6 +43,7 @@ def sent_object(call: Call) -> Object:
     """The object that was sent, named as the path says. Raises StatusError 400 or 415."""
     obj: Object = cleaned(call.sent(call.kind.kind, call.kind.api_version))
     check_object(call.kind, obj)
+    complete(call.kind, obj)
     obj.setdefault("metadata", {})
     check_named(call.kind, obj, call.target.name, call.key.namespace)
     return obj
@@ -125,6 +127,7 @@ def patched(call: Call, target: Object) -> Object:
 def patch_(call: Call) -> Response:
     obj = patched(call, call.stored())
     check_object(call.kind, obj)
+    complete(call.kind, obj)
     check_named(call.kind, obj, call.target.name, call.key.namespace)
     escalation.check(call, obj)
     return Response(200, call.backend.registry.update(call.kind, obj, call.user.name, dry_run=call.dry_run))

@@ -1,0 +1,229 @@
+"""Whatever a client sends, the answer is an object or a Status."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from kube_driver import PODS, Kube, deployment, pod
+
+from pytest_selfrep.kubesim.cluster import Cluster
+from pytest_selfrep.kubesim.http import Request, Response
+from pytest_selfrep.kubesim.kinds import KINDS
+
+DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+
+
+def raw(kube: Kube, method: str, path: str, body: bytes, content_type: str = "application/json") -> Response:
+    headers = {"authorization": f"Bearer {kube.cluster.token_for()}", "content-type": content_type}
+    return kube.cluster.handle(Request(method, path, {}, headers, body))
+
+
+@pytest.mark.parametrize("body", [b"{", b"{'a': 1}", b"\xff\xfe", b'{"a": NaN}', b"not json"])
+@pytest.mark.parametrize(("method", "path"), [("POST", PODS), ("PUT", f"{PODS}/a")])
+def test_a_body_that_is_no_json_is_a_bad_request(kube: Kube, method: str, path: str, body: bytes) -> None:
+    answer = raw(kube, method, path, body)
+    assert (answer.status, answer.body["reason"]) == (400, "BadRequest")
+    assert answer.body["message"].startswith("the object provided is unrecognized (must be of type Pod)")
+
+
+@pytest.mark.parametrize("body", [b"[]", b'"x"', b"7", b"true"])
+def test_a_body_that_is_no_object_is_a_bad_request(kube: Kube, body: bytes) -> None:
+    answer = raw(kube, "POST", PODS, body)
+    assert answer.status == 400
+    assert answer.body["message"].startswith('Pod in version "v1" cannot be handled as a Pod: json: cannot')
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"metadata": "x"}, "Pod.metadata of type struct"),
+        ({"metadata": {"name": 7}}, "Pod.metadata.name of type string"),
+        ({"metadata": {"labels": ["a"]}}, "Pod.metadata.labels of type map[string]string"),
+        ({"metadata": {"labels": {"a": 1}}}, "Pod.metadata.labels.a of type string"),
+        ({"spec": "x"}, "Pod.spec of type struct"),
+        ({"spec": {"containers": {}}}, "Pod.spec.containers of type []struct"),
+        ({"spec": {"containers": ["x"]}}, "Pod.spec.containers of type struct"),
+        ({"spec": {"terminationGracePeriodSeconds": True}}, "of type int32"),
+        ({"spec": {"containers": [{"resources": {"limits": {"cpu": []}}}]}}, "of type resource.Quantity"),
+    ],
+)
+def test_a_field_of_the_wrong_type_is_named(kube: Kube, change: dict[str, Any], field: str) -> None:
+    refused = kube.refusal("POST", PODS, {**pod("a"), **change})
+    assert (refused["code"], refused["reason"]) == (400, "BadRequest")
+    assert field in refused["message"]
+
+
+def test_an_object_of_another_kind_or_version_is_refused(kube: Kube) -> None:
+    refused = kube.refusal("POST", PODS, deployment("web", 1))
+    assert refused["code"] == 400
+    assert refused["message"].startswith('Deployment in version "v1" cannot be handled as a Pod')
+    old = {**deployment("web", 1), "apiVersion": "apps/v1beta1"}
+    assert kube.refusal("POST", DEPLOYMENTS, old)["message"] == (
+        "the API version in the data (apps/v1beta1) does not match the expected API version (apps/v1)"
+    )
+
+
+def test_a_protobuf_body_is_of_no_known_media_type(kube: Kube) -> None:
+    answer = raw(kube, "POST", PODS, b"k8s\0", "application/vnd.kubernetes.protobuf")
+    assert (answer.status, answer.body["reason"]) == (415, "UnsupportedMediaType")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", f"{PODS}/a"),
+        ("PUT", PODS),
+        ("PATCH", PODS),
+        ("TRACE", PODS),
+        ("DELETE", f"{PODS}/a/status"),
+        ("PUT", f"{PODS}/a/eviction"),
+        ("GET", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"),
+        ("POST", "/apis/metrics.k8s.io/v1beta1/nodes"),
+        ("POST", "/version"),
+    ],
+)
+def test_a_verb_that_a_resource_does_not_have_is_not_allowed(kube: Kube, method: str, path: str) -> None:
+    refused = kube.refusal(method, path, {})
+    assert (refused["code"], refused["message"]) == (
+        405,
+        "the server does not allow this method on the requested resource",
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/v1/widgets"),
+        ("GET", "/api/v2/pods"),
+        ("GET", "/apis/apps/v1beta1/deployments"),
+        ("GET", f"{PODS}/a/nothing"),
+        ("GET", f"{PODS}/a/log/more"),
+        ("POST", "/api/v1/pods"),
+        ("GET", "/api/v1/pods/a"),
+        ("DELETE", "/api/v1/pods"),
+    ],
+)
+def test_what_the_server_does_not_serve_is_not_found(kube: Kube, method: str, path: str) -> None:
+    assert kube.refusal(method, path)["code"] == 404
+
+
+def test_answers_are_compact_json_with_a_newline(kube: Kube) -> None:
+    encoded = kube.send("GET", f"{PODS}/gone").encode()
+    assert encoded == (
+        b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure",'
+        b'"message":"pods \\"gone\\" not found","reason":"NotFound",'
+        b'"details":{"name":"gone","kind":"pods"},"code":404}\n'
+    )
+
+
+scraps = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-2, 99),
+        st.floats(-2, 2),
+        st.sampled_from(["", "a", "1Gi", "x y"]),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=2),
+        st.dictionaries(
+            st.sampled_from(["name", "image", "cpu", "spec", "metadata", "template", "containers", "a"]),
+            inner,
+            max_size=2,
+        ),
+    ),
+    max_leaves=5,
+)
+
+
+@st.composite
+def spoiled(draw: st.DrawFn) -> dict[str, Any]:
+    """A good object in which one value, somewhere, is replaced by a scrap."""
+    good: Any = draw(st.sampled_from([pod("a", cpu="1", memory="1Gi"), deployment("a", 1)]))
+    whole = place = orjson.loads(orjson.dumps(good))
+    while True:
+        steps = list(place) if isinstance(place, dict) else list(range(len(place)))
+        step = draw(st.sampled_from(steps))
+        if not isinstance(place[step], dict | list) or not place[step] or draw(st.integers(0, 4)) == 0:
+            place[step] = draw(scraps)
+            return dict(whole)
+        place = place[step]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(spoiled())
+def test_a_spoiled_object_is_stored_or_refused(obj: dict[str, Any]) -> None:
+    cluster = Cluster()
+    kube = Kube(cluster, cluster.token_for())
+    kube.add_node("worker-1")
+    for path in (PODS, DEPLOYMENTS):
+        answer = kube.send("POST", path, obj)
+        assert answer.status in (201, 400, 403, 404, 422)
+        assert answer.status == 201 or answer.body["kind"] == "Status"
+    kube.advance(20)
+    assert orjson.loads(kube.send("GET", "/api/v1/pods").encode())["kind"] == "PodList"
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.sampled_from(KINDS),
+    st.sampled_from(["spec", "status", "metadata", "data", "rules", "roleRef"]),
+    scraps,
+)
+def test_any_kind_is_stored_or_refused_whatever_its_fields_are(kind: Any, field: str, value: Any) -> None:
+    cluster = Cluster()
+    kube = Kube(cluster, cluster.token_for())
+    root = f"/apis/{kind.group}/{kind.version}" if kind.group else f"/api/{kind.version}"
+    path = f"{root}/namespaces/default/{kind.plural}" if kind.namespaced else f"{root}/{kind.plural}"
+    answer = kube.send("POST", path, {"metadata": {"name": "a"}, field: value})
+    assert answer.status in (201, 400, 403, 404, 422), answer.body
+    kube.advance(5)
+    for accept in ("application/json", "application/json;as=Table;v=v1;g=meta.k8s.io"):
+        headers = {"authorization": f"Bearer {cluster.token_for()}", "accept": accept}
+        assert cluster.handle(Request("GET", path, {}, headers)).status == 200
+
+
+segments = st.sampled_from(
+    [
+        "api",
+        "apis",
+        "v1",
+        "apps",
+        "namespaces",
+        "default",
+        "pods",
+        "deployments",
+        "a",
+        "status",
+        "scale",
+        "log",
+        "",
+        "%",
+    ]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", ""]),
+    st.lists(segments, max_size=8).map(lambda parts: "/" + "/".join(parts)),
+    st.dictionaries(
+        st.sampled_from(
+            ["limit", "watch", "continue", "labelSelector", "fieldSelector", "dryRun", "container"]
+        ),
+        st.sampled_from(["", "1", "-1", "true", "a=b", "x"]),
+        max_size=2,
+    ),
+    st.one_of(st.none(), scraps),
+)
+def test_any_request_gets_an_answer(method: str, path: str, query: dict[str, str], body: Any) -> None:
+    cluster = Cluster()
+    kube = Kube(cluster, cluster.token_for())
+    kube.add_pod("a")
+    answer = kube.send(method, path, body, query)
+    assert 200 <= answer.status < 600
+    assert answer.status < 400 or answer.body["kind"] == "Status"

@@ -1,0 +1,170 @@
+"""Bearer tokens: whose they are, and when they end."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import orjson
+import pytest
+from kube_driver import Kube
+
+from pytest_selfrep.kubesim.cluster import Cluster
+from pytest_selfrep.kubesim.http import Request
+
+ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
+WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+
+
+def user_of(cluster: Cluster, token: str) -> Any:
+    return Kube(cluster, token).create(WHOAMI, {})["status"]["userInfo"]
+
+
+def status_of(cluster: Cluster, authorization: str | None) -> int:
+    headers = {} if authorization is None else {"authorization": authorization}
+    return cluster.handle(Request("GET", "/version", {}, headers)).status
+
+
+def request_token(kube: Kube, account: str = "web", **spec: Any) -> Any:
+    return kube.create(f"{ACCOUNTS}/{account}/token", {"spec": spec})
+
+
+@pytest.fixture
+def web(kube: Kube) -> Kube:
+    kube.create(ACCOUNTS, {"metadata": {"name": "web"}})
+    return kube
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer nonsense",
+        "Basic YTpi",
+        "Bearer a.b.c",
+        "Bearer .",
+        "Bearer \u00e9.\u00e9.\u00e9",
+    ],
+)
+def test_without_a_valid_token_everything_is_unauthorized(kube: Kube, authorization: str | None) -> None:
+    headers = {} if authorization is None else {"authorization": authorization}
+    answer = kube.cluster.handle(Request("GET", "/api/v1/pods", {}, headers))
+    assert answer.status == 401
+    assert answer.body == {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": "Unauthorized",
+        "reason": "Unauthorized",
+        "code": 401,
+    }
+
+
+def test_the_administrator_is_a_master(kube: Kube) -> None:
+    user = user_of(kube.cluster, kube.cluster.token_for())
+    assert user == {"username": "kubernetes-admin", "groups": ["system:masters", "system:authenticated"]}
+
+
+def test_named_users_have_the_groups_they_were_given_and_are_no_masters(kube: Kube) -> None:
+    user = user_of(kube.cluster, kube.cluster.token_for("ann", ("ops",)))
+    assert user == {"username": "ann", "groups": ["ops", "system:authenticated"]}
+
+
+def test_a_service_accounts_token_says_who_it_is(web: Kube) -> None:
+    account = web.get(f"{ACCOUNTS}/web")
+    assert user_of(web.cluster, web.cluster.token_for("system:serviceaccount:default:web")) == {
+        "username": "system:serviceaccount:default:web",
+        "uid": account["metadata"]["uid"],
+        "groups": ["system:serviceaccounts", "system:serviceaccounts:default", "system:authenticated"],
+    }
+
+
+def test_there_is_no_token_for_an_account_that_does_not_exist(kube: Kube) -> None:
+    with pytest.raises(LookupError, match="no service account gone in namespace default"):
+        kube.cluster.token_for("system:serviceaccount:default:gone")
+
+
+def test_a_token_request_issues_a_token_with_an_end(web: Kube) -> None:
+    answer = request_token(web, expirationSeconds=700)
+    assert (answer["kind"], answer["apiVersion"]) == ("TokenRequest", "authentication.k8s.io/v1")
+    clock = web.cluster.clock
+    assert answer["status"]["expirationTimestamp"] == clock.timestamp(clock.now + 700)
+    token = f"Bearer {answer['status']['token']}"
+    web.advance(699)
+    assert status_of(web.cluster, token) == 200
+    web.advance(1)
+    assert status_of(web.cluster, token) == 401
+
+
+def test_a_token_looks_like_a_signed_jwt_of_the_cluster(web: Kube) -> None:
+    header, claims, signature = request_token(web)["status"]["token"].split(".")
+    decoded = [orjson.loads(base64.urlsafe_b64decode(part + "==")) for part in (header, claims)]
+    assert decoded[0]["alg"] == "RS256"
+    assert decoded[1]["sub"] == "system:serviceaccount:default:web"
+    assert decoded[1]["exp"] - decoded[1]["iat"] == 3600
+    assert decoded[1]["kubernetes.io"]["namespace"] == "default"
+    assert len(base64.urlsafe_b64decode(signature + "==")) == 256
+
+
+def test_a_token_that_was_tampered_with_is_not_accepted(web: Kube) -> None:
+    web.create(ACCOUNTS, {"metadata": {"name": "other"}})
+    mine, other = (request_token(web, name)["status"]["token"].split(".") for name in ("web", "other"))
+    assert status_of(web.cluster, f"Bearer {'.'.join(mine)}") == 200
+    assert status_of(web.cluster, f"Bearer {'.'.join([*other[:2], mine[2]])}") == 401
+
+
+def test_a_token_of_another_cluster_is_not_accepted(web: Kube) -> None:
+    other = Cluster(seed=1)
+    assert status_of(other, f"Bearer {request_token(web)['status']['token']}") == 401
+    assert status_of(other, f"Bearer {web.cluster.token_for()}") == 401
+
+
+def test_a_token_for_another_audience_is_not_one_for_the_api(web: Kube) -> None:
+    answer = request_token(web, audiences=["vault"])
+    assert status_of(web.cluster, f"Bearer {answer['status']['token']}") == 401
+
+
+def test_a_token_ends_with_its_account_and_a_new_account_of_that_name_does_not_revive_it(web: Kube) -> None:
+    token = f"Bearer {request_token(web)['status']['token']}"
+    web.delete(f"{ACCOUNTS}/web")
+    assert status_of(web.cluster, token) == 401
+    web.create(ACCOUNTS, {"metadata": {"name": "web"}})
+    assert status_of(web.cluster, token) == 401
+
+
+def test_a_token_bound_to_a_pod_ends_with_it(web: Kube) -> None:
+    web.add_pod("a")
+    bound = {"apiVersion": "v1", "kind": "Pod", "name": "a"}
+    token = f"Bearer {request_token(web, boundObjectRef=bound)['status']['token']}"
+    assert status_of(web.cluster, token) == 200
+    web.delete("/api/v1/namespaces/default/pods/a")
+    assert status_of(web.cluster, token) == 401
+
+
+@pytest.mark.parametrize(
+    ("spec", "code"),
+    [
+        ({"expirationSeconds": 60}, 422),
+        ({"expirationSeconds": 1 << 40}, 422),
+        ({"expirationSeconds": "long"}, 400),
+        ({"audiences": "vault"}, 400),
+        ({"boundObjectRef": {"kind": "Node", "apiVersion": "v1"}}, 400),
+        ({"boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": "gone"}}, 404),
+    ],
+)
+def test_a_token_request_that_cannot_be_met_is_refused(web: Kube, spec: dict[str, Any], code: int) -> None:
+    assert web.refusal("POST", f"{ACCOUNTS}/web/token", {"spec": spec})["code"] == code
+
+
+def test_a_token_review_recognises_tokens(web: Kube) -> None:
+    path = "/apis/authentication.k8s.io/v1/tokenreviews"
+    token = request_token(web)["status"]["token"]
+    known = web.create(path, {"spec": {"token": token}})["status"]
+    assert (known["authenticated"], known["user"]["username"]) == (True, "system:serviceaccount:default:web")
+    unknown = web.create(path, {"spec": {"token": "nonsense"}})["status"]
+    assert "authenticated" not in unknown
+    assert unknown["error"]

@@ -1,0 +1,238 @@
+"""Merge patch, JSON patch and strategic merge patch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kube_driver import Kube, deployment
+
+from pytest_selfrep.kubesim.patch import merge
+from pytest_selfrep.kubesim.strategic import strategic
+
+MERGE = "application/merge-patch+json"
+JSON = "application/json-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
+PATH = "/apis/apps/v1/namespaces/default/deployments/web"
+REFUSED = "the server rejected our request due to an error in our request"
+
+json_values = st.recursive(
+    st.one_of(st.booleans(), st.integers(0, 9), st.text("ab", max_size=2)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from("abc"), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+json_objects = st.dictionaries(st.sampled_from("abc"), json_values, max_size=3)
+
+
+@pytest.fixture
+def web(kube: Kube) -> Kube:
+    kube.create("/apis/apps/v1/namespaces/default/deployments", deployment("web", 1))
+    return kube
+
+
+def patch(kube: Kube, body: Any, content_type: str) -> Any:
+    answer = kube.send("PATCH", PATH, body, content_type=content_type)
+    assert answer.status == 200, answer.body
+    return answer.body
+
+
+def container(obj: dict[str, Any], index: int = 0) -> Any:
+    return obj["spec"]["template"]["spec"]["containers"][index]
+
+
+def test_a_merge_patch_sets_replaces_and_removes_with_null(web: Kube) -> None:
+    patch(web, {"metadata": {"annotations": {"a": "1", "b": "2"}}}, MERGE)
+    changed = patch(web, {"metadata": {"annotations": {"a": None, "b": "3"}}, "spec": {"replicas": 3}}, MERGE)
+    assert "a" not in changed["metadata"]["annotations"]
+    assert changed["metadata"]["annotations"]["b"] == "3"
+    assert changed["spec"]["replicas"] == 3
+
+
+def test_a_merge_patch_replaces_lists_as_a_whole(web: Kube) -> None:
+    wanted = [{"name": "other", "image": "registry.acme.io/other:1"}]
+    changed = patch(web, {"spec": {"template": {"spec": {"containers": wanted}}}}, MERGE)
+    assert [each["name"] for each in changed["spec"]["template"]["spec"]["containers"]] == ["other"]
+
+
+@given(json_objects, json_objects)
+def test_after_a_merge_patch_everything_that_it_says_holds(
+    target: dict[str, Any], wanted: dict[str, Any]
+) -> None:
+    merged = merge(target, wanted)
+    assert merge(merged, wanted) == merged
+    assert merge({}, merged) == merged
+    assert all(key in merged for key in wanted)
+
+
+def test_a_json_patch_adds_removes_replaces_moves_copies_and_tests(web: Kube) -> None:
+    changed = patch(
+        web,
+        [
+            {"op": "test", "path": "/spec/replicas", "value": 1},
+            {"op": "replace", "path": "/spec/replicas", "value": 2},
+            {"op": "add", "path": "/metadata/annotations", "value": {"acme.io/a": "1"}},
+            {"op": "copy", "from": "/metadata/annotations/acme.io~1a", "path": "/metadata/annotations/b"},
+            {"op": "move", "from": "/metadata/annotations/b", "path": "/metadata/annotations/c"},
+            {"op": "remove", "path": "/metadata/annotations/acme.io~1a"},
+            {
+                "op": "add",
+                "path": "/spec/template/spec/containers/-",
+                "value": {"name": "side", "image": "registry.acme.io/side:1"},
+            },
+        ],
+        JSON,
+    )
+    assert changed["spec"]["replicas"] == 2
+    assert changed["metadata"]["annotations"] == {"c": "1"}
+    assert container(changed, 1)["name"] == "side"
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "test", "path": "/spec/replicas", "value": 9},
+        {"op": "remove", "path": "/spec/nothing"},
+        {"op": "replace", "path": "/spec/nothing", "value": 1},
+        {"op": "add", "path": "/spec/template/spec/containers/7", "value": {}},
+        {"op": "add", "path": "spec", "value": {}},
+        {"op": "add", "path": "/spec/replicas/x", "value": 1},
+        {"op": "frobnicate", "path": "/spec"},
+        {"op": "remove", "path": ""},
+        {"path": "/spec"},
+        {"op": "remove"},
+        "remove",
+    ],
+)
+def test_a_json_patch_that_does_not_fit_is_unprocessable_and_changes_nothing(
+    web: Kube, operation: Any
+) -> None:
+    before = web.get(PATH)
+    answer = web.send(
+        "PATCH", PATH, [{"op": "replace", "path": "/spec/replicas", "value": 5}, operation], None, JSON
+    )
+    assert (answer.status, answer.body["message"]) == (422, REFUSED)
+    assert web.get(PATH) == before
+
+
+def test_a_strategic_patch_changes_the_container_it_names_and_no_other_field(web: Kube) -> None:
+    before = container(web.get(PATH))
+    wanted = {"containers": [{"name": "web", "image": "registry.acme.io/web:2"}]}
+    changed = patch(web, {"spec": {"template": {"spec": wanted}}}, STRATEGIC)
+    assert container(changed) == {**before, "image": "registry.acme.io/web:2"}
+
+
+def test_a_strategic_patch_puts_a_new_container_first_unless_told_where(web: Kube) -> None:
+    side = {"name": "side", "image": "registry.acme.io/side:1"}
+    changed = patch(web, {"spec": {"template": {"spec": {"containers": [side]}}}}, STRATEGIC)
+    assert [container(changed, 0)["name"], container(changed, 1)["name"]] == ["side", "web"]
+    order = [{"name": "web"}, {"name": "side"}]
+    spec = {"$setElementOrder/containers": order, "containers": [{"name": "side", "tty": True}]}
+    changed = patch(web, {"spec": {"template": {"spec": spec}}}, STRATEGIC)
+    assert [container(changed, 0)["name"], container(changed, 1)["name"]] == ["web", "side"]
+
+
+def test_a_strategic_patch_merges_environment_by_name(web: Kube) -> None:
+    for env in ([{"name": "A", "value": "1"}, {"name": "B", "value": "2"}], [{"name": "A", "value": "3"}]):
+        spec = {"containers": [{"name": "web", "env": env}]}
+        changed = patch(web, {"spec": {"template": {"spec": spec}}}, STRATEGIC)
+    found = {each["name"]: each["value"] for each in container(changed)["env"]}
+    assert found == {"A": "3", "B": "2"}
+
+
+def test_a_strategic_patch_deletes_from_lists_and_maps(web: Kube) -> None:
+    side = {"name": "side", "image": "registry.acme.io/side:1"}
+    patch(web, {"spec": {"template": {"spec": {"containers": [side]}}}}, STRATEGIC)
+    gone = {"containers": [{"name": "side", "$patch": "delete"}]}
+    changed = patch(web, {"spec": {"template": {"spec": gone}}}, STRATEGIC)
+    assert [each["name"] for each in changed["spec"]["template"]["spec"]["containers"]] == ["web"]
+
+
+def test_a_strategic_patch_replaces_where_it_says_so_and_lists_without_a_key() -> None:
+    target = {"spec": {"tolerations": [{"key": "a"}], "containers": [{"name": "a"}, {"name": "b"}]}}
+    patched = strategic(
+        target,
+        {"spec": {"tolerations": [{"key": "b"}], "containers": [{"$patch": "replace"}, {"name": "c"}]}},
+    )
+    assert patched == {"spec": {"tolerations": [{"key": "b"}], "containers": [{"name": "c"}]}}
+
+
+def test_a_strategic_patch_retains_only_the_keys_it_lists() -> None:
+    target = {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}
+    patched = strategic(target, {"strategy": {"$retainKeys": ["type"], "type": "Recreate"}})
+    assert patched == {"strategy": {"type": "Recreate"}}
+
+
+def test_finalizers_are_merged_and_taken_out_by_value() -> None:
+    target = {"metadata": {"finalizers": ["a", "b"]}}
+    assert strategic(target, {"metadata": {"finalizers": ["b", "c"]}}) == {
+        "metadata": {"finalizers": ["a", "b", "c"]}
+    }
+    patch_ = {"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"]}}
+    assert strategic(target, patch_) == {"metadata": {"finalizers": ["b"]}}
+
+
+def test_ports_of_services_are_merged_by_port_and_those_of_containers_by_container_port() -> None:
+    service = {"spec": {"ports": [{"port": 80, "name": "a"}]}}
+    assert strategic(service, {"spec": {"ports": [{"port": 80, "targetPort": 8080}]}}) == {
+        "spec": {"ports": [{"port": 80, "name": "a", "targetPort": 8080}]}
+    }
+    pod = {"spec": {"containers": [{"name": "c", "ports": [{"containerPort": 80}]}]}}
+    patch_ = {"spec": {"containers": [{"name": "c", "ports": [{"containerPort": 80, "name": "http"}]}]}}
+    assert strategic(pod, patch_) == {
+        "spec": {"containers": [{"name": "c", "ports": [{"containerPort": 80, "name": "http"}]}]}
+    }
+
+
+@given(json_objects, json_objects)
+def test_without_lists_of_objects_and_directives_a_strategic_patch_is_a_merge_patch(
+    target: dict[str, Any], wanted: dict[str, Any]
+) -> None:
+    assert strategic(target, wanted) == merge(target, wanted)
+
+
+@pytest.mark.parametrize("content_type", [MERGE, STRATEGIC])
+@pytest.mark.parametrize(("body", "name"), [("x", "string"), ([], "array"), (7, "number")])
+def test_a_patch_that_is_no_object_is_a_bad_request(
+    web: Kube, content_type: str, body: Any, name: str
+) -> None:
+    answer = web.send("PATCH", PATH, body, content_type=content_type)
+    assert answer.status == 400
+    assert answer.body["message"] == (
+        f"json: cannot unmarshal {name} into Go value of type map[string]interface {{}}"
+    )
+
+
+def test_a_patch_of_another_media_type_is_refused_with_those_that_are_known(web: Kube) -> None:
+    answer = web.send("PATCH", PATH, {}, content_type="application/json")
+    assert (answer.status, answer.body["reason"]) == (415, "UnsupportedMediaType")
+    assert STRATEGIC in answer.body["message"]
+
+
+def test_a_patch_with_a_stale_resource_version_is_a_conflict(web: Kube) -> None:
+    stale = {"metadata": {"resourceVersion": "1"}, "spec": {"replicas": 2}}
+    answer = web.send("PATCH", PATH, stale, content_type=MERGE)
+    assert (answer.status, answer.body["reason"]) == (409, "Conflict")
+
+
+@pytest.mark.parametrize("content_type", [MERGE, STRATEGIC])
+def test_a_patch_to_a_wrong_type_is_refused(web: Kube, content_type: str) -> None:
+    answer = web.send("PATCH", PATH, {"spec": {"replicas": "many"}}, content_type=content_type)
+    assert answer.status == 400
+    assert (
+        "cannot unmarshal string into Go struct field Deployment.spec.replicas of type int32"
+        in (answer.body["message"])
+    )
+
+
+def test_an_empty_patch_changes_nothing(web: Kube) -> None:
+    before = web.get(PATH)
+    assert patch(web, {}, MERGE) == before
+
+
+def test_a_patch_cannot_rename(web: Kube) -> None:
+    answer = web.send("PATCH", PATH, {"metadata": {"name": "other"}}, content_type=MERGE)
+    assert answer.status == 400
