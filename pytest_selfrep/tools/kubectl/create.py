@@ -208,7 +208,7 @@ def _verb(
         create_object(command, build, failing)
 
     text = f"create {name} NAME {usage}".rstrip() + " [--dry-run=server|client|none] [options]"
-    return Verb(f"create {name}", run, (*f.WRITE, f.VALIDATE, *flags), text, short, aliases, required)
+    return Verb(f"create {name}", run, (*f.WRITE, *flags), text, short, aliases, required)
 
 
 _IMAGE = f.Flag("image", f.TEXT)

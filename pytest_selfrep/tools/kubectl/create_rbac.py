@@ -100,14 +100,12 @@ def _create_cluster_role_binding(command: Command) -> None:
 
 _RULES = (
     *f.WRITE,
-    f.VALIDATE,
     f.Flag("verb", f.LIST),
     f.Flag("resource", f.LIST),
     f.Flag("resource-name", f.LIST),
 )
 _SUBJECTS = (
     *f.WRITE,
-    f.VALIDATE,
     f.Flag("clusterrole", f.TEXT),
     f.Flag("serviceaccount", f.LIST),
     f.Flag("user", f.LIST),

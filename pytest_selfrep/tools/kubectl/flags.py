@@ -62,6 +62,10 @@ REFUSED: Mapping[str, str] = {
     "server-side": "only client-side apply is available",
     "force-conflicts": "only client-side apply is available",
     "interactive": "interactive sessions are not available",
+    "follow": "a stream would not return; without it, logs prints what there is so far",
+    "filename": "there is no file system; name the objects, as in TYPE/NAME",
+    "v": "diagnostics of the client are switched off",
+    "vmodule": "diagnostics of the client are switched off",
 }
 """Flags that reach for files, other credentials, other servers or a terminal, with the reason printed."""
 
@@ -69,11 +73,14 @@ _REFUSED_SHORT: Mapping[str, str] = {
     "s": "server",
     "k": "kustomize",
     "w": "watch",
+    "f": "filename",
+    "v": "v",
+    "t": "tty",
     "R": "recursive",
     "i": "stdin",
 }
 
-GLOBAL = (Flag("namespace", TEXT, "n"), Flag("help", BOOL, "h"), Flag("v", INT, "v"))
+GLOBAL = (Flag("namespace", TEXT, "n"), Flag("help", BOOL, "h"))
 
 OUTPUT = Flag("output", TEXT, "o")
 SELECTOR = Flag("selector", TEXT, "l")
@@ -165,7 +172,8 @@ def _read_short(word: str, rest: list[str], known: Mapping[str, Flag], parsed: P
         letter, letters = letters[0], letters[1:]
         flag = known.get(letter)
         if flag is None:
-            _refuse(_REFUSED_SHORT.get(letter, ""), f"-{letter}")
+            closed = "follow" if command == "logs" and letter == "f" else _REFUSED_SHORT.get(letter, "")
+            _refuse(closed, f"-{letter}")
             raise _parse_fault(f"unknown shorthand flag: '{letter}' in -{word}", command)
         if letters.startswith("="):
             text, letters = letters[1:], ""

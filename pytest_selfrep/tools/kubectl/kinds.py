@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -38,10 +39,27 @@ class Kind:
         return f"{self.singular}.{self.group}" if self.group else self.singular
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
-        """The API path; the namespace is left out where the kind has none."""
+        """The API path; the namespace is left out where the kind has none.
+
+        Raises:
+            Complaint: a name that cannot be part of a path.
+        """
+        for segment in (namespace, name):
+            _check_segment(segment)
         return path_of(
             self.group, self.version, self.plural, namespace if self.namespaced else "", name, subresource
         )
+
+
+_NOT_IN_PATHS = re.compile(r"[/%?#\s\x00-\x1f\x7f]")
+
+
+def _check_segment(name: str) -> None:
+    if name in (".", ".."):
+        raise fault(f"invalid resource name \"{name}\": [may not be '{name}']")
+    found = _NOT_IN_PATHS.search(name)
+    if found:
+        raise fault(f"invalid resource name \"{name}\": [may not contain '{found[0]}']")
 
 
 def _kind(api_version: str, kind: str, plural: str, short: str = "", *, namespaced: bool = True) -> Kind:

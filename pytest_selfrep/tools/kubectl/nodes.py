@@ -20,7 +20,7 @@ _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 def _nodes(command: Command) -> list[KubeObject]:
     names = [word.removeprefix("node/").removeprefix("nodes/") for word in command.arguments]
-    if not names and not command.text("selector"):
+    if not all(names) or not (names or command.text("selector")):
         raise command.usage(f"USAGE: {command.verb.name} NODE [flags]")
     if names and command.text("selector"):
         raise fault("error: cannot specify both a node name and a --selector option")

@@ -146,7 +146,7 @@ def _history_one(command: Command, kind: Kind, obj: KubeObject) -> None:
 def _template_text(command: Command, kind: Kind, replica_set: KubeObject) -> str:
     page = Page(command, kind)
     describe_template(page, replica_set["spec"]["template"])
-    return page.text()
+    return page.raw_text()
 
 
 def undo(command: Command) -> None:

@@ -48,6 +48,8 @@ def targets(command: Command, words: list[str] | None = None) -> list[Target]:
         return []
     kinds = _kinds(command, words[0])
     names = words[1:]
+    if "" in names:
+        raise fault("resource name may not be empty")
     if names and (command.text("selector") or command.text("field-selector") or command.switched("all")):
         raise fault("name cannot be provided when a selector is specified")
     if not names:

@@ -116,7 +116,7 @@ def _leading_flags(words: Sequence[str]) -> tuple[list[str], list[str]]:
     index = 0
     while index < len(words) and words[index].startswith("-"):
         word = words[index]
-        index += 2 if word in ("-n", "--namespace", "-v", "--v") else 1
+        index += 2 if word in ("-n", "--namespace") else 1
     front = list(words[:index])
     flags.parse(front, (), "")
     return front, list(words[index:])

@@ -118,12 +118,11 @@ def find(words: Sequence[str]) -> tuple[Verb, int]:
     Raises:
         Complaint: there is none, or it stays closed.
     """
-    verbs = table()
+    verbs, group = table(), group_of(words)
     for length in (3, 2, 1):
         verb = verbs.get(" ".join(words[:length]))
-        if verb and len(words) >= length:
+        if verb and len(words) >= length > len(group.split()) - 1:
             return verb, length
-    group = group_of(words)
     if group:
         raise _unknown_in(group, words[len(group.split()) :])
     if words[0] in CLOSED:

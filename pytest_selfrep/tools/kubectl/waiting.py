@@ -20,13 +20,13 @@ _FIRST_STEP, _LARGEST_STEP = 1.0, 5.0
 
 def poll(command: Command, seconds: float, done: Callable[[], bool]) -> bool:
     """Ask again and again, letting time pass between; whether it came true in time."""
-    end = command.hands.clock.now() + min(seconds, LONGEST)
-    step = _FIRST_STEP
+    left, step = min(seconds, LONGEST), _FIRST_STEP
     while not done():
-        left = end - command.hands.clock.now()
         if left <= 0:
             return False
-        command.hands.clock.sleep(min(step, left))
+        pause = min(step, left)
+        command.hands.clock.sleep(pause)
+        left -= pause
         step = min(step * 1.2, _LARGEST_STEP)
     return True
 

@@ -30,7 +30,7 @@ def describe_namespace(page: Page, obj: KubeObject) -> None:
         page.put("Resource Quotas")
         for quota in sorted(quotas, key=lambda quota: str(quota["metadata"]["name"])):
             page.put(f"Name:\t{quota['metadata']['name']}", 1)
-            page.put("Resource\tUsed\tHard\n  --------\t---\t---", 1)
+            page.put("Resource\tUsed\tHard\n--------\t---\t---", 1)
             for row in _quota_rows(quota):
                 page.put(row, 1)
         page.put("")

@@ -126,7 +126,7 @@ def _put_pods(page: Page, node: KubeObject) -> None:
         meta = pod["metadata"]
         page.put("\t".join([meta["namespace"], meta["name"], *cells, pod_age]), 1)
     page.put("Allocated resources:\n  (Total limits may be over 100 percent, i.e., overcommitted.)")
-    page.put("Resource\tRequests\tLimits\n--------\t--------\t------".replace("\n", "\n  "), 1)
+    page.put("Resource\tRequests\tLimits\n--------\t--------\t------", 1)
     for line in _allocated(requests, limits, total):
         page.put(line, 1)
 

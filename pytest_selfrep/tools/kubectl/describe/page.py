@@ -37,6 +37,10 @@ class Page:
         self.flush()
         return self._done
 
+    def raw_text(self) -> str:
+        """The lines as they are, tabs and all."""
+        return "\n".join(self._lines) + "\n"
+
     def head(self, obj: KubeObject, *, namespace: bool = True) -> None:
         """Name, Namespace, Labels, Annotations."""
         meta = obj["metadata"]
