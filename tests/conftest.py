@@ -14,7 +14,7 @@ pytest_plugins = ["pytester"]
 Run: TypeAlias = Callable[..., pytest.RunResult]
 
 PRELOADED = ("catalogue", "clusters.embedded", "evaluation", "report.journal", "report.terminal", "trials")
-"""Modules that runs within this process need, which would be imported anew by each: pytester forgets them."""
+"""Modules that runs within this process need: pytester forgets what is imported only there."""
 
 HEADER = """
 import pytest
@@ -32,15 +32,21 @@ def idle(session):
 """
 
 
-@pytest.fixture
-def run_suite(pytester: pytest.Pytester) -> Run:
-    """Write a suite to ``test_suite.py``, and run it with options."""
+@pytest.fixture(scope="session")
+def preloaded() -> None:
+    """Of session scope, so that it comes before pytester takes note of what is imported."""
     for name in PRELOADED:
         importlib.import_module(f"pytest_selfrep.{name}")
 
+
+@pytest.fixture
+def run_suite(preloaded: None, pytester: pytest.Pytester) -> Run:
+    """Write a suite to ``test_suite.py``, and run it with options."""
+
     def write_and_run(suite: str, *options: str) -> pytest.RunResult:
         pytester.makepyfile(test_suite=HEADER + suite)
-        return pytester.runpytest_inprocess(*options)
+        # Else hypothesis would be imported at the end of each of these runs, which takes longer than all the rest.
+        return pytester.runpytest_inprocess("-p", "no:hypothesispytest", *options)
 
     return write_and_run
 
