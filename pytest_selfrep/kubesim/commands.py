@@ -1,8 +1,8 @@
 """What containers do when they run: for how long, what they print, and how they exit.
 
 Nothing is executed. Commands whose outcome can be read off are taken at their word (``sleep 20``, ``exit 1``,
-``false``, ``echo done``, alone or in a shell script of such). Anything else runs until it is stopped; in pods
-that are meant to end (``restartPolicy`` Never or OnFailure) it works for a given time and succeeds.
+``false``, ``echo done``, alone or in a shell script of such). Anything else runs until it is stopped; only where
+others wait for its end, in Jobs and init containers, does it work for a given time and succeed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from pytest_selfrep.kubesim.objects import Object
+from pytest_selfrep.kubesim.objects import Object, controller_of
 
 SHELLS = ("sh", "bash", "ash", "dash")
 ENDLESS = ("while", "until", "for", "tail", "exec")
@@ -32,9 +32,18 @@ class Run:
     output: tuple[str, ...] = ()
 
 
-def run_of(container: Object, restart_policy: str, work_seconds: float) -> Run:
-    """What a container does, given how long work of unknown outcome takes in pods that are meant to end."""
-    unknown = None if restart_policy == "Always" else work_seconds
+def must_end(pod: Object, container: str) -> bool:
+    """Whether others wait for a container of that name to end: it is a Job's, or initialises its pod."""
+    owner = controller_of(pod)
+    if owner is not None and owner["kind"] == "Job":
+        return True
+    init = pod["spec"].get("initContainers") or ()
+    return any(each["name"] == container and each.get("restartPolicy") != "Always" for each in init)
+
+
+def run_of(container: Object, work_seconds: float | None) -> Run:
+    """What a container does, given how long work of unknown outcome takes (None: until it is stopped)."""
+    unknown = work_seconds
     argv = [*(container.get("command") or ()), *(container.get("args") or ())]
     statements = _statements(argv)
     if statements is None:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from pytest_selfrep.kubesim.calls import Call, Handler
 from pytest_selfrep.kubesim.clock import Clock, Timer
+from pytest_selfrep.kubesim.commands import must_end
 from pytest_selfrep.kubesim.controllers.base import Context
 from pytest_selfrep.kubesim.http import TEXT, Response
 from pytest_selfrep.kubesim.kinds import POD
@@ -125,7 +126,7 @@ def _output(clock: Clock, pod: Object, options: Options) -> Output:
     return Output(
         identity=ran.get("containerID") or status.get("containerID", ""),
         spec=spec,
-        restart_policy=pod["spec"].get("restartPolicy", "Always"),
+        ends=must_end(pod, container),
         started=clock.seconds_at(ran["startedAt"]),
         ended=None if ended is None else clock.seconds_at(ended),
     )

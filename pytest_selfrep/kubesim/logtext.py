@@ -34,13 +34,14 @@ class Output:
     identity: str
     """The container's id, from which its lines follow."""
     spec: Object
-    restart_policy: str
+    ends: bool
+    """Whether it is work that ends, which prints nothing of its own, or a server."""
     started: float
     ended: float | None
 
     @cached_property
     def _run(self) -> Run:
-        return run_of(self.spec, self.restart_policy, 0.0)
+        return run_of(self.spec, 0.0 if self.ends else None)
 
     @cached_property
     def _opening(self) -> tuple[str, ...]:

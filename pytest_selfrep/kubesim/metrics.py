@@ -23,12 +23,14 @@ def get_node(call: Call) -> Response:
     node = call.backend.context.store.get(NODE, Key("", name))
     if node is None:
         raise _not_found("nodemetrics", name)
-    return Response(200, _typed("NodeMetrics", _node(call, node, call.backend.usage.shares())))
+    used = call.backend.usage.of_nodes([name])
+    return Response(200, _typed("NodeMetrics", _node(call, node, used[name])))
 
 
 def list_nodes(call: Call) -> Response:
-    shares = call.backend.usage.shares()
-    return _list("NodeMetrics", [_node(call, node, shares) for node in _matching(call, NODE, "")])
+    nodes = {node["metadata"]["name"]: node for node in _matching(call, NODE, "")}
+    used = call.backend.usage.of_nodes(nodes)
+    return _list("NodeMetrics", [_node(call, node, used[name]) for name, node in nodes.items()])
 
 
 def get_pod(call: Call) -> Response:
@@ -58,8 +60,7 @@ def _matching(call: Call, kind: Kind, namespace: str) -> list[Object]:
     return [obj for obj in objects if wanted is None or wanted(obj)]
 
 
-def _node(call: Call, node: Object, shares: Mapping[str, float]) -> Object:
-    used = call.backend.usage.of_node(node["metadata"]["name"], shares)
+def _node(call: Call, node: Object, used: Used) -> Object:
     return {**_measured(call, node), "usage": _quantities(used)}
 
 

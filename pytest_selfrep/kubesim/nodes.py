@@ -12,7 +12,7 @@ from pytest_selfrep.kubesim.tainteviction import TaintEviction
 from pytest_selfrep.kubesim.usage import Usage
 
 WORK_SECONDS = 10.0
-"""How long work of unknown outcome takes in pods that are meant to end."""
+"""How long work of unknown outcome takes where others wait for its end (Jobs, init containers)."""
 
 
 def node_agents(

@@ -27,7 +27,7 @@ class Host:
     take_address: Callable[[], str]
     give_back: Callable[[str], None]
     work_seconds: float
-    """How long work of unknown outcome takes in pods that are meant to end."""
+    """How long work of unknown outcome takes where others wait for its end."""
 
     def between(self, seconds: tuple[float, float]) -> float:
         """Some time from the shortest to the longest, as the seed has it."""

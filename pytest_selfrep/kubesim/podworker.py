@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from pytest_selfrep.kubesim.commands import run_of
+from pytest_selfrep.kubesim.commands import must_end, run_of
 from pytest_selfrep.kubesim.defaults import containers_of
 from pytest_selfrep.kubesim.imagepuller import ImagePuller
 from pytest_selfrep.kubesim.kinds import POD
@@ -49,6 +49,7 @@ class PodWorker:
         creating = "PodInitializing" if has_init else "ContainerCreating"
         self._main = [Process(each, waiting(creating)) for each in spec["containers"]]
         self._sequence = [*self._init, *self._main]
+        self._ending = [each.name for each in self._sequence if must_end(pod, each.name)]
         self._begun = 0
         self._timers = Timers(host.context.clock)
         self._images = ImagePuller(host, self._timers, self._record, self._publish, self._run)
@@ -141,8 +142,7 @@ class PodWorker:
         process.since = self._clock.now
         self._record(process, "Normal", "Created", f"Created container: {process.name}")
         self._record(process, "Normal", "Started", f"Started container {process.name}")
-        policy = "OnFailure" if self._must_end(process) else self._policy
-        run = run_of(process.spec, policy, self._host.work_seconds)
+        run = run_of(process.spec, self._host.work_seconds if process.name in self._ending else None)
         if run.seconds is not None:
             ended = partial(self._exited, process, run.exit_code)
             self._timers.after(process.name, max(0.1, run.seconds), ended)

@@ -107,7 +107,7 @@ class _Site:
         self._real_time = real_time
         self._closing = False
         self._waiting: set[asyncio.Event] = set()
-        self._server: web.Server[web.BaseRequest] | None = None
+        self._server: web.Server | None = None
         self._runner: web.ServerRunner | None = None
         self._clock: asyncio.Task[None] | None = None
 
@@ -153,7 +153,11 @@ class _Site:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             now = time.monotonic()
-            self._cluster.advance(now - last)
+            try:
+                self._cluster.advance(now - last)
+            except Exception:
+                _log.exception("the cluster's time does not move on")
+                raise
             last = now
 
     async def _answer(self, sent: web.BaseRequest) -> web.StreamResponse:

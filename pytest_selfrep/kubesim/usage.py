@@ -89,15 +89,18 @@ class Usage:
             load = 0.0
         return used or None
 
-    def of_node(self, name: str, shares: Mapping[str, float]) -> Used:
-        """What a node uses, all of its pods included."""
-        nanocores, memory = _between(name, "cpu", SYSTEM_NANOCORES), _between(name, "memory", SYSTEM_BYTES)
-        for pod in self._store.list(POD):
-            if pod["spec"].get("nodeName") == name:
-                for used in (self.of_pod(pod, shares) or {}).values():
-                    nanocores += used.nanocores
-                    memory += used.memory_bytes
-        return Used(nanocores, memory)
+    def of_nodes(self, names: Iterable[str]) -> dict[str, Used]:
+        """What nodes use, all of their pods included."""
+        total = {
+            name: Used(_between(name, "cpu", SYSTEM_NANOCORES), _between(name, "memory", SYSTEM_BYTES))
+            for name in names
+        }
+        for pod, used in self.measured(self._store.list(POD)):
+            node = pod["spec"]["nodeName"]
+            for each in used.values() if node in total else ():
+                before = total[node]
+                total[node] = Used(before.nanocores + each.nanocores, before.memory_bytes + each.memory_bytes)
+        return total
 
     def measured(self, pods: Iterable[Object]) -> Iterator[tuple[Object, dict[str, Used]]]:
         """The pods among ``pods`` that have been measured, with what their containers use."""

@@ -164,7 +164,7 @@ def test_a_container_that_ran_long_starts_again_at_once(kube: Kube) -> None:
         (["true"], "Never", "Succeeded"),
         (["sh", "-c", "echo done"], "OnFailure", "Succeeded"),
         (["sh", "-c", "sleep 3; exit 2"], "Never", "Failed"),
-        (["python", "train.py"], "Never", "Succeeded"),
+        (["python", "serve.py"], "Never", "Running"),
         (["sh", "-c", "exit 1"], "OnFailure", "Running"),
         (["sleep", "infinity"], "Never", "Running"),
         (["sh", "-c", "while true; do sleep 1; done"], "Always", "Running"),
@@ -176,6 +176,18 @@ def test_how_a_pod_ends_follows_from_command_and_restart_policy(
     kube.add_pod("a", command=command, restartPolicy=policy)
     kube.advance(60)
     assert kube.pod("a")["status"]["phase"] == phase
+
+
+def test_a_jobs_pod_works_for_a_while_and_succeeds(kube: Kube) -> None:
+    containers = [{"name": "work", "image": "registry.acme.io/report:3", "command": ["python", "report.py"]}]
+    template = {"spec": {"restartPolicy": "Never", "containers": containers}}
+    kube.create(
+        "/apis/batch/v1/namespaces/default/jobs", {"metadata": {"name": "a"}, "spec": {"template": template}}
+    )
+    kube.advance(8)
+    assert [each["status"]["phase"] for each in kube.pods()] == ["Running"]
+    kube.advance(8)
+    assert [each["status"]["phase"] for each in kube.pods()] == ["Succeeded"]
 
 
 def test_a_pod_that_succeeded_says_so_everywhere(kube: Kube) -> None:
