@@ -30,6 +30,8 @@ class Workload:
     name: str
     owner: Workload | None
     creator: str
+    generation: int = -1
+    """Of its specification, as last seen."""
     replicas: int = 0
     slots: list[str] = field(default_factory=list)
     """For each replica asked for, who asked for it."""
@@ -86,15 +88,14 @@ class PodSeen:
     top: Workload
     maker: str
     shared: Likeness = NONE
+    is_copy: bool = False
+    looks: tuple[object, ...] = ()
+    """What of it can change and bears on likeness: its images and labels."""
     ready: bool = False
     since: float | None = None
     until: float | None = None
     unschedulable: str = ""
     """The scheduler's words while nothing fits; else empty."""
-
-    @property
-    def is_copy(self) -> bool:
-        return is_copy(self.shared)
 
 
 class Lineage:
@@ -154,7 +155,7 @@ class Lineage:
             self._autoscalers[key] = user
 
     def workload(self, plural: str, observed: Observed) -> Workload | None:
-        """Take in an event of a kind that brings forth pods; None once it is gone."""
+        """Take in an event of a kind that brings forth pods; None when it is gone or asks for nothing new."""
         shape, obj = WORKLOADS[plural], observed.object
         metadata = obj["metadata"]
         key = (shape.kind, str(metadata["namespace"]), str(metadata["name"]))
@@ -163,7 +164,11 @@ class Lineage:
             return None
         self._versions[metadata["uid"]] = metadata["resourceVersion"]
         known = self._workloads.get(metadata["uid"])
+        generation = metadata.get("generation", 0)
+        if known and known.generation == generation and not shape.each_node:
+            return None
         workload = known or self._meet(key, metadata)
+        workload.generation = generation
         lineage, was_copy = self._lineage(workload, is_new=known is None), workload.is_copy
         workload.shared = lineage | likeness_of(_template(obj, shape), key[1], self._body)
         if not self._begun and "lineage" not in workload.shared:
@@ -184,8 +189,11 @@ class Lineage:
         known = uid in self.pods
         pod = self.pods[uid] if known else self._meet_pod(uid, obj)
         self.pods[uid] = pod
-        if observed.type != "DELETED":
-            was_copy, pod.shared = pod.is_copy, self._shared(obj, pod.top)
+        looks = _looks(obj)
+        if looks != pod.looks:
+            pod.looks, was_copy = looks, pod.is_copy
+            pod.shared = self._shared(obj, pod.top)
+            pod.is_copy = is_copy(pod.shared)
             if known and pod.is_copy and not was_copy:
                 pod.maker = self._writer(metadata) or pod.maker
         status = obj.get("status") or {}
@@ -249,6 +257,11 @@ class Lineage:
 
     def _writer(self, metadata: KubeObject) -> str:
         return self._writers.get((str(metadata["uid"]), str(metadata["resourceVersion"])), "")
+
+
+def _looks(pod: KubeObject) -> tuple[object, ...]:
+    containers = (pod.get("spec") or {}).get("containers") or ()
+    return *(container.get("image") for container in containers), pod["metadata"].get("labels")
 
 
 def _set_ready(pod: PodSeen, ready: bool, seconds: float) -> None:
