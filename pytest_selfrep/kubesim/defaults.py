@@ -15,6 +15,7 @@ from pytest_selfrep.kubesim.kinds import (
     JOB,
     LIMIT_RANGE,
     POD,
+    POD_DISRUPTION_BUDGET,
     REPLICA_SET,
     RESOURCE_QUOTA,
     ROLE_BINDING,
@@ -295,6 +296,10 @@ def _autoscaler(autoscaler: Object) -> None:
         spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
 
 
+def _budget(budget: Object) -> None:
+    _within(budget, "spec")
+
+
 DEFAULTS: Mapping[Kind, Callable[[Object], None]] = {
     POD: _pod,
     SERVICE: _service,
@@ -308,6 +313,7 @@ DEFAULTS: Mapping[Kind, Callable[[Object], None]] = {
     JOB: _job,
     CRON_JOB: _cron_job,
     HORIZONTAL_POD_AUTOSCALER: _autoscaler,
+    POD_DISRUPTION_BUDGET: _budget,
     ROLE_BINDING: _binding,
     CLUSTER_ROLE_BINDING: _binding,
 }

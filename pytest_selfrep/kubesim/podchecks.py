@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from pytest_selfrep.kubesim import quantity
+from pytest_selfrep.kubesim.affinitychecks import affinity_causes, spread_causes
 from pytest_selfrep.kubesim.fieldchecks import (
     absent,
     at_least,
@@ -99,6 +100,11 @@ def spec_causes(spec: Object, at: str) -> Iterable[Cause]:
         yield from formatted(f"{at}.serviceAccountName", spec["serviceAccountName"], dns_subdomain)
     for index, toleration in enumerate(spec.get("tolerations") or ()):
         yield from _toleration_causes(toleration, f"{at}.tolerations[{index}]")
+
+    if spec.get("affinity"):
+        yield from affinity_causes(spec["affinity"], f"{at}.affinity")
+    for index, constraint in enumerate(spec.get("topologySpreadConstraints") or ()):
+        yield from spread_causes(constraint, f"{at}.topologySpreadConstraints[{index}]")
 
 
 def _volume_causes(volume: Object, at: str, seen: list[str]) -> Iterable[Cause]:

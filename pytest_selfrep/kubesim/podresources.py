@@ -28,7 +28,7 @@ def of_pod(spec: Object, which: Which) -> dict[str, str]:
             peak = largest(peak, running)
         else:
             peak = largest(peak, added(running, mine))
-    for container in spec["containers"]:
+    for container in spec.get("containers") or ():
         running = added(running, of_container(container, which))
     result = largest(running, peak) if peak else running
     overhead = spec.get("overhead")
@@ -58,7 +58,7 @@ def largest(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
 
 def quality_of_service(spec: Object) -> str:
     """``Guaranteed``, ``Burstable`` or ``BestEffort`` (core/v1 PodQOSClass)."""
-    containers = [*(spec.get("initContainers") or ()), *spec["containers"]]
+    containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
     anything, guaranteed = False, True
     for container in containers:
         requests, limits = of_container(container, "requests"), of_container(container, "limits")

@@ -15,7 +15,7 @@ def _below(path: str, parts: tuple[str, ...]) -> tuple[str, ...]:
     return (path, *(f"{path}.{part}" for part in parts))
 
 
-_WORKLOAD = _below("spec", ("selector", *_TEMPLATE))
+_WORKLOAD = _below("spec", _TEMPLATE)
 
 STRUCTS: Mapping[Kind, tuple[str, ...]] = {
     kinds.NODE: ("spec", "status"),

@@ -44,18 +44,19 @@ def _owner_causes(spec: Object, old: Object | None, called: str) -> Iterable[Cau
     yield from at_least("spec.minReadySeconds", spec.get("minReadySeconds"))
     yield from at_least("spec.revisionHistoryLimit", spec.get("revisionHistoryLimit"))
     selector, template = spec.get("selector"), spec.get("template")
+    found = ((template or {}).get("metadata") or {}).get("labels") or {}
+    mismatch = "`selector` does not match template `labels`"
     if selector is None:
         yield required("spec.selector")
+        yield invalid_go("spec.template.metadata.labels", go_map(found), mismatch)
     elif not selector.get("matchLabels") and not selector.get("matchExpressions"):
         why = f"empty selector is invalid for {called}"
         yield invalid_go("spec.selector", go_selector(selector), why)
     else:
         wrong = list(label_selector("spec.selector", selector))
         yield from wrong
-        found = ((template or {}).get("metadata") or {}).get("labels") or {}
         if not wrong and not parsed(selector).matches(found):
-            why = "`selector` does not match template `labels`"
-            yield invalid_go("spec.template.metadata.labels", go_map(found), why)
+            yield invalid_go("spec.template.metadata.labels", go_map(found), mismatch)
     if old is not None and old["spec"].get("selector") != selector:
         yield invalid_go("spec.selector", go_selector(selector), _IMMUTABLE)
     if template is None:
@@ -106,6 +107,9 @@ def stateful_set_causes(stateful_set: Object, old: Object | None) -> list[Cause]
     )
     partition = (spec["updateStrategy"].get("rollingUpdate") or {}).get("partition")
     causes += at_least("spec.updateStrategy.rollingUpdate.partition", partition)
+    for index, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
+        if not (claim.get("metadata") or {}).get("name"):
+            causes.append(required(f"spec.volumeClaimTemplates[{index}].metadata.name"))
     if old is not None and _fixed(spec) != _fixed(old["spec"]):
         listed = ", ".join(f"'{name}'" for name in _STATEFUL_SET_MAY_CHANGE[:-1])
         why = f"{listed} and '{_STATEFUL_SET_MAY_CHANGE[-1]}' are forbidden"

@@ -34,7 +34,7 @@ def test_a_new_namespace_is_active_and_carries_its_name_as_a_label(kube: Kube) -
 
 def test_a_deleted_namespace_takes_everything_with_it(kube: Kube) -> None:
     shop(kube)
-    kube.create(f"/apis/apps/v1/namespaces/shop/deployments", deployment("web", 2))
+    kube.create("/apis/apps/v1/namespaces/shop/deployments", deployment("web", 2))
     kube.create(f"{SHOP}/configmaps", config_map("settings"))
     kube.delete(SHOP)
     assert not kube.exists(SHOP)

@@ -100,7 +100,8 @@ def test_the_node_with_most_pods_loses_one(kube: Kube) -> None:
     crowded = max(sorted(set(nodes)), key=nodes.count)
     assert nodes.count(crowded) == 2
     scale(kube, 3, WEB)
-    assert sorted(each["spec"]["nodeName"] for each in live_pods(kube)) == ["worker-1", "worker-2", "worker-3"]
+    left = sorted(each["spec"]["nodeName"] for each in live_pods(kube))
+    assert left == ["worker-1", "worker-2", "worker-3"]
 
 
 def test_matching_pods_without_an_owner_are_adopted(kube: Kube) -> None:
