@@ -1,8 +1,8 @@
 """What containers do when they run: for how long, what they print, and how they exit.
 
 Nothing is executed. Commands whose outcome can be read off are taken at their word (``sleep 20``, ``exit 1``,
-``false``, ``echo done``, alone or in a shell script of such). Anything else runs until it is stopped; only where
-others wait for its end, in Jobs and init containers, does it work for a given time and succeed.
+``false``, ``echo done``, alone or in a shell script of such). Anything else runs until it is stopped; only
+where others wait for its end, in Jobs and init containers, does it work for a given time and succeed.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ PULL_SECONDS = (0.8, 2.6)
 START_SECONDS = (0.3, 1.0)
 """From an image that is there to a running container."""
 
-Record = Callable[[Process, str, str, str], None]
-"""Reports an event about a container: type, reason, message."""
+Record = Callable[[str, str, str], None]
+"""Reports an event about the pod: type, reason, message."""
 
 
 class ImagePuller:
@@ -43,21 +43,21 @@ class ImagePuller:
             name = images.full_name(image)
         except images.InvalidImageName as error:
             process.state = waiting("InvalidImageName", str(error))
-            self._record(process, "Warning", "InspectFailed", str(error))
-            self._record(process, "Warning", "Failed", "Error: InvalidImageName")
+            self._record("Warning", "InspectFailed", str(error))
+            self._record("Warning", "Failed", "Error: InvalidImageName")
             return
         starting = self._host.between(START_SECONDS)
         if name in self._host.images and policy != "Always":
             message = f'Container image "{image}" already present on machine'
-            self._record(process, "Normal", "Pulled", message)
+            self._record("Normal", "Pulled", message)
             self._timers.after(process.name, starting, partial(self._ready, process))
         elif policy == "Never":
             message = f'Container image "{image}" is not present with pull policy of Never'
             process.state = waiting("ErrImageNeverPull", message)
-            self._record(process, "Warning", "ErrImageNeverPull", message)
-            self._record(process, "Warning", "Failed", "Error: ErrImageNeverPull")
+            self._record("Warning", "ErrImageNeverPull", message)
+            self._record("Warning", "Failed", "Error: ErrImageNeverPull")
         else:
-            self._record(process, "Normal", "Pulling", f'Pulling image "{image}"')
+            self._record("Normal", "Pulling", f'Pulling image "{image}"')
             pulling = self._host.between(PULL_SECONDS) / (10.0 if name in self._host.images else 1.0)
             self._timers.after(
                 process.name, pulling + starting, partial(self._pulled, process, name, pulling)
@@ -76,12 +76,12 @@ class ImagePuller:
             f'Successfully pulled image "{image}" in {took} ({took} including waiting). '
             f"Image size: {images.size(image)} bytes."
         )
-        self._record(process, "Normal", "Pulled", message)
+        self._record("Normal", "Pulled", message)
         self._ready(process)
 
     def _pull_failed(self, process: Process, image: str, why: str) -> None:
-        self._record(process, "Warning", "Failed", f'Failed to pull image "{image}": {why}')
-        self._record(process, "Warning", "Failed", "Error: ErrImagePull")
+        self._record("Warning", "Failed", f'Failed to pull image "{image}": {why}')
+        self._record("Warning", "Failed", "Error: ErrImagePull")
         process.state = waiting("ErrImagePull", why)
         process.pull_failures += 1
         self._publish()
@@ -91,8 +91,8 @@ class ImagePuller:
 
     def _wait_to_pull(self, process: Process, image: str, why: str) -> None:
         message = f'Back-off pulling image "{image}"'
-        self._record(process, "Normal", "BackOff", message)
-        self._record(process, "Warning", "Failed", "Error: ImagePullBackOff")
+        self._record("Normal", "BackOff", message)
+        self._record("Warning", "Failed", "Error: ImagePullBackOff")
         process.state = waiting("ImagePullBackOff", f"{message}: ErrImagePull: {why}")
         self._publish()
         self._timers.after(process.name, backoff(process.pull_failures), partial(self.pull, process))

@@ -61,17 +61,7 @@ def node(
             ],
             "allocatable": dict(capacity),
             "capacity": capacity,
-            "conditions": [
-                {
-                    "type": kind,
-                    "status": status,
-                    "lastHeartbeatTime": now,
-                    "lastTransitionTime": now,
-                    "reason": reason,
-                    "message": message,
-                }
-                for kind, status, reason, message in HEALTHY
-            ],
+            "conditions": _conditions(now),
             "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
             "nodeInfo": _info(name),
         },
@@ -100,6 +90,20 @@ def resized(
             "allocatable": {**status["allocatable"], **changed},
         },
     }
+
+
+def _conditions(now: str) -> list[Object]:
+    return [
+        {
+            "type": kind,
+            "status": status,
+            "lastHeartbeatTime": now,
+            "lastTransitionTime": now,
+            "reason": reason,
+            "message": message,
+        }
+        for kind, status, reason, message in HEALTHY
+    ]
 
 
 def _labels(name: str) -> dict[str, str]:

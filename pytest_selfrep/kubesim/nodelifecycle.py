@@ -69,7 +69,7 @@ class NodeLifecycle:
         wanted = list(_wanted_taints(node))
         taints = taints_of(node)
         have = [(each["key"], each["effect"]) for each in taints if each["key"] in OWN_TAINTS]
-        if have == wanted:
+        if sorted(have) == sorted(wanted):
             return
         kept = [each for each in taints if each["key"] not in OWN_TAINTS or _name(each) in wanted]
         now = self._context.clock.timestamp()

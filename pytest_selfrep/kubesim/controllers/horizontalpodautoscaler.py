@@ -118,7 +118,7 @@ class HorizontalPodAutoscaler:
             history = self._histories[uid] = History([(now, current)])
         history.forget(now - REMEMBERED_SECONDS)
         decision = decide(hpa["spec"], current, wanted, history, now)
-        conditions = _conditions(decision, decisive, current)
+        conditions = _conditions(decision, decisive)
         if decision.replicas == current:
             self._report(hpa, conditions, current, current, shown)
             return
@@ -257,7 +257,7 @@ def _current_metric(metric: Metric, reading: Reading) -> Object:
     return {"type": "ContainerResource", "containerResource": source}
 
 
-def _conditions(decision: Decision, metric: Metric, current: int) -> tuple[Condition, ...]:
+def _conditions(decision: Decision, metric: Metric) -> tuple[Condition, ...]:
     if decision.stabilized is not None:
         able = Condition("AbleToScale", True, *decision.stabilized)
     else:
