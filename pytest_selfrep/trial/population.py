@@ -67,6 +67,7 @@ class Timeline:
         self._end = end
         self._step_times = [step.seconds for step in self._steps]
         self._demand_times = [demand.seconds for demand in self._demands]
+        self._grace_ends = [seconds + bounds.grace_seconds for seconds in self._demand_times[1:]]
 
     def live_at(self, seconds: float) -> int:
         return self._step(seconds).live
@@ -79,9 +80,9 @@ class Timeline:
 
     def allowed_at(self, seconds: float) -> int:
         """Required replicas plus tolerance; after a fall the old number stays for the grace period."""
-        since = bisect_right(self._demand_times, seconds - self._bounds.grace_seconds) - 1
+        since = bisect_right(self._grace_ends, seconds)
         until = bisect_right(self._demand_times, seconds)
-        recent = self._demands[max(0, since) : max(1, until)]
+        recent = self._demands[since : max(1, until)]
         return max(demand.required for demand in recent) + self._bounds.tolerance
 
     def course(self) -> Course:
@@ -118,8 +119,7 @@ class Timeline:
 
     def _spans(self) -> Iterator[tuple[float, float]]:
         """Stretches of time within which nothing changes."""
-        falls = [seconds + self._bounds.grace_seconds for seconds in self._demand_times]
-        times = {*self._step_times, *self._demand_times, *falls, self._end}
+        times = {*self._step_times, *self._demand_times, *self._grace_ends, self._end}
         return pairwise(sorted(time for time in times if 0.0 <= time <= self._end))
 
     def _population(self) -> Iterator[tuple[float, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,6 +49,13 @@ def test_after_a_fall_the_old_need_stands_for_the_grace_period() -> None:
     assert in_time.worst.excess == 0
     assert (late.worst.seconds, late.worst.excess) == (80, 4)
     assert late.replica_seconds == 4 * 5
+
+
+def test_grace_ends_when_it_ends_whatever_the_times_are() -> None:
+    # 0.3 + 0.6 - 0.6 is not 0.3 in floating point.
+    late = course([(0, 6), (2.0, 2)], [(0, 6), (0.3, 2)], grace=0.6)
+    assert late.worst.seconds == 0.3 + 0.6
+    assert late.replica_seconds == pytest.approx(4 * 1.1)
 
 
 def test_a_rise_of_the_need_has_no_grace_and_needs_none() -> None:
