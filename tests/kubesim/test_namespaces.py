@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kube_driver import Kube, deployment, pod
-from workloads import NAMESPACES, condition, config_map, namespace
+from workloads import NAMESPACES, condition, config_map, namespace, quota
 
 SHOP = f"{NAMESPACES}/shop"
 
@@ -22,6 +22,17 @@ def test_the_default_service_account_comes_back_when_deleted(kube: Kube) -> None
     before = kube.get(f"{SHOP}/serviceaccounts/default")["metadata"]["uid"]
     kube.delete(f"{SHOP}/serviceaccounts/default")
     assert kube.get(f"{SHOP}/serviceaccounts/default")["metadata"]["uid"] != before
+
+
+def test_a_quota_can_keep_the_default_service_account_away(kube: Kube) -> None:
+    shop(kube)
+    spec = {"hard": {"count/serviceaccounts": "0"}}
+    kube.create(f"{SHOP}/resourcequotas", {**quota("none"), "spec": spec})
+    kube.delete(f"{SHOP}/serviceaccounts/default")
+    assert not kube.exists(f"{SHOP}/serviceaccounts/default")
+    kube.delete(f"{SHOP}/resourcequotas/none")
+    kube.advance(1)
+    assert kube.exists(f"{SHOP}/serviceaccounts/default")
 
 
 def test_a_new_namespace_is_active_and_carries_its_name_as_a_label(kube: Kube) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from pytest_selfrep.kubesim.controllers import progress, rollout
+from pytest_selfrep.kubesim.controllers import newset, progress, rollout
 from pytest_selfrep.kubesim.controllers.base import Context, Mapper
 from pytest_selfrep.kubesim.controllers.common import (
     FINISHED,
@@ -21,24 +21,12 @@ from pytest_selfrep.kubesim.objects import (
     Object,
     condition,
     conditions_of,
-    copy,
+    controller_of,
     is_terminating,
     key_of,
-    owner_reference,
 )
 from pytest_selfrep.kubesim.status import StatusError
-
-# Annotations of a Deployment that its ReplicaSets do not take over.
-_OWN_ANNOTATIONS = frozenset(
-    {
-        "kubectl.kubernetes.io/last-applied-configuration",
-        rollout.REVISION,
-        rollout.REVISION_HISTORY,
-        rollout.DESIRED,
-        rollout.MOST,
-        "deprecated.deployment.rollback.to",
-    }
-)
+from pytest_selfrep.kubesim.store import Change
 
 
 class DeploymentController:
@@ -54,7 +42,18 @@ class DeploymentController:
         self.watches: Mapping[Kind, Mapper] = {
             DEPLOYMENT: itself_but_for_status,
             REPLICA_SET: controlled_by(DEPLOYMENT),
+            POD: self._on_pod,
         }
+
+    def _on_pod(self, change: Change) -> Iterable[Key]:
+        """Recreate waits for old pods to be gone, which their ReplicaSet's status does not tell."""
+        owner = controller_of(change.object) if change.type == "DELETED" else None
+        if owner is None or owner["kind"] != REPLICA_SET.kind:
+            return ()
+        namespace = change.object["metadata"]["namespace"]
+        replica_set = self._context.store.get(REPLICA_SET, Key(namespace, owner["name"]))
+        above = controller_of(replica_set) if replica_set is not None else None
+        return (Key(namespace, above["name"]),) if above is not None else ()
 
     def reconcile(self, key: Key) -> None:
         deployment = self._context.store.get(DEPLOYMENT, key)
@@ -134,8 +133,6 @@ class DeploymentController:
         if active:
             return
         if any(self._has_running_pods(each) for each in old):
-            # Pods that are still shutting down change their ReplicaSet's status no more.
-            self._context.queue.add_after(self, key_of(deployment), 1.0)
             return
         new = self._ensure_new(deployment, new, old)
         if rollout.replicas(new) != rollout.replicas(deployment):
@@ -172,7 +169,7 @@ class DeploymentController:
         template = deployment["spec"]["template"]
         collisions = (deployment.get("status") or {}).get("collisionCount", 0)
         digest = rollout.template_hash(template, collisions)
-        created = self._writer.create(REPLICA_SET, self._replica_set(deployment, digest, old))
+        created = self._writer.create(REPLICA_SET, newset.manifest(deployment, digest, old))
         name, size = created["metadata"]["name"], rollout.replicas(created)
         if size:
             message = f"Scaled up replica set {name} from 0 to {size}"
@@ -182,54 +179,10 @@ class DeploymentController:
         self._note_revision(key_of(deployment), created)
         return created
 
-    def _replica_set(self, deployment: Object, digest: str, old: Sequence[Object]) -> Object:
-        spec, meta = deployment["spec"], deployment["metadata"]
-        template = copy(spec["template"])
-        labels = {**(template["metadata"].get("labels") or {}), rollout.HASH_LABEL: digest}
-        template["metadata"]["labels"] = labels
-        selector = spec["selector"]
-        result: Object = {
-            "replicas": rollout.room_for_new(deployment, old, 0),
-            "selector": {
-                **selector,
-                "matchLabels": {**(selector.get("matchLabels") or {}), rollout.HASH_LABEL: digest},
-            },
-            "template": template,
-        }
-        if spec.get("minReadySeconds"):
-            result["minReadySeconds"] = spec["minReadySeconds"]
-        return {
-            "apiVersion": REPLICA_SET.api_version,
-            "kind": REPLICA_SET.kind,
-            "metadata": {
-                "name": f"{meta['name']}-{digest}",
-                "namespace": meta["namespace"],
-                "labels": dict(labels),
-                "annotations": self._annotations(deployment, None, old),
-                "ownerReferences": [owner_reference(deployment)],
-            },
-            "spec": result,
-        }
-
-    @staticmethod
-    def _annotations(deployment: Object, new: Object | None, old: Sequence[Object]) -> dict[str, str]:
-        """What the new ReplicaSet's annotations ought to be: one revision more than any other's."""
-        own = deployment["metadata"].get("annotations") or {}
-        result = {name: value for name, value in own.items() if name not in _OWN_ANNOTATIONS}
-        before = rollout.revision(new) if new is not None else 0
-        revision = max(before, 1 + max((rollout.revision(each) for each in old), default=0))
-        if before and revision != before:
-            history = (new or {})["metadata"]["annotations"].get(rollout.REVISION_HISTORY)
-            result[rollout.REVISION_HISTORY] = f"{history},{before}" if history else str(before)
-        result[rollout.REVISION] = str(revision)
-        result[rollout.DESIRED] = str(deployment["spec"]["replicas"])
-        result[rollout.MOST] = str(rollout.max_total(deployment))
-        return result
-
     def _annotated(self, deployment: Object, new: Object, old: Sequence[Object]) -> Object:
         """The new ReplicaSet with annotations and minReadySeconds as the Deployment now wants them."""
         ready = deployment["spec"].get("minReadySeconds", 0)
-        wanted = self._annotations(deployment, new, old)
+        wanted = newset.annotations_for(deployment, new, old)
         have = new["metadata"].get("annotations") or {}
         if self._is_scaling([new], deployment):
             # Only resizing may note the new size: proportional scaling reads the old one until then.

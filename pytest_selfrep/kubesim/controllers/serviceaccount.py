@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from pytest_selfrep.kubesim.controllers.base import Context, Mapper
+from pytest_selfrep.kubesim.controllers.common import Backoff
 from pytest_selfrep.kubesim.kinds import NAMESPACE, SERVICE_ACCOUNT, Kind
 from pytest_selfrep.kubesim.objects import Key, is_terminating
+from pytest_selfrep.kubesim.status import StatusError
 from pytest_selfrep.kubesim.store import Change
 
 DEFAULT = "default"
@@ -20,6 +22,7 @@ class ServiceAccountController:
     def __init__(self, context: Context, user: str) -> None:
         self._context = context
         self._writer = context.writer(user)
+        self._backoff = Backoff(context.queue)
         self.watches: Mapping[Kind, Mapper] = {
             NAMESPACE: self._on_namespace,
             SERVICE_ACCOUNT: self._on_account,
@@ -43,11 +46,13 @@ class ServiceAccountController:
             or self._context.store.get(SERVICE_ACCOUNT, account) is not None
         ):
             return
-        self._writer.create(
-            SERVICE_ACCOUNT,
-            {
-                "apiVersion": SERVICE_ACCOUNT.api_version,
-                "kind": SERVICE_ACCOUNT.kind,
-                "metadata": {"name": DEFAULT, "namespace": key.name},
-            },
-        )
+        manifest = {
+            "apiVersion": SERVICE_ACCOUNT.api_version,
+            "kind": SERVICE_ACCOUNT.kind,
+            "metadata": {"name": DEFAULT, "namespace": key.name},
+        }
+        try:
+            self._writer.create(SERVICE_ACCOUNT, manifest)
+            self._backoff.forget(key)
+        except StatusError:
+            self._backoff.retry(self, key)
