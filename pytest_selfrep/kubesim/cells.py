@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pytest_selfrep.kubesim import quantity
 from pytest_selfrep.kubesim.clock import Clock
 from pytest_selfrep.kubesim.durations import human
-from pytest_selfrep.kubesim.objects import Json, Object, condition, is_terminating, labels_of
+from pytest_selfrep.kubesim.objects import Json, Object, condition, controller_of, is_terminating, labels_of
 from pytest_selfrep.kubesim.selectors import format_labels
 
 _NONE, _UNKNOWN = "<none>", "<unknown>"
@@ -212,6 +212,15 @@ def event_source(event: Object) -> str:
 
 def ready_replicas(obj: Object) -> str:
     return f"{_status_of(obj).get('readyReplicas', 0)}/{obj['spec'].get('replicas', 0)}"
+
+
+def controller(obj: Object) -> str:
+    """The controlling owner, with its group where it has one."""
+    owner = controller_of(obj)
+    if owner is None:
+        return _NONE
+    group, slash, _ = owner["apiVersion"].partition("/")
+    return f"{owner['kind'].lower()}{'.' + group if slash else ''}/{owner['name']}"
 
 
 def job_status(job: Object) -> str:

@@ -169,6 +169,12 @@ COLUMNS: Mapping[tuple[str, str], tuple[Column, ...]] = {
         *_CONTAINERS,
         _SELECTOR,
     ),
+    ("apps/v1", "ControllerRevision"): (
+        _NAME,
+        _of("Controller", cells.controller),
+        _number("Revision", "revision"),
+        _AGE,
+    ),
     ("batch/v1", "Job"): (
         _NAME,
         _of("Status", cells.job_status),

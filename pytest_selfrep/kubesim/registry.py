@@ -176,13 +176,13 @@ class Registry:
             meta["deletionGracePeriodSeconds"] = grace
             if meta.get("generation"):
                 meta["generation"] += 1
-        elif grace < meta["deletionGracePeriodSeconds"]:
+        elif grace < meta.get("deletionGracePeriodSeconds", 0):
             asked = self._clock.seconds_at(meta["deletionTimestamp"]) - meta["deletionGracePeriodSeconds"]
             meta["deletionTimestamp"] = self._clock.timestamp(asked + grace)
             meta["deletionGracePeriodSeconds"] = grace
         new = {**old, "metadata": meta}
         if kind is NAMESPACE:
-            del meta["deletionGracePeriodSeconds"]
+            meta.pop("deletionGracePeriodSeconds", None)
             new["status"] = {**old["status"], "phase": "Terminating"}
         return new
 

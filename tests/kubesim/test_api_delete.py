@@ -214,6 +214,15 @@ def test_a_collection_is_deleted_through_its_selector_and_listed_in_the_answer(k
     assert not {"a", "b"} & set(left)
 
 
+def test_a_namespace_that_is_going_may_be_deleted_again(kube: Kube) -> None:
+    kube.create("/api/v1/namespaces", {"metadata": {"name": "shop"}})
+    kube.create("/api/v1/namespaces/shop/configmaps", config_map("a", finalizers=["acme.io/a"]))
+    first = kube.delete("/api/v1/namespaces/shop")
+    assert "deletionGracePeriodSeconds" not in first["metadata"]
+    second = kube.delete("/api/v1/namespaces/shop")
+    assert second["metadata"]["deletionTimestamp"] == first["metadata"]["deletionTimestamp"]
+
+
 def test_a_namespace_empties_itself_and_goes(kube: Kube) -> None:
     kube.create("/api/v1/namespaces", {"metadata": {"name": "shop"}})
     kube.create("/api/v1/namespaces/shop/configmaps", config_map("a", finalizers=["acme.io/a"]))

@@ -187,6 +187,27 @@ def test_any_kind_is_stored_or_refused_whatever_its_fields_are(kind: Any, field:
         assert cluster.handle(Request("GET", path, {}, headers)).status == 200
 
 
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(["merge-patch", "strategic-merge-patch", "json-patch"]),
+    st.lists(st.sampled_from(["spec", "template", "metadata", "containers", "labels", "0", "x"]), max_size=4),
+    scraps,
+)
+def test_any_patch_is_applied_or_refused(kind: str, steps: list[str], value: Any) -> None:
+    cluster = Cluster()
+    kube = Kube(cluster, cluster.token_for())
+    kube.create(DEPLOYMENTS, deployment("web", 1))
+    patch: Any = [{"op": "add", "path": "/".join(["", *steps]), "value": value}]
+    if kind != "json-patch":
+        patch = value
+        for step in reversed(steps):
+            patch = {step: patch}
+    for path in (f"{DEPLOYMENTS}/web", f"{DEPLOYMENTS}/web/scale", f"{DEPLOYMENTS}/web/status"):
+        answer = kube.send("PATCH", path, patch, content_type=f"application/{kind}+json")
+        assert answer.status in (200, 400, 404, 422), answer.body
+    kube.advance(5)
+
+
 segments = st.sampled_from(
     [
         "api",

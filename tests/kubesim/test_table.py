@@ -47,6 +47,7 @@ HEADS = {
     "/apis/apps/v1/statefulsets": "Name Ready Age | Containers Images",
     "/apis/apps/v1/daemonsets": "Name Desired Current Ready Up-to-date Available Node-Selector Age | "
     "Containers Images Selector",
+    "/apis/apps/v1/controllerrevisions": "Name Controller Revision Age",
     "/apis/batch/v1/jobs": "Name Status Completions Duration Age | Containers Images Selector",
     "/apis/batch/v1/cronjobs": "Name Schedule Timezone Suspend Active Last-Schedule Age | "
     "Containers Images Selector",
@@ -226,6 +227,13 @@ def test_workloads_show_their_replicas(three_nodes: Kube) -> None:
     }
     (row,) = shown(three_nodes, "/apis/apps/v1/replicasets")
     assert (row["Desired"], row["Current"], row["Ready"]) == (2, 2, 2)
+
+
+def test_a_revision_shows_whose_it_is(three_nodes: Kube) -> None:
+    wanted = {**deployment("web", 1), "kind": "StatefulSet"}
+    three_nodes.create("/apis/apps/v1/namespaces/default/statefulsets", wanted)
+    (row,) = shown(three_nodes, "/apis/apps/v1/controllerrevisions")
+    assert (row["Controller"], row["Revision"]) == ("statefulset.apps/web", 1)
 
 
 def test_nodes_show_whether_they_are_ready_and_may_be_used(three_nodes: Kube) -> None:
