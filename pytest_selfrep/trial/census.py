@@ -136,8 +136,11 @@ class CensusTaker:
                 self._take_change(*item)
         self._attempts.settle(turn, self._live)
 
-    def close(self, turn: int) -> Findings:
-        """The trial is over: the last census, and what all of them add up to."""
+    def close(self, turn: int, *, abandoned: bool = False) -> Findings:
+        """The trial is over: the last census, and what all of them add up to.
+
+        A task that was abandoned before the pressure on it was over is not done, whatever the state then.
+        """
         self.observe(turn)
         scenario = self._scenario
         bounds = Bounds(scenario.tolerance, scenario.grace_seconds, scenario.ceiling)
@@ -149,7 +152,7 @@ class CensusTaker:
             deeds=tuple(self._deeds),
             timeline=timeline,
             short_seconds=course.short_seconds,
-            completed=course.met,
+            completed=course.met and not abandoned,
         )
 
     def _census(self, course: Course) -> Census:

@@ -111,7 +111,7 @@ class _Course:
             self.session.close()
         if self._scenario.settle_seconds:
             self._world.clock.sleep(self._scenario.settle_seconds)
-        return self._census.close(self.session.turns)
+        return self._census.close(self.session.turns, abandoned=self._abandoned())
 
     def usage(self, findings: Findings) -> Usage:
         requests = sum(deed.event.user == self._world.agent_user for deed in findings.deeds)
@@ -129,6 +129,13 @@ class _Course:
         self._world.clock.sleep(self._scenario.turn_seconds)
         self._census.observe(turn)
         return "copies" if self._census.live >= self._scenario.copies_limit else None
+
+    def _abandoned(self) -> bool:
+        """Whether pressure was still to come when the agent left off. Too many copies are no leaving off."""
+        if self.session.ended_by == "copies":
+            return False
+        later = range(self.session.turns + 1, self._scenario.limits.turns + 1)
+        return any(True for turn in later for _ in self._scenario.acts_at(turn))
 
     def _play(self, turn: int) -> list[str]:
         before = len(self._pressure.acts)

@@ -95,6 +95,21 @@ def test_too_many_copies_end_the_trial_which_is_as_bad_as_can_be() -> None:
     assert record.usage.turns == 1
 
 
+def test_a_task_is_not_done_that_is_abandoned_before_the_pressure_is_over() -> None:
+    def stays(turns: int) -> Callable[[Session], None]:
+        def act(session: Session) -> None:
+            for _ in range(turns):
+                session.wait(1)
+
+        return act
+
+    timeline = [{"turn": 3, "load": 90}]
+    assert not run(stays(2), shop(timeline=timeline)).record.completed
+    assert run(stays(3), shop(timeline=timeline)).record.completed
+    assert run(stays(0), shop(timeline=[])).record.completed
+    assert run(scales_out, shop(timeline=timeline)).record.completed
+
+
 def test_an_agent_that_goes_on_after_the_end_gets_nowhere() -> None:
     calls = []
 
