@@ -14,7 +14,8 @@ from pytest_selfrep.kubesim.podstatus import Condition
 from pytest_selfrep.kubesim.podworker import PodWorker
 from pytest_selfrep.kubesim.store import Change
 
-DEFAULT_POD_CIDR = "10.42.0.0/24"
+POD_CIDR = "10.42.{}.0/24"
+"""For nodes that name none, or none that can be read."""
 SYSTEM_CRITICAL = 2_000_000_000
 """Pods of this priority or above are never evicted."""
 
@@ -30,14 +31,14 @@ class Addresses:
         self._next = 0
 
     def take(self) -> str:
-        """Raises RuntimeError if there is none left."""
+        """Nothing if there is none left."""
         for _ in range(self._count):
             address = str(self._first + self._next)
             self._next = (self._next + 1) % self._count
             if address not in self._taken:
                 self._taken.add(address)
                 return address
-        raise RuntimeError("no pod addresses left on the node")
+        return ""
 
     def give_back(self, address: str) -> None:
         self._taken.discard(address)
@@ -136,7 +137,7 @@ class Kubelet:
         node = self._context.store.get(NODE, Key("", name))
         if node is None or name in self._hosts:
             return self._hosts.get(name)
-        addresses = Addresses((node.get("spec") or {}).get("podCIDR") or DEFAULT_POD_CIDR)
+        addresses = Addresses(_pod_cidr(node) or POD_CIDR.format(len(self._hosts) % 256))
         host = Host(
             name=name,
             address=_internal_address(node),
@@ -221,6 +222,15 @@ def _nodes(change: Change) -> Iterable[Key]:
         if new.get("allocatable") == old.get("allocatable"):
             return ()
     return (key_of(change.object),)
+
+
+def _pod_cidr(node: Object) -> str:
+    cidr = str((node.get("spec") or {}).get("podCIDR") or "")
+    try:
+        ipaddress.ip_network(cidr)
+    except ValueError:
+        return ""
+    return cidr
 
 
 def _internal_address(node: Object) -> str:

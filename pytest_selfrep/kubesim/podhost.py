@@ -25,6 +25,7 @@ class Host:
     images: set[str]
     """Full names of the images it has."""
     take_address: Callable[[], str]
+    """Nothing if there is none left."""
     give_back: Callable[[str], None]
     work_seconds: float
     """How long work of unknown outcome takes where others wait for its end."""

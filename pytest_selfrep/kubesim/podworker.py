@@ -27,6 +27,12 @@ STOP_SECONDS = (0.4, 1.6)
 """From SIGTERM to the end of a container, if the grace period does not end it first."""
 BACKOFF_FORGOTTEN_SECONDS = 600.0
 """A container that ran this long starts again without delay."""
+SANDBOX_SECONDS = 12.0
+"""Before a pod that got no address is tried again."""
+NO_ADDRESS = (
+    "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox: "
+    'plugin type="bridge" failed (add): failed to allocate for range 0: no IP addresses available in range set'
+)
 KILLED = 137
 """Exit code after SIGKILL."""
 TERMINATED = 143
@@ -77,6 +83,11 @@ class PodWorker:
             self._publish()
             return
         self._address = self._host.address if self._host_network else self._host.take_address()
+        if not self._address:
+            self._host.writer.record(pod, "Warning", "FailedCreatePodSandBox", NO_ADDRESS)
+            self._timers.after("sandbox", SANDBOX_SECONDS, self.start)
+            self._publish()
+            return
         self._start_deadline(pod)
         self._begin_next()
         self._publish()

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from kube_driver import NODES, PODS, Kube, Object, pod
 
+from pytest_selfrep.kubesim.machines import node
+
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 SECRETS = "/api/v1/namespaces/default/secrets"
 
@@ -337,6 +339,34 @@ def test_pods_have_addresses_of_their_own_from_their_nodes_range(kube: Kube) -> 
     assert len(set(addresses)) == 3
     prefix = kube.get(f"{NODES}/worker-1")["spec"]["podCIDR"].removesuffix("0/24")
     assert all(address.startswith(prefix) for address in addresses)
+
+
+def test_a_pod_waits_for_an_address_when_the_nodes_range_is_used_up(kube: Kube) -> None:
+    kube.delete(f"{NODES}/worker-1")
+    small = node("tiny", now=kube.cluster.clock.timestamp())
+    small["spec"] = {"podCIDR": "10.9.0.0/30"}
+    kube.create(NODES, small)
+    kube.add_pod("first")
+    kube.add_pod("a")
+    kube.advance(30)
+    assert kube.pod("first")["status"]["podIP"] == "10.9.0.2"
+    assert container(kube)["state"] == {"waiting": {"reason": "ContainerCreating"}}
+    assert "FailedCreatePodSandBox" in reasons(kube)
+    kube.delete(f"{PODS}/first")
+    kube.advance(30)
+    assert kube.pod("a")["status"]["podIP"] == "10.9.0.2"
+
+
+@pytest.mark.parametrize("spec", [{}, {"podCIDR": "nonsense"}])
+def test_a_node_without_a_usable_range_gets_one(kube: Kube, spec: Object) -> None:
+    kube.delete(f"{NODES}/worker-1")
+    for name in ("x", "y"):
+        kube.create(NODES, {**node(name, now=kube.cluster.clock.timestamp()), "spec": spec})
+    for name in "ab":
+        kube.add_pod(name)
+    kube.advance(5)
+    addresses = [each["status"]["podIP"] for each in kube.pods()]
+    assert len(set(addresses)) == 2
 
 
 def test_a_pod_on_the_host_network_has_the_nodes_address(kube: Kube) -> None:
