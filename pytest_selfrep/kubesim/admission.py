@@ -227,7 +227,7 @@ def _quota(request: Admission) -> None:
         unsaid = quotas.unsaid(quota, request.obj) if request.kind is POD else ""
         if unsaid:
             raise _refusal(request, f"failed quota: {name}: must specify {unsaid}")
-        too_much = quotas.exceeded(quota, wanted)
+        too_much = quotas.exceeded(quotas.status_of(request.store, quota), wanted)
         if too_much:
             raise _refusal(request, f"exceeded quota: {name}, {too_much}")
     if not request.dry_run:

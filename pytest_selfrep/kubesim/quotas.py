@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from pytest_selfrep.kubesim import podresources, quantity
 from pytest_selfrep.kubesim.kinds import (
@@ -26,6 +27,8 @@ _COUNTED_PLAINLY = {
 _MUST_SAY = frozenset({"cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory"})
 """Compute resources that every container must specify where a quota constrains them."""
 
+_PLAIN_POD_NAMES = frozenset({"pods", "cpu", "memory", "ephemeral-storage"})
+
 _SCOPES: Mapping[str, Callable[[Object], bool]] = {
     "BestEffort": lambda pod: podresources.quality_of_service(pod["spec"]) == "BestEffort",
     "NotBestEffort": lambda pod: podresources.quality_of_service(pod["spec"]) != "BestEffort",
@@ -37,7 +40,9 @@ COUNTED: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind.namespaced)
 
 
 def covers(quota: Object, kind: Kind, obj: Object) -> bool:
-    """Whether a quota's scopes let it count an object; scopes are about pods alone."""
+    """Whether a quota is about an object: by its kind, and by its scopes, which are about pods alone."""
+    if not mentions(quota, kind):
+        return False
     spec = quota["spec"]
     required = list(spec.get("scopes") or ())
     expressions = (spec.get("scopeSelector") or {}).get("matchExpressions") or ()
@@ -107,7 +112,7 @@ def used_in(store: Store, quota: Object) -> dict[str, str]:
     namespace = quota["metadata"]["namespace"]
     used = dict.fromkeys(hard, "0")
     for kind in COUNTED:
-        if not store.count(kind, namespace) or not _mentions(hard, kind):
+        if not store.count(kind, namespace) or not mentions(quota, kind):
             continue
         for obj in store.list(kind, namespace):
             if covers(quota, kind, obj):
@@ -120,15 +125,23 @@ def added(used: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
     return {name: quantity.total((text, more[name])) if name in more else text for name, text in used.items()}
 
 
-def _mentions(hard: Iterable[str], kind: Kind) -> bool:
-    """Whether a quota on those names could count objects of a kind."""
+def mentions(quota: Object, kind: Kind) -> bool:
+    """Whether a quota could count objects of a kind."""
+    return kind in _kinds_counted(tuple(quota["spec"].get("hard") or ()))
+
+
+@lru_cache(maxsize=1024)
+def _kinds_counted(names: tuple[str, ...]) -> frozenset[Kind]:
+    return frozenset(kind for kind in COUNTED if any(_is_for(name, kind) for name in names))
+
+
+def _is_for(name: str, kind: Kind) -> bool:
+    if name == f"count/{kind.resource}":
+        return True
     if kind is POD:
-        plain = ("requests.", "limits.", "pods", "cpu", "memory", "ephemeral-storage", "count/pods")
-        return any(name.startswith(plain) for name in hard)
-    plain_name = _COUNTED_PLAINLY.get(kind, "")
-    return any(
-        name == f"count/{kind.resource}" or (plain_name and name.startswith(plain_name)) for name in hard
-    )
+        return name.startswith(("requests.", "limits.")) or name in _PLAIN_POD_NAMES
+    plain = _COUNTED_PLAINLY.get(kind)
+    return plain is not None and (name == plain or name.startswith(f"{plain}."))
 
 
 def unsaid(quota: Object, pod: Object) -> str:
@@ -145,10 +158,17 @@ def unsaid(quota: Object, pod: Object) -> str:
     return "; ".join(f"{name} for: {','.join(sorted(lacking[name]))}" for name in sorted(lacking))
 
 
-def exceeded(quota: Object, wanted: Mapping[str, str]) -> str:
-    """How an object that takes ``wanted`` would exceed the quota, in the API server's words; empty if not."""
-    status = quota.get("status") or {}
-    hard, used = status.get("hard") or {}, status.get("used") or {}
+def status_of(store: Store, quota: Object) -> Object:
+    """``hard`` and ``used``; counted here for a quota so new that its controller has not come to it."""
+    status: Object = quota.get("status") or {}
+    if "used" in status and "hard" in status:
+        return status
+    return {"hard": quota["spec"].get("hard") or {}, "used": used_in(store, quota)}
+
+
+def exceeded(status: Object, wanted: Mapping[str, str]) -> str:
+    """How an object that takes ``wanted`` would exceed a quota, in the API server's words; empty if not."""
+    hard, used = status["hard"], status["used"]
     over = [
         name
         for name in sorted(hard)
@@ -167,9 +187,9 @@ def exceeded(quota: Object, wanted: Mapping[str, str]) -> str:
 
 def charge(store: Store, quota: Object, wanted: Mapping[str, str]) -> None:
     """Note what an admitted object takes at once, so that the next one finds it counted."""
-    status = quota["status"]
+    status = status_of(store, quota)
     used = added(status["used"], wanted)
-    if used != status["used"]:
+    if used != (quota.get("status") or {}).get("used"):
         meta = dict(quota["metadata"])
         store.put(RESOURCE_QUOTA, {**quota, "metadata": meta, "status": {**status, "used": used}})
 

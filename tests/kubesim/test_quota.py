@@ -8,6 +8,9 @@ import pytest
 from kube_driver import PODS, Kube, deployment
 from workloads import CORE, SETTLED, config_map, deploy, live_pods, quota, sized
 
+from pytest_selfrep.kubesim.kinds import POD, RESOURCE_QUOTA
+from pytest_selfrep.kubesim.status import StatusError
+
 QUOTAS = f"{CORE}/resourcequotas"
 
 
@@ -141,3 +144,15 @@ def test_a_dry_run_is_refused_as_well_but_charges_nothing(kube: Kube) -> None:
 def test_other_namespaces_are_not_concerned(kube: Kube) -> None:
     kube.create(QUOTAS, quota(pods="0"))
     kube.create("/api/v1/namespaces/kube-public/pods", sized("a"))
+
+
+def test_a_quota_holds_from_the_moment_it_is_stored(kube: Kube) -> None:
+    writer = kube.cluster.writer("system:admin")
+    new = quota(pods="1")
+    new["metadata"]["namespace"] = "default"
+    writer.create(RESOURCE_QUOTA, new)
+    first, second = sized("a"), sized("b")
+    first["metadata"]["namespace"] = second["metadata"]["namespace"] = "default"
+    writer.create(POD, first)
+    with pytest.raises(StatusError, match="exceeded quota: compute"):
+        writer.create(POD, second)

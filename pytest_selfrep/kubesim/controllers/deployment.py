@@ -212,10 +212,13 @@ class DeploymentController:
             self._writer.record(deployment, "Normal", "ScalingReplicaSet", message)
 
     def _forget_history(self, deployment: Object, new: Object, old: Sequence[Object]) -> None:
+        surplus = rollout.surplus_history(deployment, old)
+        if not surplus:
+            return
         current = self._context.store.get(REPLICA_SET, key_of(new)) or new
         status = progress.status_of(deployment, [*old, current], current, self._context.clock)
         if progress.is_complete(deployment, status):
-            for each in rollout.surplus_history(deployment, old):
+            for each in surplus:
                 self._writer.delete(REPLICA_SET, key_of(each))
 
     def _note_revision(self, key: Key, new: Object) -> None:

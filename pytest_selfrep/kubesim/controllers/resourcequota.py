@@ -36,7 +36,11 @@ class ResourceQuotaController:
             and quotas.counts_differently(change.object, change.old)
         ):
             return ()
-        return tuple(key_of(quota) for quota in self._context.store.list(RESOURCE_QUOTA, namespace))
+        return tuple(
+            key_of(quota)
+            for quota in self._context.store.list(RESOURCE_QUOTA, namespace)
+            if quotas.mentions(quota, change.kind)
+        )
 
     def reconcile(self, key: Key) -> None:
         quota = self._context.store.get(RESOURCE_QUOTA, key)
