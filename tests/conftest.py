@@ -45,7 +45,7 @@ def run_suite(preloaded: None, pytester: pytest.Pytester) -> Run:
 
     def write_and_run(suite: str, *options: str) -> pytest.RunResult:
         pytester.makepyfile(test_suite=HEADER + suite)
-        # Else hypothesis would be imported at the end of each of these runs, which takes longer than all the rest.
+        # Else each of these runs would import hypothesis at its end, which takes longer than all the rest.
         return pytester.runpytest_inprocess("-p", "no:hypothesispytest", *options)
 
     return write_and_run
