@@ -61,6 +61,29 @@ class Schedule:
             day = (day + timedelta(days=1)).replace(hour=0, minute=0)
         return None
 
+    def latest(self, since: datetime, until: datetime) -> datetime | None:
+        """The last due minute after ``since`` and not after ``until``; None if there is none."""
+        span = timedelta(minutes=1)
+        while True:
+            start = max(since, until - span)
+            due = self.after(start)
+            if due is not None and due <= until:
+                break
+            if start == since:
+                return None
+            span *= 2
+        following = self.after(due)
+        while following is not None and following <= until:
+            due, following = following, self.after(following)
+        return due
+
+    def count(self, since: datetime, until: datetime, most: int) -> int:
+        """How many due minutes lie after ``since`` and not after ``until``, counting to ``most``."""
+        number, due = 0, self.after(since)
+        while due is not None and due <= until and number < most:
+            number, due = number + 1, self.after(due)
+        return number
+
     def _on(self, day: datetime) -> bool:
         if day.month not in self.months:
             return False

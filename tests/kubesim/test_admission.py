@@ -195,6 +195,58 @@ def test_baseline_refuses_what_reaches_into_the_node(kube: Kube, basic: str) -> 
     kube.create(basic, pod("b"))
 
 
+@pytest.mark.parametrize(
+    ("pod_security", "container_security", "violation"),
+    [
+        ({"runAsUser": 0}, {}, "runAsUser=0 (pod must not set runAsUser=0)"),
+        ({}, {"runAsUser": 0}, 'runAsUser=0 (container "web" must not set runAsUser=0)'),
+        (
+            {},
+            {"runAsNonRoot": False},
+            'runAsNonRoot != true (pod or container "web" must set securityContext.runAsNonRoot=true)',
+        ),
+        (
+            {},
+            {"seccompProfile": {"type": "Unconfined"}},
+            'seccompProfile (pod or container "web" must set securityContext.seccompProfile.type to '
+            '"RuntimeDefault" or "Localhost")',
+        ),
+        (
+            {},
+            {"capabilities": {"drop": ["ALL"], "add": ["SYS_TIME"]}},
+            'unrestricted capabilities (container "web" must not include "SYS_TIME" in '
+            "securityContext.capabilities.add)",
+        ),
+        ({"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}, {}, "forbidden sysctls (kernel.msgmax)"),
+        (
+            {},
+            {"procMount": "Unmasked"},
+            'procMount (container "web" must not set securityContext.procMount to "Unmasked")',
+        ),
+    ],
+)
+def test_restricted_looks_at_every_setting(
+    kube: Kube, strict: str, pod_security: Object, container_security: Object, violation: str
+) -> None:
+    lax = contained("a")
+    lax["spec"]["securityContext"].update(pod_security)
+    lax["spec"]["containers"][0]["securityContext"].update(container_security)
+    assert refused(kube, lax, strict).endswith(f'PodSecurity "restricted:latest": {violation}')
+
+
+def test_baseline_refuses_to_run_unconfined(kube: Kube, basic: str) -> None:
+    unconfined = pod("a", securityContext={"seccompProfile": {"type": "Unconfined"}})
+    said = 'seccompProfile (pod must not set securityContext.seccompProfile.type to "Unconfined")'
+    assert refused(kube, unconfined, basic).endswith(said)
+
+
+def test_net_bind_service_may_be_kept(kube: Kube, strict: str) -> None:
+    web = contained("a")
+    capabilities = {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}
+    web["spec"]["containers"][0]["securityContext"]["capabilities"] = capabilities
+    kube.create(strict, web)
+
+
 def test_restricted_allows_few_kinds_of_volume(kube: Kube, strict: str) -> None:
     mounted = contained("a")
     mounted["spec"]["volumes"] = [{"name": "data", "nfs": {"server": "nas", "path": "/"}}]

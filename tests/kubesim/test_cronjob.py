@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from kube_driver import Kube
-from workloads import CRON_JOBS, JOBS, end, live_pods, names
+from workloads import CRON_JOBS, JOBS, end, live_pods, names, quota
 
 from pytest_selfrep.kubesim import cron
 
@@ -134,3 +134,21 @@ def test_schedules_are_read_in_their_time_zone() -> None:
 
 def test_a_date_that_never_comes_is_never_due() -> None:
     assert cron.parse("0 0 31 2 *").after(datetime(2025, 5, 6, tzinfo=UTC)) is None
+
+
+def test_who_fell_far_behind_is_told_so_and_starts_one_job(kube: Kube) -> None:
+    create(kube, "* * * * *", suspend=True)
+    kube.advance(3 * HOUR)
+    kube.merge(BACKUP, {"spec": {"suspend": False}})
+    assert len(jobs(kube)) == 1
+    assert "TooManyMissedTimes" in [reason for reason, _ in kube.events("backup")]
+
+
+def test_a_job_that_is_refused_is_reported(kube: Kube) -> None:
+    quotas = "/api/v1/namespaces/default/resourcequotas"
+    kube.create(quotas, {**quota("none"), "spec": {"hard": {"count/jobs.batch": "0"}}})
+    create(kube)
+    kube.advance(HOUR)
+    assert jobs(kube) == []
+    reasons = dict(kube.events("backup"))
+    assert "exceeded quota: none" in reasons["FailedCreate"]

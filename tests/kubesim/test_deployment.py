@@ -19,6 +19,7 @@ from workloads import (
     quota,
     scale,
     set_image,
+    workload,
 )
 
 WEB = f"{DEPLOYMENTS}/web"
@@ -272,3 +273,28 @@ def test_annotations_of_the_deployment_reach_its_replica_sets(kube: Kube) -> Non
         "deployment.kubernetes.io/desired-replicas": "1",
         "deployment.kubernetes.io/max-replicas": "2",
     }
+
+
+def test_a_name_that_is_taken_leads_to_another_hash(kube: Kube) -> None:
+    deploy(kube, replicas=1)
+    (first,) = names(replica_sets(kube))
+    kube.delete(WEB)
+    kube.create(REPLICA_SETS, {**workload("ReplicaSet", "other", replicas=0), "metadata": {"name": first}})
+    deploy(kube, replicas=1)
+    kube.advance(1)
+    assert kube.get(WEB)["status"]["collisionCount"] == 1
+    (second,) = [name for name in names(kube.get(REPLICA_SETS)["items"]) if name != first]
+    assert second.startswith("web-")
+    assert len(live_pods(kube, app="web")) == 1
+
+
+def test_a_replica_set_that_is_refused_is_reported_and_tried_again(kube: Kube) -> None:
+    quotas = "/api/v1/namespaces/default/resourcequotas"
+    kube.create(quotas, {**quota("none"), "spec": {"hard": {"count/replicasets.apps": "0"}}})
+    deploy(kube)
+    progressing = condition(kube.get(WEB), "Progressing")
+    assert (progressing["status"], progressing["reason"]) == ("False", "ReplicaSetCreateError")
+    assert "exceeded quota: none" in progressing["message"]
+    kube.delete(f"{quotas}/none")
+    kube.advance(1)
+    assert len(live_pods(kube)) == 3

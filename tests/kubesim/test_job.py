@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kube_driver import Kube, Object
-from workloads import CORE, JOBS, condition, end, live_pods, names
+from workloads import CORE, JOBS, condition, end, live_pods, names, quota
 
 SUM = f"{JOBS}/sum"
 
@@ -182,3 +182,36 @@ def test_pods_that_are_counted_are_let_go(kube: Kube) -> None:
     assert kube.pod(name)["metadata"]["finalizers"] == ["batch.kubernetes.io/job-tracking"]
     end(kube, name, "Succeeded")
     assert not kube.pod(name)["metadata"].get("finalizers")
+
+
+def test_fewer_run_when_parallelism_is_lowered(kube: Kube) -> None:
+    create(kube, completions=4, parallelism=3)
+    kube.merge(SUM, {"spec": {"parallelism": 1}})
+    assert len(active(kube)) == 1
+
+
+def test_on_a_node_it_completes_by_itself(three_nodes: Kube) -> None:
+    create(three_nodes, completions=2)
+    three_nodes.advance(120)
+    assert condition(three_nodes.get(SUM), "Complete")["status"] == "True"
+    assert {each["status"]["phase"] for each in three_nodes.pods()} == {"Succeeded"}
+
+
+def test_restarts_in_place_count_as_failures(three_nodes: Kube) -> None:
+    failing = job(backoffLimit=2)
+    spec = failing["spec"]["template"]["spec"]
+    spec["restartPolicy"] = "OnFailure"
+    spec["containers"][0]["command"] = ["sh", "-c", "exit 1"]
+    three_nodes.create(JOBS, failing)
+    three_nodes.advance(300)
+    assert condition(three_nodes.get(SUM), "Failed")["reason"] == "BackoffLimitExceeded"
+
+
+def test_a_pod_that_is_refused_is_reported_and_tried_again(kube: Kube) -> None:
+    kube.create(f"{CORE}/resourcequotas", quota(pods="0"))
+    create(kube)
+    assert active(kube) == []
+    assert "exceeded quota: compute" in dict(kube.events("sum"))["FailedCreate"]
+    kube.delete(f"{CORE}/resourcequotas/compute")
+    kube.advance(5)
+    assert len(active(kube)) == 1

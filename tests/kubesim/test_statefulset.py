@@ -160,3 +160,12 @@ def test_what_it_does_is_reported_in_events(kube: Kube) -> None:
         ("SuccessfulCreate", "create Pod web-0 in StatefulSet web successful"),
         ("SuccessfulDelete", "delete Pod web-0 in StatefulSet web successful"),
     ]
+
+
+def test_the_next_pod_waits_until_the_last_has_been_ready_for_long_enough(kube: Kube) -> None:
+    create(kube, 2, minReadySeconds=30)
+    kube.advance(20)
+    assert is_ready(kube.pod("web-0"))
+    assert names(live_pods(kube)) == ["web-0"]
+    kube.advance(30)
+    assert names(live_pods(kube)) == ["web-0", "web-1"]

@@ -103,19 +103,15 @@ class CronJobController:
         return last
 
     def _start_due(self, cron_job: Object) -> None:
-        schedule, now = self._schedule(cron_job), self._now()
-        missed: list[datetime] = []
-        due = schedule.after(self._last(cron_job))
-        while due is not None and due <= now and len(missed) <= MOST_MISSED:
-            missed.append(due)
-            due = schedule.after(due)
-        if not missed:
+        schedule, last, now = self._schedule(cron_job), self._last(cron_job), self._now()
+        due = schedule.latest(last, now)
+        if due is None:
             return
-        if len(missed) > MOST_MISSED:
+        if schedule.count(last, now, MOST_MISSED + 1) > MOST_MISSED:
             remedy = "Set or decrease .spec.startingDeadlineSeconds or check clock skew"
             message = f"too many missed start times. {remedy}"
             self._writer.record(cron_job, "Warning", "TooManyMissedTimes", message)
-        self._start(cron_job, missed[-1])
+        self._start(cron_job, due)
 
     def _start(self, cron_job: Object, due: datetime) -> None:
         policy = cron_job["spec"].get("concurrencyPolicy", "Allow")
