@@ -8,7 +8,15 @@ from typing import Literal
 
 from pytest_selfrep.kubesim import limitranges, podresources, podsecurity, quotas
 from pytest_selfrep.kubesim.clock import Clock
-from pytest_selfrep.kubesim.kinds import LIMIT_RANGE, NAMESPACE, POD, RESOURCE_QUOTA, SERVICE_ACCOUNT, Kind
+from pytest_selfrep.kubesim.kinds import (
+    LIMIT_RANGE,
+    NAMESPACE,
+    NODE,
+    POD,
+    RESOURCE_QUOTA,
+    SERVICE_ACCOUNT,
+    Kind,
+)
 from pytest_selfrep.kubesim.objects import Key, Object, is_terminating
 from pytest_selfrep.kubesim.status import StatusError, forbidden, invalid, not_found
 from pytest_selfrep.kubesim.store import Store
@@ -64,7 +72,8 @@ def admit(request: Admission) -> Object:
     if request.operation == "DELETE":
         _namespace_survives(request)
         return request.obj
-    if request.subresource:
+    # Schedulers and kubelets reckon with the status of nodes, so what it says must make sense.
+    if request.subresource and request.kind is not NODE:
         return request.obj
     creating = request.operation == "CREATE"
     if creating:

@@ -58,7 +58,7 @@ def run_of(container: Object, work_seconds: float | None) -> Run:
                 seconds, code = seconds + slept, 0
             case ["exit"] | ["exit", "0"] | ["true"] | [":"] | ["set", *_]:
                 code = 0
-            case ["exit", number] if number.isdigit():
+            case ["exit", number] if number.isascii() and number.isdigit():
                 code = int(number) % 256
             case ["false"]:
                 code = 1

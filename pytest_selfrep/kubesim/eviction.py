@@ -43,9 +43,14 @@ SUBRESOURCES: Mapping[tuple[str, str, str], Handler] = {("pods", "eviction", "cr
 
 
 def _options(call: Call, sent: Object) -> DeleteOptions:
-    preconditions = sent.get("preconditions") or {}
+    preconditions, grace = sent.get("preconditions") or {}, sent.get("gracePeriodSeconds")
+    if grace is not None and type(grace) is not int:
+        raise bad_request(
+            'Eviction in version "v1" cannot be handled as a Eviction: json: cannot unmarshal '
+            "Eviction.deleteOptions.gracePeriodSeconds into Go value of type int64"
+        )
     return DeleteOptions(
-        grace_seconds=sent.get("gracePeriodSeconds"),
+        grace_seconds=grace,
         propagation=sent.get("propagationPolicy"),
         uid=preconditions.get("uid"),
         resource_version=preconditions.get("resourceVersion"),

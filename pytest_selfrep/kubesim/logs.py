@@ -68,7 +68,7 @@ def _options(call: Call, pod: Object) -> Options:
 
 
 def _positive(text: str, field: str, least: int) -> int:
-    if not text.isdigit() or int(text) < least:
+    if not (text.isascii() and text.isdigit()) or int(text) < least:
         relation = "greater than 0" if least else "greater than or equal to 0"
         why = f"Invalid value: {text}: must be {relation}"
         message = f'PodLogOptions "" is invalid: {field}: {why}'

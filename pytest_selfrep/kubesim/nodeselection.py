@@ -20,7 +20,7 @@ OPERATORS: Mapping[str, Callable[[str | None, Values], bool]] = {
 
 
 def _is_integer(text: str | None) -> bool:
-    return text is not None and text.lstrip("-").isdigit()
+    return text is not None and text.isascii() and text.removeprefix("-").isdigit()
 
 
 def _meets(term: Object, node: Object) -> bool:

@@ -36,21 +36,21 @@ def _of_volume(volume: Object) -> Iterator[Need]:
     sources = [volume, *((volume.get("projected") or {}).get("sources") or ())]
     for source in sources:
         if (config := source.get("configMap")) and not config.get("optional"):
-            yield CONFIG_MAP, config["name"], None
+            yield CONFIG_MAP, config.get("name", ""), None
         if (secret := source.get("secret")) and not secret.get("optional"):
-            yield SECRET, secret.get("secretName") or secret["name"], None
+            yield SECRET, secret.get("secretName") or secret.get("name", ""), None
 
 
 def _of_environment(container: Object) -> Iterator[Need]:
     for source in container.get("envFrom") or ():
         for kind, field in ((CONFIG_MAP, "configMapRef"), (SECRET, "secretRef")):
             if (reference := source.get(field)) and not reference.get("optional"):
-                yield kind, reference["name"], None
+                yield kind, reference.get("name", ""), None
     for variable in container.get("env") or ():
         value_from = variable.get("valueFrom") or {}
         for kind, field in ((CONFIG_MAP, "configMapKeyRef"), (SECRET, "secretKeyRef")):
             if (reference := value_from.get(field)) and not reference.get("optional"):
-                yield kind, reference["name"], reference["key"]
+                yield kind, reference.get("name", ""), reference.get("key", "")
 
 
 def _missing(store: Store, namespace: str, need: Need) -> str:

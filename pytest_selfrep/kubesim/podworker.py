@@ -31,7 +31,8 @@ SANDBOX_SECONDS = 12.0
 """Before a pod that got no address is tried again."""
 NO_ADDRESS = (
     "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox: "
-    'plugin type="bridge" failed (add): failed to allocate for range 0: no IP addresses available in range set'
+    'plugin type="bridge" failed (add): failed to allocate for range 0: '
+    "no IP addresses available in range set"
 )
 KILLED = 137
 """Exit code after SIGKILL."""

@@ -14,6 +14,7 @@ from pytest_selfrep.kubesim.kinds import (
     HORIZONTAL_POD_AUTOSCALER,
     JOB,
     LIMIT_RANGE,
+    NODE,
     POD,
     POD_DISRUPTION_BUDGET,
     REPLICA_SET,
@@ -26,6 +27,7 @@ from pytest_selfrep.kubesim.kinds import (
     Kind,
 )
 from pytest_selfrep.kubesim.metachecks import metadata_causes
+from pytest_selfrep.kubesim.nodechecks import node_causes
 from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.podchecks import pod_causes
 from pytest_selfrep.kubesim.policychecks import (
@@ -51,6 +53,7 @@ Check = Callable[[Object, Object | None], list[Cause]]
 """From an object and what it replaces to what is wrong with it."""
 
 CHECKS: Mapping[Kind, Check] = {
+    NODE: node_causes,
     POD: pod_causes,
     SERVICE: service_causes,
     CONFIG_MAP: data_causes,

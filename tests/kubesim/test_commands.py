@@ -26,6 +26,7 @@ FOREVER = Run(None)
         (["sh", "-c", "echo 'unfinished"], FOREVER),
         (["sh", "start.sh"], FOREVER),
         (["sleep", "soon"], FOREVER),
+        (["sh", "-c", "exit \u00b2"], FOREVER),
         (["python", "serve.py"], FOREVER),
         ([], FOREVER),
     ],

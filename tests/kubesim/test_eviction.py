@@ -122,3 +122,9 @@ def test_an_unknown_pod_cannot_be_evicted(kube: Kube) -> None:
 def test_the_body_must_name_the_same_pod(kube: Kube) -> None:
     refused = kube.refusal("POST", f"{PODS}/{names(kube)[0]}/eviction", eviction("other"))
     assert refused["code"] == 400
+
+
+def test_a_grace_period_must_be_a_number(kube: Kube) -> None:
+    first = names(kube)[0]
+    assert evict(kube, first, gracePeriodSeconds="soon").status == 400
+    assert first in names(kube)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kube_driver import NODES, PODS, Kube, deployment, pod
+import pytest
+from kube_driver import NODES, PODS, Kube, Object, deployment, pod
 
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
@@ -205,3 +206,36 @@ def test_the_lease_of_a_deleted_node_goes_too(three_nodes: Kube) -> None:
     three_nodes.delete(f"{NODES}/worker-1")
     names = [each["metadata"]["name"] for each in three_nodes.get(LEASES)["items"]]
     assert names == ["worker-2", "worker-3"]
+
+
+@pytest.mark.parametrize(
+    ("patch", "message"),
+    [
+        ({"spec": {"taints": [{"key": "a"}]}}, "spec.taints[0].effect: Required value"),
+        ({"spec": {"taints": [{"effect": "NoSchedule"}]}}, "spec.taints[0].key: Required value"),
+        (
+            {"spec": {"taints": [{"key": "a", "effect": "Never"}]}},
+            'spec.taints[0].effect: Unsupported value: "Never"',
+        ),
+    ],
+)
+def test_a_malformed_taint_is_refused(three_nodes: Kube, patch: Object, message: str) -> None:
+    answer = three_nodes.send(
+        "PATCH", f"{NODES}/worker-1", patch, content_type="application/merge-patch+json"
+    )
+    assert isinstance(answer.body, dict)
+    assert answer.status == 422
+    assert message in answer.body["message"]
+
+
+@pytest.mark.parametrize(
+    "status", [{"allocatable": {"cpu": "much"}}, {"conditions": [{}]}, {"addresses": [{}]}]
+)
+def test_a_malformed_node_status_is_refused(three_nodes: Kube, status: Object) -> None:
+    patch = {"status": status}
+    answer = three_nodes.send(
+        "PATCH", f"{NODES}/worker-1/status", patch, content_type="application/merge-patch+json"
+    )
+    assert answer.status in (400, 422)
+    three_nodes.add_pod("a")
+    assert three_nodes.node_of("a") == "worker-1"
