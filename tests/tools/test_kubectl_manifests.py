@@ -1,0 +1,171 @@
+"""Manifests on stdin: ``apply``, ``create``, ``replace`` and ``delete`` with ``-f -``."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tools_driver import Terminal
+
+from pytest_selfrep.tools.kubectl.threeway import three_way
+
+SETTINGS = 'apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: app\ndata:\n  a: "1"\n'
+DEPLOYMENT = """apiVersion: apps/v1
+kind: Deployment
+metadata: {name: d}
+spec:
+  replicas: 1
+  selector: {matchLabels: {a: b}}
+  template:
+    metadata: {labels: {a: b}}
+    spec:
+      containers:
+      - {name: c, image: 'r/b:1', env: [{name: A, value: a}, {name: B, value: b}]}
+      - {name: side, image: 'r/s:1'}
+"""
+MISSING = (
+    "Warning: resource configmaps/app is missing the kubectl.kubernetes.io/last-applied-configuration annotation "
+    "which is required by kubectl apply. kubectl apply should only be used on resources created declaratively by "
+    "either kubectl create --save-config or kubectl apply. The missing annotation will be patched automatically.\n"
+)
+
+
+def test_apply_creates_leaves_and_configures(empty: Terminal) -> None:
+    assert empty("apply -f -", SETTINGS) == "configmap/app created\n"
+    assert empty("apply -f -", SETTINGS) == "configmap/app unchanged\n"
+    assert empty("apply -f -", SETTINGS.replace("a:", "b:")) == "configmap/app configured\n"
+    assert empty("get cm app -o jsonpath='{.data}'") == '{"b":"1"}'
+
+
+def test_apply_keeps_what_others_have_set(empty: Terminal) -> None:
+    empty("apply -f -", DEPLOYMENT)
+    empty("scale deploy d --replicas=4")
+    empty("label deploy d team=core")
+    without_replicas = DEPLOYMENT.replace("  replicas: 1\n", "").replace("r/b:1", "r/b:2")
+    assert empty("apply -f -", DEPLOYMENT.replace("{name: B, value: b}", "{name: B, value: c}")) == (
+        "deployment.apps/d configured\n"
+    )
+    assert empty("get deploy d -o jsonpath='{.spec.replicas} {.metadata.labels.team}'") == "1 core"
+    empty("apply -f -", without_replicas)
+    assert empty("get deploy d -o jsonpath='{.spec.template.spec.containers[*].image}'") == "r/b:2 r/s:1"
+
+
+def test_apply_removes_items_of_keyed_lists(empty: Terminal) -> None:
+    empty("apply -f -", DEPLOYMENT)
+    smaller = DEPLOYMENT.replace("{name: A, value: a}, ", "").replace("      - {name: side, image: 'r/s:1'}\n", "")
+    assert empty("apply -f -", smaller) == "deployment.apps/d configured\n"
+    path = "{.spec.template.spec.containers[*].name} {.spec.template.spec.containers[0].env[*].name}"
+    assert empty(f"get deploy d -o jsonpath='{path}'") == "c B"
+    assert empty("apply -f -", smaller) == "deployment.apps/d unchanged\n"
+
+
+def test_apply_warns_of_objects_that_it_did_not_make(empty: Terminal) -> None:
+    empty("create -f -", SETTINGS)
+    assert empty("apply -f -", SETTINGS) == f"{MISSING}configmap/app configured\n"
+    assert empty("apply -f -", SETTINGS) == "configmap/app unchanged\n"
+
+
+def test_what_create_saves_apply_knows(empty: Terminal) -> None:
+    empty("create -f - --save-config", SETTINGS)
+    assert empty("apply -f -", SETTINGS) == "configmap/app unchanged\n"
+
+
+def test_dry_runs_change_nothing(empty: Terminal) -> None:
+    assert empty("apply -f - --dry-run=client", SETTINGS) == "configmap/app created (dry run)\n"
+    assert empty("apply -f - --dry-run=server", SETTINGS) == "configmap/app created (server dry run)\n"
+    assert empty("get cm app") == 'Error from server (NotFound): configmaps "app" not found\n'
+
+
+def test_create_replace_and_delete(empty: Terminal) -> None:
+    assert empty("create -f -", SETTINGS) == "configmap/app created\n"
+    assert empty("create -f -", SETTINGS) == (
+        'Error from server (AlreadyExists): error when creating "STDIN": configmaps "app" already exists\n'
+    )
+    assert empty("replace -f -", SETTINGS) == "configmap/app replaced\n"
+    assert empty("replace --force -f -", SETTINGS) == 'configmap "app" deleted\nconfigmap/app replaced\n'
+    assert empty("delete -f -", SETTINGS) == 'configmap "app" deleted\n'
+    assert empty("delete -f -", SETTINGS) == (
+        'Error from server (NotFound): error when deleting "STDIN": configmaps "app" not found\n'
+    )
+    assert empty("replace -f -", SETTINGS) == (
+        'Error from server (NotFound): error when replacing "STDIN": configmaps "app" not found\n'
+    )
+
+
+def test_documents_and_lists_are_taken_apart(empty: Terminal) -> None:
+    other = SETTINGS.replace("app", "other")
+    assert empty("apply -f -", f"---\n{SETTINGS}---\n{other}") == "configmap/app created\nconfigmap/other created\n"
+    items = '{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"}}]}'
+    assert empty("apply -f -", items) == "configmap/x created\n"
+
+
+UNSET = "if you choose to ignore these errors, turn validation off with --validate=false\n"
+
+
+@pytest.mark.parametrize(
+    ("stdin", "expected"),
+    [
+        ("", "error: no objects passed to apply\n"),
+        ("# nothing", "error: no objects passed to apply\n"),
+        (
+            "foo: bar",
+            f'error: error validating "STDIN": error validating data: [apiVersion not set, kind not set]; {UNSET}',
+        ),
+        ("foo", f'error: error validating "STDIN": error validating data: invalid object to validate; {UNSET}'),
+        (
+            "kind: ConfigMap",
+            f'error: error validating "STDIN": error validating data: apiVersion not set; {UNSET}',
+        ),
+        (
+            "a: [",
+            "error: error parsing STDIN: error converting YAML to JSON: yaml: line 1: did not find expected node "
+            "content\n",
+        ),
+        (
+            "apiVersion: foo/v1\nkind: Foo\nmetadata: {name: x}",
+            'error: resource mapping not found for name: "x" namespace: "" from "STDIN": no matches for kind "Foo" '
+            'in version "foo/v1"\nensure CRDs are installed first\n',
+        ),
+        (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {generateName: x}",
+            "error: from x: cannot use generate name with apply\n",
+        ),
+        (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: other}",
+            'Error from server (NotFound): error when creating "STDIN": namespaces "other" not found\n',
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_manifest_is_said(empty: Terminal, stdin: str, expected: str) -> None:
+    assert empty("apply -f -", stdin) == expected
+
+
+def test_a_manifest_must_be_asked_for(empty: Terminal) -> None:
+    assert empty("apply", SETTINGS) == "error: must specify one of -f and -k\n"
+    assert empty("apply foo", SETTINGS) == "error: Unexpected args: [foo]\nSee 'kubectl apply -h' for help and examples\n"
+
+
+def test_a_manifest_for_another_namespace_than_the_flags(empty: Terminal) -> None:
+    manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: other}"
+    assert empty("apply -f - -n shop", manifest) == (
+        'error: the namespace from the provided object "other" does not match the namespace "shop". You must pass '
+        "'--namespace=other' to perform this operation.\n"
+    )
+
+
+def test_aliases_cannot_make_a_manifest_huge(empty: Terminal) -> None:
+    doubling = "\n".join(f"x{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9))
+    answer = empty("apply -f -", f"x0: &a0 [0]\n{doubling}")
+    assert answer.startswith("error: error parsing STDIN: error converting YAML to JSON: yaml: ")
+
+
+SCALARS = st.none() | st.booleans() | st.integers(0, 3) | st.sampled_from(["a", "b"])
+OBJECTS = st.recursive(SCALARS, lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3), max_leaves=8)
+MAPPINGS = st.dictionaries(st.sampled_from("abc"), OBJECTS, max_size=3)
+
+
+@given(MAPPINGS, MAPPINGS)
+def test_applying_what_is_live_changes_nothing(original: dict[str, object], live: dict[str, object]) -> None:
+    assert three_way(live, live, live) == {}
+    assert three_way({}, {}, live) == {}
+    assert all(patched is None for patched in three_way(original, {}, live).values())
