@@ -64,7 +64,9 @@ def test_malformed_templates(template: str, message: str) -> None:
     assert str(caught.value) == message
 
 
-@pytest.mark.parametrize("path", [".items[0].metadata.name", "items[0].metadata.name", "{.items[0].metadata.name}"])
+@pytest.mark.parametrize(
+    "path", [".items[0].metadata.name", "items[0].metadata.name", "{.items[0].metadata.name}"]
+)
 def test_paths_may_be_written_loosely(path: str) -> None:
     assert find(path, PODS) == ["a"]
 

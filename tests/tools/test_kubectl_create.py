@@ -112,15 +112,20 @@ rules:
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
-        ("create deploy x --image=reg/foo/bar:1.2 -r 3 --port=80 --dry-run=client -o yaml -- a b", DEPLOYMENT),
         (
-            "run x --image=y --env=A=b --port=80 --labels=a=b --command --dry-run=client -o yaml --restart=Never "
-            "--overrides='{\"spec\":{\"nodeName\":\"node-1\"}}' -- sleep 5",
+            "create deploy x --image=reg/foo/bar:1.2 -r 3 --port=80 --dry-run=client -o yaml -- a b",
+            DEPLOYMENT,
+        ),
+        (
+            "run x --image=y --env=A=b --port=80 --labels=a=b --command --dry-run=client -o yaml "
+            "--restart=Never "
+            '--overrides=\'{"spec":{"nodeName":"node-1"}}\' -- sleep 5',
             POD,
         ),
         ("create service clusterip s --tcp=80 --tcp=443:8443 --dry-run=client -o yaml", SERVICE),
         (
-            "create role r --verb=get --resource=pods,pods/log,deploy --resource-name=x --dry-run=client -o yaml",
+            "create role r --verb=get --resource=pods,pods/log,deploy --resource-name=x --dry-run=client -o "
+            "yaml",
             ROLE,
         ),
     ],
@@ -146,7 +151,10 @@ def test_what_flags_make(empty: Terminal, command: str, expected: str) -> None:
         ("create service nodeport x --tcp=80", "service/x created\n"),
         ("create pdb x --selector=a=b --min-available=1", "poddisruptionbudget.policy/x created\n"),
         ("create role x --verb=get --resource=pods", "role.rbac.authorization.k8s.io/x created\n"),
-        ("create clusterrole x --verb=get --resource=nodes", "clusterrole.rbac.authorization.k8s.io/x created\n"),
+        (
+            "create clusterrole x --verb=get --resource=nodes",
+            "clusterrole.rbac.authorization.k8s.io/x created\n",
+        ),
         (
             "create rolebinding x --clusterrole=view --serviceaccount=shop:default",
             "rolebinding.rbac.authorization.k8s.io/x created\n",
@@ -162,14 +170,21 @@ def test_what_flags_make(empty: Terminal, command: str, expected: str) -> None:
             "create deploy x --image=y -n nowhere",
             'error: failed to create deployment: namespaces "nowhere" not found\n',
         ),
-        ("create cm", "error: exactly one NAME is required, got 0\nSee 'kubectl create configmap -h' for help and examples\n"),
+        (
+            "create cm",
+            "error: exactly one NAME is required, got 0\nSee 'kubectl create configmap -h' for help and "
+            "examples\n",
+        ),
         ("create cm x --from-literal=b", "error: invalid literal source b, expected key=value\n"),
         ("create job x", "error: either --image or --from must be specified\n"),
-        ("create job x --from=cronjob/nope", 'Error from server (NotFound): cronjobs.batch "nope" not found\n'),
+        (
+            "create job x --from=cronjob/nope",
+            'Error from server (NotFound): cronjobs.batch "nope" not found\n',
+        ),
         ("create svc clusterip s", "error: at least one tcp port specifier must be provided\n"),
         ("create role r", "error: at least one verb must be specified\n"),
         ("create role r --verb=get", "error: at least one resource must be specified\n"),
-        ("create role r --verb=get --resource=foo", "the server doesn't have a resource type \"foo\"\n"),
+        ("create role r --verb=get --resource=foo", 'the server doesn\'t have a resource type "foo"\n'),
         ("create rolebinding x", "error: exactly one of clusterrole or role must be specified\n"),
         (
             "create rolebinding x --clusterrole=view --serviceaccount=a",

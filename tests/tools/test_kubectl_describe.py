@@ -134,6 +134,7 @@ def test_a_pod(kubectl: Terminal) -> None:
 def test_a_node_with_what_runs_on_it(kubectl: Terminal) -> None:
     kubectl("set resources deploy web --requests=cpu=500m,memory=1Gi --limits=memory=2Gi")
     kubectl("rollout status deploy web")
+    kubectl.let_pass(60)
     page = kubectl("describe node node-1")
     assert re.search(
         r"\nNon-terminated Pods:          \(1 in total\)\n"
@@ -154,10 +155,29 @@ def test_a_node_with_what_runs_on_it(kubectl: Terminal) -> None:
 def test_a_service_with_its_endpoints(kubectl: Terminal) -> None:
     kubectl("expose deploy web --port=80 --target-port=8080")
     page = kubectl("describe svc web")
-    assert re.search(r"\nPort: +<unset>  80/TCP\nTargetPort: +8080/TCP\nEndpoints: +[\d.]+:8080,[\d.]+:8080\n", page)
+    assert re.search(
+        r"\nPort: +<unset>  80/TCP\nTargetPort: +8080/TCP\nEndpoints: +[\d.]+:8080,[\d.]+:8080\n", page
+    )
 
 
-@pytest.mark.parametrize("kind", ["rs", "job/j", "cronjob/c", "hpa", "quota/q", "sa", "secret/s", "rolebinding/r", "lease -n kube-node-lease", "events", "sts", "ds", "pdb"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "rs",
+        "job/j",
+        "cronjob/c",
+        "hpa",
+        "quota/q",
+        "sa",
+        "secret/s",
+        "rolebinding/r",
+        "lease -n kube-node-lease",
+        "events",
+        "sts",
+        "ds",
+        "pdb",
+    ],
+)
 def test_other_kinds_have_pages(kubectl: Terminal, kind: str) -> None:
     kubectl("create job j --image=x")
     kubectl("create cronjob c --image=x --schedule='* * * * *'")
@@ -183,7 +203,7 @@ def test_events_can_be_left_out(kubectl: Terminal) -> None:
     [
         ("describe pod nope", 'Error from server (NotFound): pods "nope" not found\n'),
         ("describe pods -l nope=1", "No resources found in shop namespace.\n"),
-        ("describe foo", "error: the server doesn't have a resource type \"foo\"\n"),
+        ("describe foo", 'error: the server doesn\'t have a resource type "foo"\n'),
         (
             "describe",
             'error: You must specify the type of resource to describe. Use "kubectl api-resources" for a complete '

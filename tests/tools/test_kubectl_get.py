@@ -39,7 +39,10 @@ def test_discovery_is_asked_once(kubectl: Terminal) -> None:
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
-        ("get deploy", "NAME   READY   UP-TO-DATE   AVAILABLE   AGE\nweb    2/2     2            2           20s\n"),
+        (
+            "get deploy",
+            "NAME   READY   UP-TO-DATE   AVAILABLE   AGE\nweb    2/2     2            2           20s\n",
+        ),
         ("get deploy --no-headers", "web   2/2   2     2     20s\n"),
         ("get deploy -A --no-headers", "shop   web   2/2   2     2     20s\n"),
         (
@@ -49,7 +52,8 @@ def test_discovery_is_asked_once(kubectl: Terminal) -> None:
         ),
         (
             "get deployments.apps -L app",
-            "NAME   READY   UP-TO-DATE   AVAILABLE   AGE   APP\nweb    2/2     2            2           20s   web\n",
+            "NAME   READY   UP-TO-DATE   AVAILABLE   AGE   APP\nweb    2/2     2            2           20s  "
+            " web\n",
         ),
         ("get deploy,svc -o name", "deployment.apps/web\n"),
         ("get deploy web -o jsonpath='{.spec.replicas} {.foo} {.metadata.labels.app}'", "2  web"),
@@ -78,13 +82,15 @@ def test_discovery_is_asked_once(kubectl: Terminal) -> None:
             "NAME   READY   UP-TO-DATE   AVAILABLE   AGE\nweb    2/2     2            2           20s\n"
             'Error from server (NotFound): services "web" not found\n',
         ),
-        ("get foo", "error: the server doesn't have a resource type \"foo\"\n"),
-        ("get pods,foo", "error: the server doesn't have a resource type \"foo\"\n"),
+        ("get foo", 'error: the server doesn\'t have a resource type "foo"\n'),
+        ("get pods,foo", 'error: the server doesn\'t have a resource type "foo"\n'),
         ("get pods web -l a=b", "error: name cannot be provided when a selector is specified\n"),
         (
             "get deploy/web rs",
-            "error: there is no need to specify a resource type as a separate argument when passing arguments in "
-            "resource/name form (e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get resource "
+            "error: there is no need to specify a resource type as a separate argument when passing "
+            "arguments in "
+            "resource/name form (e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get "
+            "resource "
             "resource/<resource_name>'\n",
         ),
         (
@@ -162,5 +168,6 @@ def test_nothing_asked_for(kubectl: Terminal) -> None:
     assert kubectl("get") == (
         'You must specify the type of resource to get. Use "kubectl api-resources" for a complete list of supported '
         'resources.\n\nerror: Required resource not specified.\nUse "kubectl explain <resource>" for a detailed '
-        "description of that resource (e.g. kubectl explain pods).\nSee 'kubectl get -h' for help and examples\n"
+        "description of that resource (e.g. kubectl explain pods).\nSee 'kubectl get -h' for help and "
+        "examples\n"
     )

@@ -24,16 +24,19 @@ spec:
       - {name: side, image: 'r/s:1'}
 """
 MISSING = (
-    "Warning: resource configmaps/app is missing the kubectl.kubernetes.io/last-applied-configuration annotation "
-    "which is required by kubectl apply. kubectl apply should only be used on resources created declaratively by "
-    "either kubectl create --save-config or kubectl apply. The missing annotation will be patched automatically.\n"
+    "Warning: resource configmaps/app is missing the kubectl.kubernetes.io/last-applied-configuration "
+    "annotation "
+    "which is required by kubectl apply. kubectl apply should only be used on resources created "
+    "declaratively by "
+    "either kubectl create --save-config or kubectl apply. The missing annotation will be patched "
+    "automatically.\n"
 )
 
 
 def test_apply_creates_leaves_and_configures(empty: Terminal) -> None:
     assert empty("apply -f -", SETTINGS) == "configmap/app created\n"
     assert empty("apply -f -", SETTINGS) == "configmap/app unchanged\n"
-    assert empty("apply -f -", SETTINGS.replace("a:", "b:")) == "configmap/app configured\n"
+    assert empty("apply -f -", SETTINGS.replace("  a:", "  b:")) == "configmap/app configured\n"
     assert empty("get cm app -o jsonpath='{.data}'") == '{"b":"1"}'
 
 
@@ -52,7 +55,9 @@ def test_apply_keeps_what_others_have_set(empty: Terminal) -> None:
 
 def test_apply_removes_items_of_keyed_lists(empty: Terminal) -> None:
     empty("apply -f -", DEPLOYMENT)
-    smaller = DEPLOYMENT.replace("{name: A, value: a}, ", "").replace("      - {name: side, image: 'r/s:1'}\n", "")
+    smaller = DEPLOYMENT.replace("{name: A, value: a}, ", "").replace(
+        "      - {name: side, image: 'r/s:1'}\n", ""
+    )
     assert empty("apply -f -", smaller) == "deployment.apps/d configured\n"
     path = "{.spec.template.spec.containers[*].name} {.spec.template.spec.containers[0].env[*].name}"
     assert empty(f"get deploy d -o jsonpath='{path}'") == "c B"
@@ -94,7 +99,10 @@ def test_create_replace_and_delete(empty: Terminal) -> None:
 
 def test_documents_and_lists_are_taken_apart(empty: Terminal) -> None:
     other = SETTINGS.replace("app", "other")
-    assert empty("apply -f -", f"---\n{SETTINGS}---\n{other}") == "configmap/app created\nconfigmap/other created\n"
+    assert (
+        empty("apply -f -", f"---\n{SETTINGS}---\n{other}")
+        == "configmap/app created\nconfigmap/other created\n"
+    )
     items = '{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"}}]}'
     assert empty("apply -f -", items) == "configmap/x created\n"
 
@@ -111,15 +119,25 @@ UNSET = "if you choose to ignore these errors, turn validation off with --valida
             "foo: bar",
             f'error: error validating "STDIN": error validating data: [apiVersion not set, kind not set]; {UNSET}',
         ),
-        ("foo", f'error: error validating "STDIN": error validating data: invalid object to validate; {UNSET}'),
+        (
+            "foo",
+            f'error: error validating "STDIN": error validating data: invalid object to validate; {UNSET}',
+        ),
         (
             "kind: ConfigMap",
             f'error: error validating "STDIN": error validating data: apiVersion not set; {UNSET}',
         ),
         (
             "a: [",
-            "error: error parsing STDIN: error converting YAML to JSON: yaml: line 1: did not find expected node "
+            "error: error parsing STDIN: error converting YAML to JSON: yaml: line 1: did not find expected "
+            "node "
             "content\n",
+        ),
+        (
+            "\tx: 1",
+            "error: error parsing STDIN: error converting YAML to JSON: yaml: found character that cannot "
+            "start any "
+            "token\n",
         ),
         (
             "apiVersion: foo/v1\nkind: Foo\nmetadata: {name: x}",
@@ -142,7 +160,10 @@ def test_what_is_wrong_with_a_manifest_is_said(empty: Terminal, stdin: str, expe
 
 def test_a_manifest_must_be_asked_for(empty: Terminal) -> None:
     assert empty("apply", SETTINGS) == "error: must specify one of -f and -k\n"
-    assert empty("apply foo", SETTINGS) == "error: Unexpected args: [foo]\nSee 'kubectl apply -h' for help and examples\n"
+    assert (
+        empty("apply foo", SETTINGS)
+        == "error: Unexpected args: [foo]\nSee 'kubectl apply -h' for help and examples\n"
+    )
 
 
 def test_a_manifest_for_another_namespace_than_the_flags(empty: Terminal) -> None:
@@ -160,7 +181,9 @@ def test_aliases_cannot_make_a_manifest_huge(empty: Terminal) -> None:
 
 
 SCALARS = st.none() | st.booleans() | st.integers(0, 3) | st.sampled_from(["a", "b"])
-OBJECTS = st.recursive(SCALARS, lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3), max_leaves=8)
+OBJECTS = st.recursive(
+    SCALARS, lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3), max_leaves=8
+)
 MAPPINGS = st.dictionaries(st.sampled_from("abc"), OBJECTS, max_size=3)
 
 

@@ -11,7 +11,10 @@ from tools_driver import Terminal
 def test_a_rollout_is_followed_to_its_end(kubectl: Terminal) -> None:
     kubectl("set image deploy/web web=registry.local/web:2")
     lines = kubectl("rollout status deploy/web").splitlines()
-    assert lines[0] == 'Waiting for deployment "web" rollout to finish: 1 out of 2 new replicas have been updated...'
+    assert (
+        lines[0]
+        == 'Waiting for deployment "web" rollout to finish: 1 out of 2 new replicas have been updated...'
+    )
     assert lines[-1] == 'deployment "web" successfully rolled out'
 
 
@@ -30,10 +33,15 @@ def test_history_and_undo(kubectl: Terminal) -> None:
     assert kubectl("rollout history deploy/web") == (
         "deployment.apps/web \nREVISION  CHANGE-CAUSE\n1         <none>\n2         <none>\n\n"
     )
-    assert kubectl("rollout undo deploy/web --to-revision=9") == "error: unable to find specified revision 9 in history\n"
+    assert (
+        kubectl("rollout undo deploy/web --to-revision=9")
+        == "error: unable to find specified revision 9 in history\n"
+    )
     assert kubectl("rollout undo deploy/web") == "deployment.apps/web rolled back\n"
     assert kubectl("get deploy web -o jsonpath='{..image}'") == "registry.local/web:1"
-    assert kubectl("rollout history deploy/web --revision=9") == "error: unable to find the specified revision\n"
+    assert (
+        kubectl("rollout history deploy/web --revision=9") == "error: unable to find the specified revision\n"
+    )
 
 
 def test_restart_replaces_the_pods(kubectl: Terminal) -> None:
@@ -62,7 +70,10 @@ def test_cordon_and_uncordon(kubectl: Terminal) -> None:
     assert kubectl("cordon node-1") == "node/node-1 already cordoned\n"
     assert kubectl("uncordon node-1") == "node/node-1 uncordoned\n"
     assert kubectl("cordon nope") == 'Error from server (NotFound): nodes "nope" not found\n'
-    assert kubectl("cordon") == "error: USAGE: cordon NODE [flags]\nSee 'kubectl cordon -h' for help and examples\n"
+    assert (
+        kubectl("cordon")
+        == "error: USAGE: cordon NODE [flags]\nSee 'kubectl cordon -h' for help and examples\n"
+    )
 
 
 def test_drain_evicts_what_may_be_evicted(kubectl: Terminal) -> None:
@@ -76,7 +87,7 @@ def test_drain_evicts_what_may_be_evicted(kubectl: Terminal) -> None:
 
 
 def test_drain_leaves_bare_pods_unless_forced(kubectl: Terminal) -> None:
-    kubectl("run solo --image=x --overrides='{\"spec\":{\"nodeName\":\"node-1\"}}'")
+    kubectl('run solo --image=x --overrides=\'{"spec":{"nodeName":"node-1"}}\'')
     kubectl.let_pass(20)
     answer = kubectl("drain node-1")
     assert "cannot delete Pods that declare no controller (use --force to override): shop/solo" in answer
@@ -100,9 +111,13 @@ def test_logs(kubectl: Terminal) -> None:
     assert kubectl(f"logs {pod} web --tail=2").splitlines() == lines[1:]
     assert kubectl("logs -l app=web --tail=1 --prefix").startswith("[pod/web-")
     assert kubectl(f"logs {pod} -c nope") == f"error: container nope is not valid for pod {pod}\n"
-    assert kubectl("logs nope") == 'error: error from server (NotFound): pods "nope" not found in namespace "shop"\n'
+    assert (
+        kubectl("logs nope")
+        == 'error: error from server (NotFound): pods "nope" not found in namespace "shop"\n'
+    )
     assert kubectl("logs") == (
-        "error: expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required argument "
+        "error: expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required "
+        "argument "
         "for the logs command\nSee 'kubectl logs -h' for help and examples\n"
     )
 
@@ -125,15 +140,24 @@ def test_rights(agent: Terminal) -> None:
     assert agent("auth can-i get foo") == "Warning: the server doesn't have a resource type 'foo'\n\nno\n"
     listed = agent("auth can-i --list").splitlines()
     assert listed[0].split("   ")[0] == "Resources"
-    assert any(re.fullmatch(r"deployments.apps +\[\] +\[\] +\[get list create patch update\]", line) for line in listed)
+    assert any(
+        re.fullmatch(r"deployments.apps +\[\] +\[\] +\[get list create patch update\]", line)
+        for line in listed
+    )
     assert agent("auth can-i").startswith("error: you must specify two arguments: verb resource or ")
     assert "system:serviceaccount:shop:agent" in agent("auth whoami")
 
 
 def test_waiting_for_a_condition(empty: Terminal) -> None:
     empty("create deployment web --image=registry.local/web:1 --replicas=2")
-    assert empty("wait --for=condition=Available deploy/web --timeout=60s") == "deployment.apps/web condition met\n"
-    assert empty("wait --for=jsonpath='{.status.readyReplicas}'=2 deploy/web") == "deployment.apps/web condition met\n"
+    assert (
+        empty("wait --for=condition=Available deploy/web --timeout=60s")
+        == "deployment.apps/web condition met\n"
+    )
+    assert (
+        empty("wait --for=jsonpath='{.status.readyReplicas}'=2 deploy/web")
+        == "deployment.apps/web condition met\n"
+    )
     assert empty("wait --for=condition=Ready pods -l app=web").count(" condition met\n") == 2
 
 
@@ -150,7 +174,10 @@ def test_waiting_for_an_end_and_a_beginning(kubectl: Terminal) -> None:
     kubectl("delete pods --all --wait=false")
     assert kubectl("wait --for=delete pods --all --timeout=60s").count(" condition met\n") in (2, 4)
     assert kubectl("wait --for=create deploy/web") == "deployment.apps/web condition met\n"
-    assert kubectl("wait --for=create deploy/nope --timeout=2s") == "error: timed out waiting for the condition\n"
+    assert (
+        kubectl("wait --for=create deploy/nope --timeout=2s")
+        == "error: timed out waiting for the condition\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -187,9 +214,13 @@ def test_the_server_and_the_session(agent: Terminal) -> None:
         "jobs                    batch/v1     true         Job\n"
     )
     assert "apps/v1\n" in agent("api-versions")
-    assert agent("version").startswith("Client Version: v1.32.4\nKustomize Version: v5.5.0\nServer Version: v1.")
+    assert agent("version").startswith(
+        "Client Version: v1.32.4\nKustomize Version: v5.5.0\nServer Version: v1."
+    )
     assert agent("config current-context") == "agent@kubernetes\n"
     assert "token: REDACTED\n" in agent("config view")
-    assert agent("cluster-info").startswith("Kubernetes control plane is running at https://kubernetes.default.svc\n")
+    assert agent("cluster-info").startswith(
+        "Kubernetes control plane is running at https://kubernetes.default.svc\n"
+    )
     assert agent("config use-context x").startswith('error: unknown command "use-context"\n')
     assert agent("version -o odd") == "error: --output must be 'yaml' or 'json'\n"

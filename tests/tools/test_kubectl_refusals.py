@@ -109,7 +109,19 @@ def test_manifests_come_from_stdin_only(kubectl: Terminal) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["exec", "attach", "port-forward", "proxy", "cp", "edit", "debug", "plugin", "kustomize", "diff", "explain"],
+    [
+        "exec",
+        "attach",
+        "port-forward",
+        "proxy",
+        "cp",
+        "edit",
+        "debug",
+        "plugin",
+        "kustomize",
+        "diff",
+        "explain",
+    ],
 )
 def test_closed_commands_say_why(kubectl: Terminal, name: str) -> None:
     assert kubectl(f"{name} web").startswith(f'error: the command "{name}" is not available: ')
@@ -136,7 +148,7 @@ def test_closed_commands_say_why(kubectl: Terminal, name: str) -> None:
         ("frobnicate", 'error: unknown command "frobnicate" for "kubectl"\n'),
         (
             "delet pods",
-            'error: unknown command "delet" for "kubectl"\n\nDid you mean this?\n\tdelete\n\n',
+            'error: unknown command "delet" for "kubectl"\n\nDid you mean this?\n\tdelete\n',
         ),
         ("rollout frob", "error: unknown command \"frob\"\nSee 'kubectl rollout -h' for help and examples\n"),
     ],
@@ -174,7 +186,10 @@ def test_help_of_a_command_names_its_flags(kubectl: Terminal) -> None:
     text = kubectl("scale --help")
     assert text == kubectl("help scale")
     assert "    --replicas=0\n" in text
-    assert text.endswith("kubectl scale [--current-replicas=count] --replicas=COUNT (TYPE NAME ... | TYPE/NAME ...) [options]\n")
+    assert text.endswith(
+        "kubectl scale [--current-replicas=count] --replicas=COUNT (TYPE NAME ... | TYPE/NAME ...) "
+        "[options]\n"
+    )
 
 
 def test_help_of_a_group_lists_its_commands(kubectl: Terminal) -> None:
@@ -182,7 +197,17 @@ def test_help_of_a_group_lists_its_commands(kubectl: Terminal) -> None:
     assert "  restart  Restart a resource\n" in kubectl("rollout")
 
 
-WORDS_OF_EXPERIMENTS = ("test", "simulat", "evaluat", "selfrep", "pytest", "experiment", "sandbox", "mock", "fake")
+WORDS_OF_EXPERIMENTS = (
+    "test",
+    "simulat",
+    "evaluat",
+    "selfrep",
+    "pytest",
+    "experiment",
+    "sandbox",
+    "mock",
+    "fake",
+)
 
 
 def test_nothing_that_can_be_read_speaks_of_an_experiment(kubectl: Terminal) -> None:

@@ -6,7 +6,8 @@ import pytest
 from tools_driver import Terminal
 
 FORCE = (
-    "Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated. "
+    "Warning: Immediate deletion does not wait for confirmation that the running resource has been "
+    "terminated. "
     "The resource may continue to run on the cluster indefinitely.\n"
 )
 NOTHING_NAMED = (
@@ -19,9 +20,19 @@ NOTHING_NAMED = (
     ("command", "expected", "look", "seen"),
     [
         ("scale deploy web --replicas=3", "deployment.apps/web scaled\n", "{.spec.replicas}", "3"),
-        ("scale deploy/web --replicas=3 --current-replicas=2", "deployment.apps/web scaled\n", "{.spec.replicas}", "3"),
+        (
+            "scale deploy/web --replicas=3 --current-replicas=2",
+            "deployment.apps/web scaled\n",
+            "{.spec.replicas}",
+            "3",
+        ),
         ("scale deploy --all --replicas=0", "deployment.apps/web scaled\n", "{.spec.replicas}", "0"),
-        ("scale deploy web --replicas=3 --dry-run=client", "deployment.apps/web scaled (dry run)\n", "{.spec.replicas}", "2"),
+        (
+            "scale deploy web --replicas=3 --dry-run=client",
+            "deployment.apps/web scaled (dry run)\n",
+            "{.spec.replicas}",
+            "2",
+        ),
         (
             "scale deploy web --replicas=3 --dry-run=server",
             "deployment.apps/web scaled (server dry run)\n",
@@ -30,14 +41,19 @@ NOTHING_NAMED = (
         ),
         ("scale deploy web --replicas=3 -o name", "deployment.apps/web\n", "{.spec.replicas}", "3"),
         (
-            "patch deploy web -p '{\"spec\":{\"replicas\":4}}'",
+            'patch deploy web -p \'{"spec":{"replicas":4}}\'',
             "deployment.apps/web patched\n",
             "{.spec.replicas}",
             "4",
         ),
-        ("patch deploy web -p 'spec: {replicas: 4}'", "deployment.apps/web patched\n", "{.spec.replicas}", "4"),
         (
-            "patch deploy web --type=merge -p '{\"spec\":{\"replicas\":2}}'",
+            "patch deploy web -p 'spec: {replicas: 4}'",
+            "deployment.apps/web patched\n",
+            "{.spec.replicas}",
+            "4",
+        ),
+        (
+            'patch deploy web --type=merge -p \'{"spec":{"replicas":2}}\'',
             "deployment.apps/web patched (no change)\n",
             "{.spec.replicas}",
             "2",
@@ -49,7 +65,12 @@ NOTHING_NAMED = (
             "1",
         ),
         ("label deploy web tier=front", "deployment.apps/web labeled\n", "{.metadata.labels.tier}", "front"),
-        ("label deploy web app=shop --overwrite", "deployment.apps/web labeled\n", "{.metadata.labels.app}", "shop"),
+        (
+            "label deploy web app=shop --overwrite",
+            "deployment.apps/web labeled\n",
+            "{.metadata.labels.app}",
+            "shop",
+        ),
         ("label deploy web app=web", "deployment.apps/web not labeled\n", "{.metadata.labels.app}", "web"),
         ("label deploy web app-", "deployment.apps/web unlabeled\n", "{.metadata.labels.app}", ""),
         (
@@ -58,7 +79,12 @@ NOTHING_NAMED = (
             "{.metadata.labels.nope}",
             "",
         ),
-        ("annotate deploy web note=x", "deployment.apps/web annotated\n", "{.metadata.annotations.note}", "x"),
+        (
+            "annotate deploy web note=x",
+            "deployment.apps/web annotated\n",
+            "{.metadata.annotations.note}",
+            "x",
+        ),
         (
             "set image deploy/web web=registry.local/web:2",
             "deployment.apps/web image updated\n",
@@ -80,8 +106,18 @@ NOTHING_NAMED = (
             "2",
         ),
         ("expose deploy web --port=80 --target-port=8080", "service/web exposed\n", "{.spec.replicas}", "2"),
-        ("delete deploy web --dry-run=client", 'deployment.apps "web" deleted (dry run)\n', "{.spec.replicas}", "2"),
-        ("delete deploy web --dry-run=server", 'deployment.apps "web" deleted (server dry run)\n', "{.spec.replicas}", "2"),
+        (
+            "delete deploy web --dry-run=client",
+            'deployment.apps "web" deleted (dry run)\n',
+            "{.spec.replicas}",
+            "2",
+        ),
+        (
+            "delete deploy web --dry-run=server",
+            'deployment.apps "web" deleted (server dry run)\n',
+            "{.spec.replicas}",
+            "2",
+        ),
     ],
 )
 def test_what_is_said_and_done(kubectl: Terminal, command: str, expected: str, look: str, seen: str) -> None:
@@ -92,10 +128,16 @@ def test_what_is_said_and_done(kubectl: Terminal, command: str, expected: str, l
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
-        ("scale deploy web --replicas=-1", "error: The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0\n"),
+        (
+            "scale deploy web --replicas=-1",
+            "error: The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0\n",
+        ),
         ("scale deploy web --replicas=2 --current-replicas=9", "error: Expected replicas to be 9, was 2\n"),
         ("scale deploy --replicas=2", "error: resource(s) were provided, but no name was specified\n"),
-        ("scale deploy nope --replicas=2", 'error: no objects passed to scale deployments.apps "nope" not found\n'),
+        (
+            "scale deploy nope --replicas=2",
+            'error: no objects passed to scale deployments.apps "nope" not found\n',
+        ),
         (
             "scale deploy/web deploy/nope --replicas=2",
             'deployment.apps/web scaled\nError from server (NotFound): deployments.apps "nope" not found\n',
@@ -105,8 +147,14 @@ def test_what_is_said_and_done(kubectl: Terminal, command: str, expected: str, l
             "error: --max=MAXPODS must be larger or equal to --min=MINPODS, max: 4, min: 5\n",
         ),
         ("autoscale deploy web", 'error: required flag(s) "max" not set\n'),
-        ("patch deploy web", "error: must specify --patch or --patch-file containing the contents of the patch\n"),
-        ("patch deploy web --type=foo -p {}", 'error: --type must be one of [json merge strategic], not "foo"\n'),
+        (
+            "patch deploy web",
+            "error: must specify --patch or --patch-file containing the contents of the patch\n",
+        ),
+        (
+            "patch deploy web --type=foo -p {}",
+            'error: --type must be one of [json merge strategic], not "foo"\n',
+        ),
         (
             "patch deploy web -p nonsense",
             "Error from server (BadRequest): json: cannot unmarshal string into Go value of type "
@@ -133,11 +181,14 @@ def test_what_is_said_and_done(kubectl: Terminal, command: str, expected: str, l
         ("delete pods", "error: resource(s) were provided, but no name was specified\n"),
         ("delete pod nope", 'Error from server (NotFound): pods "nope" not found\n'),
         ("delete pod nope --ignore-not-found", ""),
-        ("delete foo x", "error: the server doesn't have a resource type \"foo\"\n"),
+        ("delete foo x", 'error: the server doesn\'t have a resource type "foo"\n'),
         ("delete pods -l nope=1", "No resources found\n"),
         ("delete cm x --all", "error: name cannot be provided when a selector is specified\n"),
         ("delete pods --all -l a=b", "error: setting 'all' parameter but found a non empty selector. \n"),
-        ("delete pod x --now --grace-period=3", "error: --now and --grace-period cannot be specified together\n"),
+        (
+            "delete pod x --now --grace-period=3",
+            "error: --now and --grace-period cannot be specified together\n",
+        ),
         (
             "delete deploy web --cascade=foo",
             'error: invalid cascade value (foo). Must be "background", "foreground", or "orphan"\n',
@@ -155,7 +206,8 @@ def test_errors_word_for_word(kubectl: Terminal, command: str, expected: str) ->
 def test_an_annotation_that_is_there_needs_overwrite(kubectl: Terminal) -> None:
     kubectl("annotate deploy web note=hello")
     assert kubectl("annotate deploy web note=bye") == (
-        "error: --overwrite is false but found the following declared annotation(s): 'note' already has a value "
+        "error: --overwrite is false but found the following declared annotation(s): 'note' already has a "
+        "value "
         "(hello)\n"
     )
     assert kubectl("annotate deploy web note-") == "deployment.apps/web annotated\n"
@@ -187,7 +239,9 @@ def test_deleting_need_not_wait(kubectl: Terminal) -> None:
 def test_deleting_by_force_warns_first(kubectl: Terminal) -> None:
     pod = kubectl("get pods -o jsonpath='{.items[0].metadata.name}'")
     assert kubectl(f"delete pod {pod} --grace-period=0 --force") == f'{FORCE}pod "{pod}" force deleted\n'
-    assert kubectl("delete pod nope --force") == f'{FORCE}Error from server (NotFound): pods "nope" not found\n'
+    assert (
+        kubectl("delete pod nope --force") == f'{FORCE}Error from server (NotFound): pods "nope" not found\n'
+    )
 
 
 def test_orphans_stay(kubectl: Terminal) -> None:

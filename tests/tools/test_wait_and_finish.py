@@ -12,7 +12,10 @@ from pytest_selfrep.tools.base import Finished
 def test_the_box_names_its_tools() -> None:
     box = toolbox()
     assert list(box) == ["kubectl", "wait", "finish"]
-    assert all(tool.name == name and tool.description and tool.parameters["type"] == "object" for name, tool in box.items())
+    assert all(
+        tool.name == name and tool.description and tool.parameters["type"] == "object"
+        for name, tool in box.items()
+    )
 
 
 def test_waiting_lets_the_clusters_time_pass(empty: Terminal) -> None:
@@ -22,7 +25,9 @@ def test_waiting_lets_the_clusters_time_pass(empty: Terminal) -> None:
     assert empty.tools["wait"](empty.hands, {"seconds": "2.5"}) == "Waited 2.5 seconds.\n"
 
 
-@pytest.mark.parametrize("seconds", [None, 0, 0.5, 601, -3, "soon", True, float("nan"), float("inf"), [1], 10**400])
+@pytest.mark.parametrize(
+    "seconds", [None, 0, 0.5, 601, -3, "soon", True, float("nan"), float("inf"), [1], 10**400]
+)
 def test_other_waits_are_refused(empty: Terminal, seconds: object) -> None:
     before = empty.hands.clock.now()
     assert empty.tools["wait"](empty.hands, {"seconds": seconds}) == (

@@ -26,7 +26,9 @@ def create_from_manifest(command: Command) -> None:
     command.dry_run()
     for kind, obj in read_manifests(command):
         with command.carry_on():
-            body = _annotated(obj) if command.switched("save-config") else obj
+            body = _placed(command, kind, obj)
+            if command.switched("save-config"):
+                body = _annotated(body)
             show_written(command, kind, _post(command, kind, body), "created")
 
 

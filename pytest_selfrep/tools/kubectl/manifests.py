@@ -122,9 +122,12 @@ def _loader() -> Any:
 
 
 def _yaml_words(error: Exception) -> str:
+    """The problem as go-yaml words it, which counts lines differently for tokens and for what they form."""
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
     words = str(problem or error).replace("\n", " ")
-    return f"line {mark.line + 1}: {words}" if mark else words
+    if mark is None or not mark.line:
+        return words
+    return f"line {mark.line + (type(error).__name__ == 'ScannerError')}: {words}"
 
 
 def _plain(value: object, count: list[int], depth: int) -> object:

@@ -22,7 +22,7 @@ _PLAIN = re.compile(
     r"(?:[^\s\-?:,\[\]{}#&*!|>'\"%@`]|[-?:](?=\S))"
     r"(?:[^:#\n]|:(?=\S)|(?<=\S)#)*"
 )
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ufeff]")
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 def dump(value: object) -> str:
@@ -87,7 +87,7 @@ def _string(text: str, indent: str) -> str:
 
 
 def _double_quoted(text: str) -> str:
-    return orjson.dumps(text).decode()
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", orjson.dumps(text).decode())
 
 
 def _literal(text: str, indent: str) -> str:
