@@ -215,3 +215,10 @@ def test_a_pod_that_is_refused_is_reported_and_tried_again(kube: Kube) -> None:
     kube.delete(f"{CORE}/resourcequotas/compute")
     kube.advance(5)
     assert len(active(kube)) == 1
+
+
+def test_more_than_a_burst_of_pods_takes_time(kube: Kube) -> None:
+    create(kube, completions=10**9, parallelism=10**9, completionMode="Indexed")
+    assert len(active(kube)) == 500
+    kube.advance(25)
+    assert len(active(kube)) == 1000

@@ -80,6 +80,15 @@ def test_a_deployment_grows_only_as_far_as_the_quota_lets_it(kube: Kube) -> None
     assert used(kube) == {"pods": "4"}
 
 
+def test_asking_for_far_more_than_the_quota_gets_what_the_quota_allows(kube: Kube) -> None:
+    kube.create(QUOTAS, quota(pods="4"))
+    deploy(kube, replicas=100_000)
+    kube.advance(1)
+    assert len(live_pods(kube)) == 4
+    status = kube.get("/apis/apps/v1/namespaces/default/deployments/web")["status"]
+    assert "ReplicaFailure" in [each["type"] for each in status["conditions"]]
+
+
 def test_pods_that_were_refused_come_when_room_does(kube: Kube) -> None:
     kube.create(QUOTAS, quota(pods="2"))
     deploy(kube, replicas=3)

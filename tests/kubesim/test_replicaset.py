@@ -150,3 +150,21 @@ def test_the_status_counts_replicas_by_readiness(kube: Kube) -> None:
         "availableReplicas": 3,
         "observedGeneration": 1,
     }
+
+
+def test_more_than_a_burst_of_pods_takes_time(kube: Kube) -> None:
+    create(kube, 1200)
+    assert len(live_pods(kube)) == 500
+    kube.advance(24)
+    assert len(live_pods(kube)) == 500
+    kube.advance(2)
+    assert len(live_pods(kube)) == 1000
+    kube.advance(25)
+    assert len(live_pods(kube)) == 1200
+
+
+def test_the_greatest_number_of_replicas_does_no_harm(kube: Kube) -> None:
+    create(kube, 2**31 - 1)
+    scale(kube, 0, WEB)
+    kube.advance(2 * SETTLED)
+    assert live_pods(kube) == []

@@ -169,3 +169,10 @@ def test_the_next_pod_waits_until_the_last_has_been_ready_for_long_enough(kube: 
     assert names(live_pods(kube)) == ["web-0"]
     kube.advance(30)
     assert names(live_pods(kube)) == ["web-0", "web-1"]
+
+
+def test_more_than_a_burst_of_pods_takes_time(kube: Kube) -> None:
+    create(kube, 2**31 - 1, podManagementPolicy="Parallel")
+    assert len(live_pods(kube)) == 500
+    kube.advance(25)
+    assert len(live_pods(kube)) == 1000

@@ -166,6 +166,35 @@ def set_condition(
     return result if found else [*result, new]
 
 
+BURST = 500
+"""Pods that a controller creates or deletes for one owner at once."""
+RATE = 20.0
+"""Requests a second that a controller manager allows itself; what exceeds a burst comes at that rate."""
+
+
+@dataclass(slots=True)
+class Throttle:
+    """Makes a controller that has created a burst wait for as long as a real one would have been busy."""
+
+    queue: Queue
+    clock: Clock
+    _busy_until: dict[Key, float] = field(default_factory=dict)
+
+    def grant(self, controller: Controller, key: Key, wanted: int) -> int:
+        """How many of the ``wanted`` pods may be created now; the controller is called again for the rest."""
+        if self.clock.now < self._busy_until.get(key, 0.0):
+            return 0
+        if wanted <= BURST:
+            return wanted
+        self._busy_until[key] = self.clock.now + BURST / RATE
+        self.queue.add_after(controller, key, BURST / RATE)
+        return BURST
+
+    def forget(self, key: Key) -> None:
+        """Its owner is gone."""
+        self._busy_until.pop(key, None)
+
+
 @dataclass(slots=True)
 class Backoff:
     """Retries of failed keys, each twice as long after as the one before (client-go's rate limiter)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from pytest_selfrep.kubesim.objects import Object
 
@@ -34,7 +35,7 @@ def mark(pod: Object, job: str, index: int) -> None:
 def free(job: Object, active: Sequence[Object], count: int) -> list[int]:
     """The lowest indexes that are neither done nor being worked on."""
     taken = {*parse((job.get("status") or {}).get("completedIndexes", "")), *map(of_pod, active)}
-    return [index for index in range(job["spec"]["completions"]) if index not in taken][:count]
+    return list(islice((each for each in range(job["spec"]["completions"]) if each not in taken), count))
 
 
 def parse(text: str) -> list[int]:

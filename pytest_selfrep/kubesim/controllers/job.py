@@ -9,6 +9,7 @@ from pytest_selfrep.kubesim.controllers import indexes
 from pytest_selfrep.kubesim.controllers.base import Context, Mapper
 from pytest_selfrep.kubesim.controllers.common import (
     Backoff,
+    Throttle,
     controlled_by,
     is_active,
     itself_but_for_status,
@@ -62,12 +63,14 @@ class JobController:
         self._context = context
         self._writer = context.writer(user)
         self._backoff = Backoff(context.queue)
+        self._throttle = Throttle(context.queue, context.clock)
         self._failures: dict[str, _Failures] = {}
         self.watches: Mapping[Kind, Mapper] = {JOB: itself_but_for_status, POD: controlled_by(JOB)}
 
     def reconcile(self, key: Key) -> None:
         job = self._context.store.get(JOB, key)
         if job is None:
+            self._throttle.forget(key)
             return
         if verdict_of(job) is not None or is_terminating(job):
             self._count(job)
@@ -83,6 +86,7 @@ class JobController:
             self._backoff.forget(key)
         except StatusError as error:
             self._writer.record(job, "Warning", "FailedCreate", f"Error creating: {error.message}")
+            self._throttle.forget(key)
             self._backoff.retry(self, key)
         self._report(self._context.store.get(JOB, key) or job)
 
@@ -207,6 +211,7 @@ class JobController:
         if wait > 0:
             self._context.queue.add_after(self, key_of(job), wait)
             return
+        missing = self._throttle.grant(self, key_of(job), missing)
         free = indexes.free(job, active, missing) if indexes.is_indexed(job) else [None] * missing
         for index in free:
             self._create(job, index)

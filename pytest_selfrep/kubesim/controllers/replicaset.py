@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from pytest_selfrep.kubesim.controllers.base import Context, Mapper
 from pytest_selfrep.kubesim.controllers.common import (
+    BURST,
     Backoff,
+    Throttle,
     available_in,
     is_active,
     itself_but_for_status,
@@ -30,9 +32,6 @@ from pytest_selfrep.kubesim.objects import (
 )
 from pytest_selfrep.kubesim.status import StatusError
 
-BURST = 500
-"""Pods that one reconciliation creates or deletes at most."""
-
 
 class ReplicaSetController:
     """Creates missing pods in batches that double while they succeed; deletes the least useful ones."""
@@ -43,6 +42,7 @@ class ReplicaSetController:
         self._context = context
         self._writer = context.writer(user)
         self._backoff = Backoff(context.queue)
+        self._throttle = Throttle(context.queue, context.clock)
         self.watches: Mapping[Kind, Mapper] = {
             REPLICA_SET: itself_but_for_status,
             POD: replicas_of(REPLICA_SET),
@@ -52,6 +52,7 @@ class ReplicaSetController:
         replica_set = self._context.store.get(REPLICA_SET, key)
         if replica_set is None:
             self._backoff.forget(key)
+            self._throttle.forget(key)
             return
         pods = self._pods(replica_set)
         failure: tuple[str, str] | None = None
@@ -62,6 +63,7 @@ class ReplicaSetController:
             except StatusError as error:
                 reason = "FailedCreate" if len(pods) < replica_set["spec"]["replicas"] else "FailedDelete"
                 failure = reason, error.message
+                self._throttle.forget(key)
                 self._backoff.retry(self, key)
         replica_set = self._context.store.get(REPLICA_SET, key)
         if replica_set is not None:
@@ -75,7 +77,7 @@ class ReplicaSetController:
         """Raises StatusError of the first write that failed, others in its batch done."""
         missing = replica_set["spec"]["replicas"] - len(pods)
         if missing > 0:
-            self._create(replica_set, min(missing, BURST))
+            self._create(replica_set, self._throttle.grant(self, key_of(replica_set), missing))
         elif missing < 0:
             related = self._related(replica_set)
             victims = in_deletion_order(pods, related, self._context.clock)[: min(-missing, BURST)]

@@ -8,6 +8,7 @@ from pytest_selfrep.kubesim.controllers.base import Context, Mapper
 from pytest_selfrep.kubesim.controllers.common import (
     FINISHED,
     Backoff,
+    Throttle,
     available_in,
     controlled_by,
     itself_but_for_status,
@@ -35,6 +36,7 @@ class StatefulSetController:
         self._writer = context.writer(user)
         self._revisions = Revisions(context, self._writer)
         self._backoff = Backoff(context.queue)
+        self._throttle = Throttle(context.queue, context.clock)
         self.watches: Mapping[Kind, Mapper] = {
             STATEFUL_SET: itself_but_for_status,
             POD: controlled_by(STATEFUL_SET),
@@ -44,6 +46,7 @@ class StatefulSetController:
         stateful_set = self._context.store.get(STATEFUL_SET, key)
         if stateful_set is None:
             self._backoff.forget(key)
+            self._throttle.forget(key)
             return
         if is_terminating(stateful_set):
             return
@@ -57,6 +60,7 @@ class StatefulSetController:
             self._step(stateful_set, current, update)
             self._backoff.forget(key)
         except StatusError:
+            self._throttle.forget(key)
             self._backoff.retry(self, key)
         self._report(self._context.store.get(STATEFUL_SET, key) or stateful_set, current, update)
 
@@ -80,7 +84,13 @@ class StatefulSetController:
     def _step(self, stateful_set: Object, current: Object, update: Object) -> None:
         pods, ordinals = self._pods(stateful_set), _ordinals(stateful_set)
         in_order = stateful_set["spec"].get("podManagementPolicy", "OrderedReady") == "OrderedReady"
+        missing = len(ordinals) - sum(1 for ordinal in pods if ordinal in ordinals)
+        granted = self._throttle.grant(self, key_of(stateful_set), 1 if in_order and missing else missing)
         for ordinal in ordinals:
+            if ordinal not in pods:
+                if not granted:
+                    return
+                granted -= 1
             settled = self._keep(stateful_set, ordinal, pods.get(ordinal), current, update)
             if in_order and not settled:
                 return
