@@ -72,6 +72,15 @@ def test_pods_of_low_priority_are_evicted_first(kube: Kube) -> None:
     assert kube.get("/api/v1/namespaces/kube-system/pods/high")["status"]["phase"] == "Running"
 
 
+def test_pods_that_the_system_needs_are_never_evicted(kube: Kube) -> None:
+    kube.add_node("worker-1", cpu="4")
+    important = pod("high", cpu="1", priorityClassName="system-node-critical")
+    kube.create("/api/v1/namespaces/kube-system/pods", important)
+    kube.advance(5)
+    kube.resize_node("worker-1", cpu="500m")
+    assert kube.get("/api/v1/namespaces/kube-system/pods/high")["status"]["phase"] == "Running"
+
+
 def test_pods_that_do_not_ask_for_what_is_short_stay(kube: Kube) -> None:
     kube.add_node("gpu", extended={"nvidia.com/gpu": 1})
     kube.add_pod("model", resources={"limits": {"nvidia.com/gpu": "1"}})
@@ -190,6 +199,7 @@ def test_a_quiet_cluster_does_nothing_as_time_passes(three_nodes: Kube) -> None:
 
 
 def test_node_leases_are_always_fresh(three_nodes: Kube) -> None:
+    three_nodes.advance(1000)
     three_nodes.advance(1000)
     lease = three_nodes.get(f"{LEASES}/worker-1")
     assert lease["spec"]["holderIdentity"] == "worker-1"

@@ -102,6 +102,13 @@ def test_a_cordoned_node_takes_no_pods(three_nodes: Kube) -> None:
     assert three_nodes.node_of("a") == "worker-2"
 
 
+def test_a_pod_that_tolerates_cordons_goes_to_a_cordoned_node(kube: Kube) -> None:
+    kube.add_node("only")
+    kube.merge(f"{NODES}/only", {"spec": {"unschedulable": True}})
+    kube.add_pod("a", tolerations=[{"key": "node.kubernetes.io/unschedulable", "operator": "Exists"}])
+    assert kube.node_of("a") == "only"
+
+
 def test_a_taint_keeps_pods_off_unless_they_tolerate_it(kube: Kube) -> None:
     kube.add_node("gpu")
     kube.merge(
