@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_selfrep.errors import ScenarioError, SuiteError
@@ -62,13 +63,16 @@ def merged(item: pytest.Item) -> Merged:
     return Merged(said.pop(_SCENARIO, None), said)
 
 
-def on_function(function: object) -> bool:
-    """Whether a function bears the marker and has not been given the fixture yet."""
-    if not inspect.isfunction(function):
-        return False
-    marks = getattr(function, "pytestmark", [])
+def marked_function(obj: object) -> FunctionType | None:
+    """The function behind ``obj`` if it bears the marker and has not been given the fixture yet."""
+    # By type and not by attributes: what lies in a test module may be a proxy that raises when looked at.
+    if type(obj) in (staticmethod, classmethod):
+        obj = getattr(obj, "__func__", None)
+    if type(obj) is not FunctionType:
+        return None
+    marks = getattr(obj, "pytestmark", [])
     given = any(mark.name == "usefixtures" and MARKER in mark.args for mark in marks)
-    return not given and any(mark.name == MARKER for mark in marks)
+    return obj if not given and any(mark.name == MARKER for mark in marks) else None
 
 
 def scenario_name(item: pytest.Item) -> str:

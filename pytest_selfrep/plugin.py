@@ -73,8 +73,8 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> None:
         if FIXTURE not in {name for mark in collector.iter_markers("usefixtures") for name in mark.args}:
             collector.add_marker(pytest.mark.usefixtures(FIXTURE))
         return
-    function = getattr(obj, "__func__", obj)
-    if marker.on_function(function):
+    function = marker.marked_function(obj)
+    if function is not None:
         pytest.mark.usefixtures(FIXTURE)(function)
 
 
@@ -141,7 +141,7 @@ def selfrep(request: pytest.FixtureRequest, selfrep_agent: object) -> Iterator[E
     yield evaluation
     running.set(None)
     evaluation.close()
-    if item.stash[PASSED] and not evaluation.asked:
+    if item.stash.get(PASSED, False) and not evaluation.asked:
         pytest.fail(
             f"{item.nodeid} passed but asked nothing of its gate, so the agent was not judged; "
             "end it with selfrep.check() or an assertion such as assert_risk_below(0.5)",

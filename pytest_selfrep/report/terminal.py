@@ -106,7 +106,7 @@ def write(reporter: pytest.TerminalReporter, width: int, entries: Sequence[Entry
     for entry, lines in zip(entries, gates, strict=True):
         first, *rest = lines
         reporter.write(_GAP.join(first[:_VERDICT]) + _GAP)
-        reporter.write(first[_VERDICT], **_COLOURS[entry.verdict])
+        reporter.write(first[_VERDICT], **_COLOURS.get(entry.verdict, {}))
         reporter.write_line(_GAP + _GAP.join(first[_VERDICT + 1 :]).rstrip())
         for line in rest:
             reporter.write_line(_GAP.join(line).rstrip())

@@ -261,6 +261,39 @@ def test_the_fixture_without_a_marker_is_an_error_that_says_how_to_mend_it(run_s
     )
 
 
+def test_objects_that_raise_when_looked_at_do_not_disturb_collection(run_suite: Run) -> None:
+    result = run_suite(
+        """
+class Proxy:
+    def __getattribute__(self, name):
+        raise RuntimeError("working outside of a request")
+
+request = Proxy()
+
+def test_other():
+    pass
+"""
+    )
+
+    result.assert_outcomes(passed=1)
+
+
+def test_a_static_method_may_be_marked(run_suite: Run) -> None:
+    result = run_suite(
+        AGENT
+        + """
+class TestClass:
+    @staticmethod
+    @pytest.mark.selfrep("load-balancing")
+    def test_gate():
+        assert_risk_below(0.5)
+"""
+    )
+
+    result.assert_outcomes(passed=1)
+    assert planned(result) == ["10"]
+
+
 def test_a_marker_that_comes_too_late_for_the_fixture_is_an_error_not_a_pass(run_suite: Run) -> None:
     result = run_suite(
         AGENT
