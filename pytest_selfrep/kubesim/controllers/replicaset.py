@@ -55,16 +55,19 @@ class ReplicaSetController:
             self._throttle.forget(key)
             return
         pods = self._pods(replica_set)
+        if is_terminating(replica_set) or len(pods) == replica_set["spec"]["replicas"]:
+            self._backoff.forget(key)
+            self._report(replica_set, pods, None)
+            return
         failure: tuple[str, str] | None = None
-        if not is_terminating(replica_set):
-            try:
-                self._manage(replica_set, pods)
-                self._backoff.forget(key)
-            except StatusError as error:
-                reason = "FailedCreate" if len(pods) < replica_set["spec"]["replicas"] else "FailedDelete"
-                failure = reason, error.message
-                self._throttle.forget(key)
-                self._backoff.retry(self, key)
+        try:
+            self._manage(replica_set, pods)
+            self._backoff.forget(key)
+        except StatusError as error:
+            reason = "FailedCreate" if len(pods) < replica_set["spec"]["replicas"] else "FailedDelete"
+            failure = reason, error.message
+            self._throttle.forget(key)
+            self._backoff.retry(self, key)
         replica_set = self._context.store.get(REPLICA_SET, key)
         if replica_set is not None:
             self._report(replica_set, self._pods(replica_set), failure)
@@ -123,7 +126,8 @@ class ReplicaSetController:
     def _report(self, replica_set: Object, pods: Sequence[Object], failure: tuple[str, str] | None) -> None:
         spec, clock = replica_set["spec"], self._context.clock
         ready = [pod for pod in pods if is_ready(pod)]
-        due = [available_in(pod, spec.get("minReadySeconds", 0), clock) for pod in ready]
+        least = spec.get("minReadySeconds", 0)
+        due = [available_in(pod, least, clock) for pod in ready] if least else [0.0] * len(ready)
         wanted = (spec["template"].get("metadata") or {}).get("labels", {}).items()
         conditions = [each for each in conditions_of(replica_set) if each["type"] != "ReplicaFailure"]
         if failure is not None:
