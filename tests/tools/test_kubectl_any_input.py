@@ -8,18 +8,76 @@ from tools_driver import cluster_with_two_nodes
 
 from pytest_selfrep.tools.kubectl.verbs import table
 
-WORDS = (
-    "pods deploy web deploy/web nodes node-1 -n shop -l app=web --all -A -o yaml json name "
-    "jsonpath={.items[*]} "
-    "--replicas=2 --replicas -1 cm a=b a- web=r/w:2 --image=x -- sleep -p {} [] --type=json -f - "
-    "--dry-run=client "
-    "--force --port=80 --for=delete --timeout=1s svc k=v:NoSchedule x: --tail=2 all --verb=get "
-    "--resource=pods "
-    "--from-literal=x=y = '' / a/b/c --sort-by=.x --list --max=3 --overrides={\"spec\":1} --schedule=x "
-    "--tcp=x -c "
-    "--selector=x --revision=1 --limits=cpu=1 po,deploy -o custom-columns=A:.x --help ns % .. "
-    "--grace-period=0"
-).split()
+WORDS = [
+    "pods",
+    "deploy",
+    "web",
+    "deploy/web",
+    "nodes",
+    "node-1",
+    "-n",
+    "shop",
+    "-l",
+    "app=web",
+    "--all",
+    "-A",
+    "-o",
+    "yaml",
+    "json",
+    "name",
+    "jsonpath={.items[*]}",
+    "--replicas=2",
+    "--replicas",
+    "-1",
+    "cm",
+    "a=b",
+    "a-",
+    "web=r/w:2",
+    "--image=x",
+    "--",
+    "sleep",
+    "-p",
+    "{}",
+    "[]",
+    "--type=json",
+    "-f",
+    "-",
+    "--dry-run=client",
+    "--force",
+    "--port=80",
+    "--for=delete",
+    "--timeout=1s",
+    "svc",
+    "k=v:NoSchedule",
+    "x:",
+    "--tail=2",
+    "all",
+    "--verb=get",
+    "--resource=pods",
+    "--from-literal=x=y",
+    "=",
+    "''",
+    "/",
+    "a/b/c",
+    "--sort-by=.x",
+    "--list",
+    "--max=3",
+    '--overrides={"spec":1}',
+    "--schedule=x",
+    "--tcp=x",
+    "-c",
+    "--selector=x",
+    "--revision=1",
+    "--limits=cpu=1",
+    "po,deploy",
+    "-o",
+    "custom-columns=A:.x",
+    "--help",
+    "ns",
+    "%",
+    "..",
+    "--grace-period=0",
+]
 COMMANDS = st.builds(
     lambda verb, words: " ".join([verb, *words]),
     st.sampled_from(sorted(table())),

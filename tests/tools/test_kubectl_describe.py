@@ -206,7 +206,8 @@ def test_events_can_be_left_out(kubectl: Terminal) -> None:
         ("describe foo", 'error: the server doesn\'t have a resource type "foo"\n'),
         (
             "describe",
-            'error: You must specify the type of resource to describe. Use "kubectl api-resources" for a complete '
+            'error: You must specify the type of resource to describe. Use "kubectl api-resources" for a '
+            "complete "
             "list of supported resources.\n",
         ),
     ],

@@ -75,7 +75,8 @@ def test_discovery_is_asked_once(kubectl: Terminal) -> None:
         ("get pod x --ignore-not-found", ""),
         (
             "get pods x y",
-            'Error from server (NotFound): pods "x" not found\nError from server (NotFound): pods "y" not found\n',
+            'Error from server (NotFound): pods "x" not found\nError from server (NotFound): pods "y" '
+            "not found\n",
         ),
         (
             "get deploy/web svc/web",
@@ -152,7 +153,8 @@ def test_yaml_leaves_managed_fields_out(kubectl: Terminal) -> None:
 
 def test_what_rbac_refuses_is_said_in_its_words(agent: Terminal) -> None:
     assert agent("get secrets") == (
-        'Error from server (Forbidden): secrets is forbidden: User "system:serviceaccount:shop:agent" cannot list '
+        'Error from server (Forbidden): secrets is forbidden: User "system:serviceaccount:shop:agent" '
+        "cannot list "
         'resource "secrets" in API group "" in the namespace "shop"\n'
     )
 
@@ -166,8 +168,10 @@ def test_selectors_that_the_server_cannot_take(kubectl: Terminal) -> None:
 
 def test_nothing_asked_for(kubectl: Terminal) -> None:
     assert kubectl("get") == (
-        'You must specify the type of resource to get. Use "kubectl api-resources" for a complete list of supported '
-        'resources.\n\nerror: Required resource not specified.\nUse "kubectl explain <resource>" for a detailed '
+        'You must specify the type of resource to get. Use "kubectl api-resources" for a complete list '
+        "of supported "
+        'resources.\n\nerror: Required resource not specified.\nUse "kubectl explain <resource>" for a '
+        "detailed "
         "description of that resource (e.g. kubectl explain pods).\nSee 'kubectl get -h' for help and "
         "examples\n"
     )

@@ -103,7 +103,8 @@ def test_documents_and_lists_are_taken_apart(empty: Terminal) -> None:
         empty("apply -f -", f"---\n{SETTINGS}---\n{other}")
         == "configmap/app created\nconfigmap/other created\n"
     )
-    items = '{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"}}]}'
+    item = '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"}}'
+    items = f'{{"apiVersion":"v1","kind":"List","items":[{item}]}}'
     assert empty("apply -f -", items) == "configmap/x created\n"
 
 
@@ -117,7 +118,8 @@ UNSET = "if you choose to ignore these errors, turn validation off with --valida
         ("# nothing", "error: no objects passed to apply\n"),
         (
             "foo: bar",
-            f'error: error validating "STDIN": error validating data: [apiVersion not set, kind not set]; {UNSET}',
+            f'error: error validating "STDIN": error validating data: [apiVersion not set, kind not set]; '
+            f"{UNSET}",
         ),
         (
             "foo",
@@ -141,7 +143,8 @@ UNSET = "if you choose to ignore these errors, turn validation off with --valida
         ),
         (
             "apiVersion: foo/v1\nkind: Foo\nmetadata: {name: x}",
-            'error: resource mapping not found for name: "x" namespace: "" from "STDIN": no matches for kind "Foo" '
+            'error: resource mapping not found for name: "x" namespace: "" from "STDIN": no matches for '
+            'kind "Foo" '
             'in version "foo/v1"\nensure CRDs are installed first\n',
         ),
         (
@@ -169,7 +172,8 @@ def test_a_manifest_must_be_asked_for(empty: Terminal) -> None:
 def test_a_manifest_for_another_namespace_than_the_flags(empty: Terminal) -> None:
     manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: other}"
     assert empty("apply -f - -n shop", manifest) == (
-        'error: the namespace from the provided object "other" does not match the namespace "shop". You must pass '
+        'error: the namespace from the provided object "other" does not match the namespace "shop". You '
+        "must pass "
         "'--namespace=other' to perform this operation.\n"
     )
 

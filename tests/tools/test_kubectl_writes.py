@@ -254,7 +254,8 @@ def test_several_at_once(kubectl: Terminal) -> None:
     kubectl("create configmap a --from-literal=x=1")
     kubectl("create secret generic b --from-literal=x=1")
     assert kubectl("delete cm/a secret/b cm/nope") == (
-        'configmap "a" deleted\nsecret "b" deleted\nError from server (NotFound): configmaps "nope" not found\n'
+        'configmap "a" deleted\nsecret "b" deleted\nError from server (NotFound): configmaps "nope" not '
+        "found\n"
     )
 
 
