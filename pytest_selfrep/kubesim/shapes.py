@@ -1,12 +1,14 @@
 """The JSON types that fields must have to be read at all, kind by kind.
 
 A shape is ``str``, ``int`` or ``bool``; ``[shape]`` for a list; ``{"": shape}`` for a map; and a dict of
-field names for a struct, whose other fields are not looked at. ``QUANTITY`` is a string or a number.
+field names for a struct, whose other fields are not looked at. ``QUANTITY`` is a string or a number,
+``TIME`` an RFC 3339 time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from pytest_selfrep.kubesim import kinds
 from pytest_selfrep.kubesim.kinds import Kind
@@ -16,6 +18,7 @@ from pytest_selfrep.kubesim.status import bad_request
 Shape = Json
 
 QUANTITY = (str, int, float)
+TIME = datetime
 STRUCT: Shape = {}
 _TEXTS: Shape = {"": str}
 _QUANTITIES: Shape = {"": QUANTITY}
@@ -191,9 +194,21 @@ _BINDING: Shape = {
     "subjects": [{"kind": str, "apiGroup": str, "name": str, "namespace": str}],
     "roleRef": {"kind": str, "apiGroup": str, "name": str},
 }
-_CONDITIONS: Shape = [{"type": str, "status": str, "reason": str, "message": str}]
+_CONDITIONS: Shape = [{"type": str, "status": str, "reason": str, "message": str, "lastTransitionTime": TIME}]
+_STATE: Shape = {
+    "waiting": {"reason": str, "message": str},
+    "running": {"startedAt": TIME},
+    "terminated": {
+        "exitCode": int,
+        "signal": int,
+        "reason": str,
+        "message": str,
+        "startedAt": TIME,
+        "finishedAt": TIME,
+    },
+}
 _CONTAINER_STATUSES: Shape = [
-    {"name": str, "ready": bool, "restartCount": int, "image": str, "state": STRUCT, "lastState": STRUCT}
+    {"name": str, "ready": bool, "restartCount": int, "image": str, "state": _STATE, "lastState": _STATE}
 ]
 _COUNTS: Shape = dict.fromkeys(
     (
@@ -225,7 +240,7 @@ _COUNTS: Shape = dict.fromkeys(
     ),
     int,
 )
-_STATUS: Shape = {**_COUNTS, "conditions": _CONDITIONS, "phase": str, "startTime": str}
+_STATUS: Shape = {**_COUNTS, "conditions": _CONDITIONS, "phase": str, "startTime": TIME}
 _METRIC: Shape = {
     "type": str,
     "resource": {
@@ -289,9 +304,9 @@ SHAPES: Mapping[Kind, Shape] = {
         "message": str,
         "type": str,
         "count": int,
-        "firstTimestamp": str,
-        "lastTimestamp": str,
-        "eventTime": str,
+        "firstTimestamp": TIME,
+        "lastTimestamp": TIME,
+        "eventTime": TIME,
     },
     kinds.RESOURCE_QUOTA: {
         "spec": {
@@ -332,7 +347,7 @@ SHAPES: Mapping[Kind, Shape] = {
         "status": {**_STATUS, "currentRevision": str, "updateRevision": str},
     },
     kinds.DAEMON_SET: {"spec": {**_WORKLOAD, "updateStrategy": _STRATEGY}, "status": _STATUS},
-    kinds.JOB: {"spec": _JOB_SPEC, "status": {**_STATUS, "completionTime": str}},
+    kinds.JOB: {"spec": _JOB_SPEC, "status": {**_STATUS, "completionTime": TIME}},
     kinds.CRON_JOB: {
         "spec": {
             "schedule": str,
@@ -344,7 +359,7 @@ SHAPES: Mapping[Kind, Shape] = {
             "failedJobsHistoryLimit": int,
             "jobTemplate": {"metadata": METADATA, "spec": _JOB_SPEC},
         },
-        "status": {"active": [STRUCT], "lastScheduleTime": str, "lastSuccessfulTime": str},
+        "status": {"active": [STRUCT], "lastScheduleTime": TIME, "lastSuccessfulTime": TIME},
     },
     kinds.HORIZONTAL_POD_AUTOSCALER: {
         "spec": {
@@ -354,7 +369,7 @@ SHAPES: Mapping[Kind, Shape] = {
             "metrics": [_METRIC],
             "behavior": {"scaleUp": _SCALING_RULES, "scaleDown": _SCALING_RULES},
         },
-        "status": {**_STATUS, "currentMetrics": [STRUCT], "lastScaleTime": str},
+        "status": {**_STATUS, "currentMetrics": [STRUCT], "lastScaleTime": TIME},
     },
     kinds.POD_DISRUPTION_BUDGET: {
         "spec": {"minAvailable": _INT_OR_STRING, "maxUnavailable": _INT_OR_STRING, "selector": _SELECTOR},
@@ -365,8 +380,8 @@ SHAPES: Mapping[Kind, Shape] = {
             "holderIdentity": str,
             "leaseDurationSeconds": int,
             "leaseTransitions": int,
-            "acquireTime": str,
-            "renewTime": str,
+            "acquireTime": TIME,
+            "renewTime": TIME,
         }
     },
     kinds.ROLE: {"rules": _RULES},
@@ -387,6 +402,9 @@ def check_object(kind: Kind, obj: Object) -> None:
 
 def check(value: Json, shape: Shape, field: str, kind: str, api_version: str) -> None:
     """Compare one value; null stands for a field that is not there. Raises StatusError 400."""
+    if shape is TIME:
+        _check_time(value, kind, api_version)
+        return
     if isinstance(shape, dict):
         fits = isinstance(value, dict)
     elif isinstance(shape, list):
@@ -417,6 +435,19 @@ def _check_fields(value: Object, shape: Shape, field: str, kind: str, api_versio
     for name, item in value.items():
         if item is not None and name in shape:
             check(item, shape[name], f"{field}.{name}", kind, api_version)
+
+
+def _check_time(value: Json, kind: str, api_version: str) -> None:
+    try:
+        fits = datetime.fromisoformat(value).tzinfo is not None and len(value) > len("2006-01-02")
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        version = api_version.rpartition("/")[2]
+        raise bad_request(
+            f'{kind} in version "{version}" cannot be handled as a {kind}: '
+            f'parsing time "{value}" as "2006-01-02T15:04:05Z07:00": cannot parse "{value}" as "2006"'
+        )
 
 
 def _go_type(shape: Shape) -> str:
