@@ -1,7 +1,7 @@
 """Signs of life of nodes: their leases and the heartbeats of their conditions.
 
-Kubelets renew them every few seconds. Here that happens at the end of each stretch of time that passes, however
-long: whoever looks finds them fresh, and nothing has to happen while nobody does.
+Kubelets renew them every few seconds. Here that happens at the end of each stretch of time that passes,
+however long: whoever looks finds them fresh, and nothing has to happen while nobody does.
 """
 
 from __future__ import annotations
