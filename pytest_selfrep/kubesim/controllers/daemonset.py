@@ -80,9 +80,7 @@ class DaemonSetController:
             self._backoff.forget(key)
         except StatusError:
             self._backoff.retry(self, key)
-            return
-        finally:
-            self._report(key)
+        self._report(key)
 
     def _on_nodes(self, daemon_set: Object) -> dict[str, list[Object]]:
         owned = self._context.store.owned_by(daemon_set["metadata"]["uid"])
