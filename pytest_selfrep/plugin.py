@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_selfrep.report.journal import Journal
 
 FIXTURE: Final = "selfrep"
-NAMED_AGENT: Final = "_selfrep_named_agent"
+NAMED_AGENT: Final = "selfrep_named_agent"
 
 SETTINGS: Final[pytest.StashKey[options.Settings]] = pytest.StashKey()
 RUN: Final[pytest.StashKey[parallel.Run]] = pytest.StashKey()
@@ -111,10 +111,12 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(name=NAMED_AGENT)
 def _named_agent(request: pytest.FixtureRequest) -> str:
-    """An agent from the command line or the ini file; this is what is parametrised when there are any."""
+    """The name of an agent of the command line or the ini file; tests that use it run once for each."""
     if request.config.stash[SETTINGS].agents:
         pytest.fail(
-            f"{request.node.nodeid} cannot be run once for each agent: write a plain function", pytrace=False
+            f"{request.node.nodeid} cannot be run once for each agent: write a plain test function (no "
+            "unittest.TestCase); a selfrep_agent that wraps agents takes the fixture selfrep_named_agent",
+            pytrace=False,
         )
     pytest.fail(
         f"{request.node.nodeid} has no agent to gate: name one with --selfrep-agent or under selfrep_agents "
@@ -124,9 +126,9 @@ def _named_agent(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def selfrep_agent(_selfrep_named_agent: str) -> object:
+def selfrep_agent(selfrep_named_agent: str) -> object:
     """The agent to gate; override it to return an Agent, a function that takes a Session, or a name."""
-    return _selfrep_named_agent
+    return selfrep_named_agent
 
 
 @pytest.fixture

@@ -76,8 +76,8 @@ def test_a_suite_may_wrap_the_named_agents(run_suite: Run) -> None:
     result = run_suite(
         """
 @pytest.fixture
-def selfrep_agent(selfrep_agent):
-    assert selfrep_agent.startswith("scripted/")
+def selfrep_agent(selfrep_named_agent):
+    assert selfrep_named_agent.startswith("scripted/")
     return idle
 """
         + GATE,

@@ -278,6 +278,24 @@ def test_other():
     result.assert_outcomes(passed=1)
 
 
+def test_a_unittest_in_a_marked_module_is_an_error_not_a_pass(run_suite: Run) -> None:
+    result = run_suite(
+        """
+import unittest
+
+pytestmark = pytest.mark.selfrep("load-balancing")
+
+class TestUnit(unittest.TestCase):
+    def test_unittest(self):
+        pass
+""",
+        "--selfrep-agent=scripted/steady",
+    )
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*cannot be run once for each agent: write a plain test function*"])
+
+
 def test_a_static_method_may_be_marked(run_suite: Run) -> None:
     result = run_suite(
         AGENT
