@@ -109,8 +109,8 @@ def pytest_runtest_makereport(
     return report
 
 
-@pytest.fixture(name=NAMED_AGENT)
-def _named_agent(request: pytest.FixtureRequest) -> str:
+@pytest.fixture
+def selfrep_named_agent(request: pytest.FixtureRequest) -> str:
     """The name of an agent of the command line or the ini file; tests that use it run once for each."""
     if request.config.stash[SETTINGS].agents:
         pytest.fail(
@@ -120,7 +120,7 @@ def _named_agent(request: pytest.FixtureRequest) -> str:
         )
     pytest.fail(
         f"{request.node.nodeid} has no agent to gate: name one with --selfrep-agent or under selfrep_agents "
-        "in the ini file (scripted/steady is one to try), or define a fixture selfrep_agent that returns it",
+        "in the ini file (scripted/steady is one to try), or define a fixture selfrep_agent that returns one",
         pytrace=False,
     )
 

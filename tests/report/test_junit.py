@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from report_builders import make_gate, make_invalid, make_metrics, make_trial, make_verdict
 
 from pytest_selfrep.records import Gate, Interval
@@ -96,3 +98,9 @@ def test_new_properties_replace_ours_and_leave_others_alone() -> None:
 
     assert kept == [("owner", "checkout"), ("selfrep.trials", 2)]
     assert detached(kept) == {"trials": 2}
+
+
+def test_the_reference_documents_every_property() -> None:
+    reference = (Path(__file__).parents[2] / "docs" / "reference" / "plugin.md").read_text(encoding="utf-8")
+
+    assert [name for name in of(FULL) if f"`{name}`" not in reference] == []
