@@ -52,7 +52,7 @@ def test_templates(template: str, expected: str) -> None:
         ("{.items[x]}", "error: error parsing jsonpath {.items[x]}, invalid array index x"),
         ("{items}", "error: error parsing jsonpath {items}, unrecognized identifier items"),
         ("{end}", "error: error parsing jsonpath {end}, not in range, nothing to end"),
-        ("{.a|b}", "error: error parsing jsonpath {.a|b}, unrecognized character in action: U+007C '|'"),
+        ("{.a$b}", "error: error parsing jsonpath {.a$b}, unrecognized character in action: U+0024 '$'"),
         (
             "{.items[9].spec}",
             'error: error executing jsonpath "{.items[9].spec}": Error executing template: array index '

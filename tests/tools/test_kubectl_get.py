@@ -61,6 +61,7 @@ def test_discovery_is_asked_once(kubectl: Terminal) -> None:
             "get deploy -o custom-columns=NAME:.metadata.name,R:.spec.replicas,X:.foo.bar",
             "NAME   R     X\nweb    2     <none>\n",
         ),
+        ("get deploy -o custom-columns=L:.metadata.labels --no-headers", "map[app:web]\n"),
         (
             "get pods -o yaml -l nope=1",
             'apiVersion: v1\nitems: []\nkind: List\nmetadata:\n  resourceVersion: ""\n',

@@ -42,6 +42,15 @@ def test_strings_are_quoted_as_go_quotes_them(text: str, written: str) -> None:
     assert scalar(text) == written
 
 
+def test_long_texts_are_broken_as_go_breaks_them() -> None:
+    text = "LimitRanger plugin set: cpu request for container c; cpu limit for container c"
+    assert dump({"pod": {"metadata": {"annotations": {"kubernetes.io/limit-ranger": text}}}}) == (
+        "pod:\n  metadata:\n    annotations:\n"
+        "      kubernetes.io/limit-ranger: 'LimitRanger plugin set: cpu request for container\n"
+        "        c; cpu limit for container c'\n"
+    )
+
+
 def test_lists_stand_as_far_left_as_their_key() -> None:
     value = {"b": [{"x": 1, "y": [1]}, []], "a": "one\ntwo\n"}
     assert dump(value) == 'a: |\n  one\n  two\nb:\n- x: 1\n  "y":\n  - 1\n- []\n'

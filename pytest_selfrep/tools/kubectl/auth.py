@@ -75,7 +75,7 @@ def _list_rules(command: Command) -> None:
     }
     status = command.client.create(f"{_API}/selfsubjectrulesreviews", body).get("status", {})
     rules = [*(status.get("resourceRules") or []), *(status.get("nonResourceRules") or [])]
-    rows = [row for rule in rules for row in rule_rows(rule)]
+    rows = rule_rows(rules)
     header = (
         []
         if command.switched("no-headers")

@@ -13,7 +13,7 @@ from pytest_selfrep.tools.kubectl.errors import Complaint, fault
 Step = Callable[[object], Iterator[object]]
 """From one value to the values that a path step finds in it."""
 
-_FIELD = re.compile(r"(?:\\.|[^\s.\[\]{}()'\"|,=!<>\\])+")
+_FIELD = re.compile(r"(?:\\.|[^\s.,\[\]$@{}\\])+")
 _SLICE = re.compile(r"\s*(-?\d+)?\s*(?::\s*(-?\d+)?\s*)?(?::\s*(-?\d+)?\s*)?")
 _FILTER = re.compile(r"\?\(\s*(.+?)\s*\)\Z", re.DOTALL)
 _COMPARISON = re.compile(r"\s*(==|!=|<=|>=|<|>)\s*")

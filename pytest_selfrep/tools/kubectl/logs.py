@@ -93,8 +93,9 @@ def _print(command: Command, pod: KubeObject, container: str) -> None:
     chosen = [container] if container else names[:1]
     if command.switched("all-containers"):
         chosen = [*first, *names]
-    elif not container and len(names) > 1:
-        command.say(f'Defaulted container "{names[0]}" out of: {", ".join(names)}')
+    elif not container and len(names) + len(first) > 1:
+        known = ", ".join([*names, *(f"{name} (init)" for name in first)])
+        command.say(f'Defaulted container "{names[0]}" out of: {known}')
     elif container and container not in (*first, *names):
         raise fault(f"container {container} is not valid for pod {pod['metadata']['name']}")
     for name in chosen:

@@ -10,7 +10,7 @@ import orjson
 from pytest_selfrep.clusters.kube import KubeObject
 from pytest_selfrep.tools.kubectl import jsonpath, yamlout
 from pytest_selfrep.tools.kubectl.command import Command
-from pytest_selfrep.tools.kubectl.errors import Complaint, fault
+from pytest_selfrep.tools.kubectl.errors import fault
 from pytest_selfrep.tools.kubectl.kinds import Kind
 from pytest_selfrep.tools.kubectl.targets import reference
 from pytest_selfrep.tools.kubectl.text import table
@@ -120,10 +120,14 @@ def _column(part: str) -> tuple[str, str]:
 
 
 def _cell(path: str, obj: Mapping[str, object]) -> str:
-    found = [jsonpath.show(value) for value in jsonpath.find(path, obj)]
+    found = [_go_value(value) for value in jsonpath.find(path, obj)]
     return ",".join(found) if found else "<none>"
 
 
-def no_such_format(text: str) -> Complaint:
-    """For commands with formats of their own."""
-    return fault(f'unable to match a printer suitable for the output format "{text}"')
+def _go_value(value: object) -> str:
+    """As Go's ``%v`` shows it: ``map[app:web]``, ``[a b]``."""
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{key}:{_go_value(value[key])}' for key in sorted(value))}]"
+    if isinstance(value, list):
+        return f"[{' '.join(_go_value(item) for item in value)}]"
+    return jsonpath.show(value)

@@ -71,7 +71,7 @@ def progress(kind: Kind, obj: KubeObject) -> tuple[str, bool]:
     if kind.kind == "DaemonSet":
         return _daemon_set_progress(name, state)
     if kind.kind == "StatefulSet":
-        return _stateful_set_progress(wanted, state)
+        return _stateful_set_progress(wanted, spec, state)
     for condition in state.get("conditions") or []:
         if condition["type"] == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded":
             raise fault(f'deployment "{name}" exceeded its progress deadline')
@@ -99,11 +99,18 @@ def _daemon_set_progress(name: str, state: KubeObject) -> tuple[str, bool]:
     return f'daemon set "{name}" successfully rolled out', True
 
 
-def _stateful_set_progress(wanted: int, state: KubeObject) -> tuple[str, bool]:
+def _stateful_set_progress(wanted: int, spec: KubeObject, state: KubeObject) -> tuple[str, bool]:
     if state.get("readyReplicas", 0) < wanted:
         return f"Waiting for {wanted - state.get('readyReplicas', 0)} pods to be ready...", False
+    strategy, updated = spec.get("updateStrategy") or {}, state.get("updatedReplicas", 0)
+    if strategy.get("type", "RollingUpdate") == "RollingUpdate" and strategy.get("rollingUpdate") is not None:
+        new = wanted - strategy["rollingUpdate"].get("partition", 0)
+        if updated < new:
+            head = "Waiting for partitioned roll out to finish:"
+            return f"{head} {updated} out of {new} new pods have been updated...", False
+        return f"partitioned roll out complete: {updated} new pods have been updated...", True
     if state.get("updateRevision") != state.get("currentRevision"):
-        updated, revision = state.get("updatedReplicas", 0), state.get("updateRevision", "")
+        revision = state.get("updateRevision", "")
         return (
             f"waiting for statefulset rolling update to complete {updated} pods at revision {revision}...",
             False,
@@ -134,7 +141,7 @@ def _history_one(command: Command, kind: Kind, obj: KubeObject) -> None:
     if wanted:
         if wanted not in revisions:
             raise fault("unable to find the specified revision")
-        command.write(f"{name} with revision #{wanted}\n{_template_text(command, kind, revisions[wanted])}")
+        command.write(f"{name} with revision #{wanted}\n{_template_text(command, kind, revisions[wanted])}\n")
         return
     rows = [
         [str(number), rs["metadata"].get("annotations", {}).get(_CHANGE_CAUSE, "<none>")]

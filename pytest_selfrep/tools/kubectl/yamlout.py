@@ -22,6 +22,7 @@ _PLAIN = re.compile(
     r"(?:[^\s\-?:,\[\]{}#&*!|>'\"%@`]|[-?:](?=\S))"
     r"(?:[^:#\n]|:(?=\S)|(?<=\S)#)*"
 )
+_WIDTH = 80
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
@@ -34,12 +35,16 @@ def dump(value: object) -> str:
 def _lines(value: object, indent: str) -> Iterator[str]:
     if isinstance(value, dict) and value:
         for key in sorted(value):
-            yield from _entry(f"{indent}{scalar(str(key), indent)}:", value[key], indent)
+            yield from _entry(f"{indent}{_key(str(key))}:", value[key], indent)
     elif isinstance(value, list) and value:
         for item in value:
             yield from _item(item, indent)
     else:
         yield indent + scalar(value, indent)
+
+
+def _key(key: str) -> str:
+    return _double_quoted(key) if "\n" in key else _string(key, "")
 
 
 def _entry(head: str, value: object, indent: str) -> Iterator[str]:
@@ -51,7 +56,7 @@ def _entry(head: str, value: object, indent: str) -> Iterator[str]:
         yield head
         yield from _lines(value, indent)
     else:
-        yield f"{head} {scalar(value, indent)}"
+        yield f"{head} {_folded(scalar(value, indent), len(head) + 1, indent)}"
 
 
 def _item(item: object, indent: str) -> Iterator[str]:
@@ -60,7 +65,23 @@ def _item(item: object, indent: str) -> Iterator[str]:
         yield f"{indent}- {first[len(indent) + 2 :]}"
         yield from rest
     else:
-        yield f"{indent}- {scalar(item, indent)}"
+        yield f"{indent}- {_folded(scalar(item, indent), len(indent) + 2, indent)}"
+
+
+def _folded(text: str, column: int, indent: str) -> str:
+    """A long plain or single-quoted text on several lines, broken where go-yaml breaks it."""
+    if column + len(text) <= _WIDTH or text[0] in '|"':
+        return text
+    pieces = []
+    for index, letter in enumerate(text):
+        alone = letter == " " and " " not in (text[index - 1], text[index + 1 : index + 2])
+        if alone and column > _WIDTH and 1 < index < len(text) - 2:
+            pieces.append(f"\n{indent}  ")
+            column = len(indent) + 2
+        else:
+            pieces.append(letter)
+            column += 1
+    return "".join(pieces)
 
 
 def scalar(value: object, indent: str = "") -> str:

@@ -29,6 +29,7 @@ from pytest_selfrep.tools.kubectl.describe.workloads import (
     describe_autoscaler,
     describe_daemon_set,
     describe_deployment,
+    describe_disruption_budget,
     describe_replica_set,
     describe_stateful_set,
 )
@@ -52,6 +53,7 @@ PAGES: Mapping[str, Callable[[Page, KubeObject], None]] = {
     "daemonsets.apps": describe_daemon_set,
     "jobs.batch": describe_job,
     "cronjobs.batch": describe_cron_job,
+    "poddisruptionbudgets.policy": describe_disruption_budget,
     "horizontalpodautoscalers.autoscaling": describe_autoscaler,
     "roles.rbac.authorization.k8s.io": describe_role,
     "clusterroles.rbac.authorization.k8s.io": describe_role,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from pytest_selfrep.clusters.kube import KubeObject
 from pytest_selfrep.tools.kubectl.describe.page import Page
@@ -20,7 +20,7 @@ def describe_service_account(page: Page, obj: KubeObject) -> None:
 
 def describe_role(page: Page, obj: KubeObject) -> None:
     page.head(obj, namespace=False)
-    rows = [row for rule in obj.get("rules") or [] for row in rule_rows(rule)]
+    rows = rule_rows(obj.get("rules") or [])
     page.put("PolicyRule:")
     page.put("Resources\tNon-Resource URLs\tResource Names\tVerbs", 1)
     page.put("---------\t-----------------\t--------------\t-----", 1)
@@ -28,16 +28,31 @@ def describe_role(page: Page, obj: KubeObject) -> None:
         page.put("\t".join(row), 1)
 
 
-def rule_rows(rule: KubeObject) -> Iterator[tuple[str, str, str, str]]:
-    """A PolicyRule cut into one row for each resource: resource, URLs, names, verbs."""
-    names, verbs = go_list(rule.get("resourceNames")), go_list(rule.get("verbs"))
-    for url in rule.get("nonResourceURLs") or []:
-        yield "", go_list([url]), names, verbs
-    for resource in rule.get("resources") or []:
-        plural, _, subresource = resource.partition("/")
-        for group in rule.get("apiGroups") or [""]:
-            name = f"{plural}.{group}" if group else plural
-            yield f"{name}/{subresource}" if subresource else name, "[]", names, verbs
+def rule_rows(rules: Sequence[KubeObject]) -> list[tuple[str, str, str, str]]:
+    """PolicyRules cut into rows of resource, URLs, names and verbs, sorted as kubectl sorts them.
+
+    What several rules say of one resource is joined.
+    """
+    merged: dict[tuple[str, str, str], list[str]] = {}
+    rows = []
+    for rule in rules:
+        names, verbs = go_list(rule.get("resourceNames")), list(rule.get("verbs") or [])
+        rows += [(go_list(verbs), "", "", names, go_list([url])) for url in rule.get("nonResourceURLs") or []]
+        for resource in rule.get("resources") or []:
+            for group in rule.get("apiGroups") or [""]:
+                known = merged.setdefault((group, resource, names), [])
+                known += [verb for verb in verbs if verb not in known]
+    rows += [
+        (go_list(verbs), group, resource, names, "[]") for (group, resource, names), verbs in merged.items()
+    ]
+    rows.sort(key=lambda row: (row[0], go_list([row[1]] if row[1] else []), f"{row[2]}]", row[3], row[4]))
+    return [(_with_group(resource, group), url, names, verbs) for verbs, group, resource, names, url in rows]
+
+
+def _with_group(resource: str, group: str) -> str:
+    """``deployments.apps/scale``."""
+    plural, slash, subresource = resource.partition("/")
+    return f"{plural}.{group}{slash}{subresource}" if group else resource
 
 
 def go_list(values: Sequence[str] | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
 from pytest_selfrep.clusters.kube import TABLE, ApiError, KubeObject
@@ -111,8 +111,8 @@ def _put_pods(page: Page, node: KubeObject) -> None:
     age = [column["name"] for column in answer["columnDefinitions"]].index("Age")
     pods = [(row["object"], str(row["cells"][age])) for row in answer.get("rows") or []]
     page.put(f"Non-terminated Pods:\t({len(pods)} in total)")
-    page.put("\t".join(_PODS), 1)
-    page.put("\t".join("-" * len(title) for title in _PODS), 1)
+    page.put(_pod_row(_PODS), 1)
+    page.put(_pod_row(["-" * len(title) for title in _PODS]), 1)
     requests: defaultdict[str, Fraction] = defaultdict(Fraction)
     limits: defaultdict[str, Fraction] = defaultdict(Fraction)
     for pod, pod_age in pods:
@@ -124,20 +124,33 @@ def _put_pods(page: Page, node: KubeObject) -> None:
             _cell(amounts, resource, total) for resource in ("cpu", "memory") for amounts in (asked, capped)
         ]
         meta = pod["metadata"]
-        page.put("\t".join([meta["namespace"], meta["name"], *cells, pod_age]), 1)
+        page.put(_pod_row([meta["namespace"], meta["name"], *cells, pod_age]), 1)
     page.put("Allocated resources:\n  (Total limits may be over 100 percent, i.e., overcommitted.)")
     page.put("Resource\tRequests\tLimits\n--------\t--------\t------", 1)
     for line in _allocated(requests, limits, total):
         page.put(line, 1)
 
 
+def _pod_row(cells: Sequence[str]) -> str:
+    """kubectl leaves an empty column after the name."""
+    return "\t".join([*cells[:2], "", *cells[2:]])
+
+
 def _amounts(pod: KubeObject, which: str) -> dict[str, Fraction]:
-    """What the containers of a pod ask for together."""
+    """What the containers of a pod ask for together, or an init container alone if that is more."""
     sums: defaultdict[str, Fraction] = defaultdict(Fraction)
     for container in pod["spec"]["containers"]:
-        for name, text in ((container.get("resources") or {}).get(which) or {}).items():
-            sums[name] += quantity.parse(text)
+        for name, amount in _amounts_of(container, which):
+            sums[name] += amount
+    for container in pod["spec"].get("initContainers") or []:
+        for name, amount in _amounts_of(container, which):
+            sums[name] = max(sums[name], amount)
     return dict(sums)
+
+
+def _amounts_of(container: KubeObject, which: str) -> Iterator[tuple[str, Fraction]]:
+    for name, text in ((container.get("resources") or {}).get(which) or {}).items():
+        yield name, quantity.parse(text)
 
 
 def _cell(amounts: Amounts, resource: str, total: Amounts) -> str:

@@ -55,7 +55,7 @@ class Page:
         if not mapping:
             self.put(f"{indent}{title}:\t<none>")
         for index, key in enumerate(sorted(mapping or {})):
-            head = f"{indent}{title}:" if not index else indent
+            head = "" if index else f"{indent}{title}:"
             self.put(f"{head}\t{key}={(mapping or {})[key]}")
 
     def annotations(self, mapping: Mapping[str, str] | None) -> None:

@@ -70,8 +70,8 @@ def _put_status(page: Page, meta: KubeObject, status: KubeObject) -> None:
 def describe_tolerations(page: Page, tolerations: list[KubeObject] | None, indent: str = "") -> None:
     if not tolerations:
         page.put(f"{indent}Tolerations:\t<none>")
-    for index, toleration in enumerate(tolerations or []):
-        head = indent if index else f"{indent}Tolerations:"
+    for index, toleration in enumerate(sorted(tolerations or [], key=lambda each: str(each.get("key", "")))):
+        head = "" if index else f"{indent}Tolerations:"
         page.put(f"{head}\t{_toleration(toleration)}")
 
 

@@ -138,8 +138,7 @@ _DAEMON_SET_COUNTS: Mapping[str, str] = {
 
 def describe_daemon_set(page: Page, obj: KubeObject) -> None:
     meta, spec, status = obj["metadata"], obj["spec"], obj.get("status", {})
-    page.put(f"Name:\t{meta['name']}\nNamespace:\t{meta['namespace']}")
-    page.put(f"Selector:\t{format_selector(spec['selector'])}")
+    page.put(f"Name:\t{meta['name']}\nSelector:\t{format_selector(spec['selector'])}")
     page.put(f"Node-Selector:\t{joined(spec['template']['spec'].get('nodeSelector'))}")
     page.pairs("Labels", meta.get("labels"))
     page.annotations(meta.get("annotations"))
@@ -147,6 +146,23 @@ def describe_daemon_set(page: Page, obj: KubeObject) -> None:
         page.put(f"{title}: {status.get(name, 0)}")
     put_pods_status(page, obj)
     describe_template(page, spec["template"])
+    page.events(obj)
+
+
+def describe_disruption_budget(page: Page, obj: KubeObject) -> None:
+    meta, spec, status = obj["metadata"], obj["spec"], obj.get("status", {})
+    page.put(f"Name:\t{meta['name']}\nNamespace:\t{meta['namespace']}")
+    for title, name in (("Min available", "minAvailable"), ("Max unavailable", "maxUnavailable")):
+        if name in spec:
+            page.put(f"{title}:\t{spec[name]}")
+    page.put(f"Selector:\t{format_selector(spec.get('selector'), empty='<unset>')}\nStatus:")
+    for title, name in (
+        ("Allowed disruptions", "disruptionsAllowed"),
+        ("Current", "currentHealthy"),
+        ("Desired", "desiredHealthy"),
+        ("Total", "expectedPods"),
+    ):
+        page.put(f"{title}:\t{status.get(name, 0)}", 2)
     page.events(obj)
 
 
