@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import orjson
 
@@ -45,30 +44,31 @@ def patch(command: Command) -> None:
             _report(command, target.kind, before, after)
 
 
-def _body(text: str, kind_of_patch: str) -> Any:
+def _body(text: str, kind_of_patch: str) -> KubeObject | list[KubeObject]:
     """The patch as JSON; YAML is taken too. Raises Complaint with the server's words for what is neither."""
+    patch: object
     try:
-        body = orjson.loads(text)
+        patch = orjson.loads(text)
     except orjson.JSONDecodeError:
-        body = parse_one(text, "unable to parse patch")
+        patch = parse_one(text, "unable to parse patch")
+    if kind_of_patch != "json" and isinstance(patch, dict):
+        return patch
     if kind_of_patch == "json":
-        body = [body] if isinstance(body, dict) else body
-        if not isinstance(body, list) or not all(isinstance(operation, dict) for operation in body):
-            raise Complaint(
-                "Error from server (BadRequest): json: cannot unmarshal into Go value of type "
-                "[]handlers.jsonPatchOp"
-            )
-    elif not isinstance(body, dict):
-        names = {str: "string", list: "array", bool: "bool", int: "number", float: "number"}
-        raise Complaint(
-            f"Error from server (BadRequest): json: cannot unmarshal {names.get(type(body), 'null')} into Go "
-            f"value of "
-            "type map[string]interface {}"
-        )
-    return body
+        listed = patch if isinstance(patch, list) else [patch]
+        operations = [operation for operation in listed if isinstance(operation, dict)]
+        if len(operations) == len(listed):
+            return operations
+        target = "handlers.jsonPatchOp"
+    else:
+        target = "map[string]interface {}"
+    names = {str: "string", list: "array", bool: "bool", int: "number", float: "number"}
+    found = names.get(type(patch), "null")
+    raise Complaint(
+        f"Error from server (BadRequest): json: cannot unmarshal {found} into Go value of type {target}"
+    )
 
 
-def _send(command: Command, path: str, body: Any, content_type: str) -> KubeObject:
+def _send(command: Command, path: str, body: KubeObject | list[KubeObject], content_type: str) -> KubeObject:
     try:
         return command.client.request(
             "PATCH", path, query=command.write_query(), body=body, content_type=content_type
