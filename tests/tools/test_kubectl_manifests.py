@@ -161,6 +161,11 @@ def test_what_is_wrong_with_a_manifest_is_said(empty: Terminal, stdin: str, expe
     assert empty("apply -f -", stdin) == expected
 
 
+def test_what_the_server_finds_invalid(empty: Terminal) -> None:
+    manifest = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: []}"
+    assert empty("create -f -", manifest) == 'The Pod "p" is invalid: spec.containers: Required value\n'
+
+
 def test_a_manifest_must_be_asked_for(empty: Terminal) -> None:
     assert empty("apply", SETTINGS) == "error: must specify one of -f and -k\n"
     assert (
