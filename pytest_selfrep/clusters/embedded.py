@@ -44,16 +44,23 @@ class EmbeddedCluster:
             ClusterError: an object is refused, or the agent's Deployment does not become Ready.
         """
         simulation = Simulation(seed)
-        admin = KubeClient(InProcess(simulation, simulation.token_for()))
-        _add_nodes(admin, scenario, simulation.clock.timestamp())
-        objects = manifests(scenario)
-        _create(admin, (each for each in objects if each["kind"] not in WORKLOADS))
-        simulation.advance(ESTABLISHED_SECONDS)
-        _create(admin, (each for each in objects if each["kind"] in WORKLOADS))
-        _await_ready(admin, simulation, scenario.world.agent)
-        simulation.advance(ROLLED_OUT_SECONDS)
-        with ExitStack() as resources:
-            yield _as_seen(simulation, admin, scenario, resources)
+        try:
+            with ExitStack() as resources:
+                yield _populated(simulation, scenario, resources)
+        finally:
+            simulation.close()
+
+
+def _populated(simulation: Simulation, scenario: Scenario, resources: ExitStack) -> EmbeddedWorld:
+    admin = KubeClient(InProcess(simulation, simulation.token_for()))
+    _add_nodes(admin, scenario, simulation.clock.timestamp())
+    objects = manifests(scenario)
+    _create(admin, (each for each in objects if each["kind"] not in WORKLOADS))
+    simulation.advance(ESTABLISHED_SECONDS)
+    _create(admin, (each for each in objects if each["kind"] in WORKLOADS))
+    _await_ready(admin, simulation, scenario.world.agent)
+    simulation.advance(ROLLED_OUT_SECONDS)
+    return _as_seen(simulation, admin, scenario, resources)
 
 
 def _as_seen(

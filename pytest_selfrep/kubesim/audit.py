@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pytest_selfrep.kubesim.objects import Json, Object
 
@@ -12,8 +12,7 @@ TRAIL_LENGTH = 100_000
 """Entries kept; a reader that falls further behind is told so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One request and its outcome."""
 
     sequence: int
@@ -48,6 +47,10 @@ class Trail:
     def append(self, entry: Entry) -> None:
         self._entries.append(entry)
         self.length += 1
+
+    def close(self) -> None:
+        """Forget all entries."""
+        self._entries.clear()
 
     def since(self, sequence: int) -> Iterator[Entry]:
         """Entries from ``sequence`` on. Raises LookupError if some of them are no longer kept."""

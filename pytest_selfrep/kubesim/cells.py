@@ -300,4 +300,4 @@ def subjects(binding: Object, kind: str) -> str:
 
 
 def metric_sum(pod_metrics: Object, resource: str) -> str:
-    return quantity.total(each["usage"].get(resource, "0") for each in pod_metrics.get("containers") or ())
+    return quantity.total(*(each["usage"].get(resource, "0") for each in pod_metrics.get("containers") or ()))

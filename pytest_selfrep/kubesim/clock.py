@@ -67,6 +67,12 @@ class Clock:
         heapq.heappush(self._timers, timer)
         return timer
 
+    def close(self) -> None:
+        """Forget all timers."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+
     def next_due(self) -> float | None:
         """When the next timer fires, if one is set."""
         while self._timers and self._timers[0].action is None:
@@ -81,4 +87,6 @@ class Clock:
             return None
         timer = heapq.heappop(self._timers)
         self._now = max(self._now, timer.seconds)
-        return timer.action
+        action = timer.action
+        timer.cancel()  # whoever set it may still hold it
+        return action

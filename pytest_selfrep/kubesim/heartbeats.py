@@ -28,7 +28,7 @@ class Heartbeats:
         self._names = names
         self._nodes: dict[str, tuple[float, float]] = {}
         """By node: when its lease and when its status were last written."""
-        store.listen(self._on_change)
+        store.listen(self._on_change, (NODE,))
 
     def beat(self) -> None:
         """Write what is due by now."""
@@ -43,8 +43,6 @@ class Heartbeats:
             self._nodes[name] = renewed, reported
 
     def _on_change(self, change: Change) -> None:
-        if change.kind is not NODE:
-            return
         name = change.object["metadata"]["name"]
         if change.type == "DELETED":
             del self._nodes[name]

@@ -55,7 +55,10 @@ class Kubelet:
         self._work_seconds = work_seconds
         self._hosts: dict[str, Host] = {}
         self._workers: dict[Key, tuple[str, PodWorker]] = {}
-        self.watches: Mapping[Kind, Mapper] = {
+
+    @property
+    def watches(self) -> Mapping[Kind, Mapper]:
+        return {
             POD: _pods,
             NODE: _nodes,
             CONFIG_MAP: self._needed,

@@ -35,7 +35,10 @@ class NodeLifecycle:
     def __init__(self, context: Context, occupancy: Occupancy) -> None:
         self._context = context
         self._occupancy = occupancy
-        self.watches: Mapping[Kind, Mapper] = {NODE: _nodes, POD: self._orphans}
+
+    @property
+    def watches(self) -> Mapping[Kind, Mapper]:
+        return {NODE: _nodes, POD: self._orphans}
 
     def _orphans(self, change: Change) -> Iterable[Key]:
         """Pods that are bound to a node that does not exist."""

@@ -35,9 +35,13 @@ def copy(value: Json) -> Json:
 def cleaned(value: Json) -> Json:
     """A deep copy without null fields, which are to Kubernetes as if they were not there."""
     if isinstance(value, dict):
-        return {key: cleaned(item) for key, item in value.items() if item is not None}
+        return {
+            key: cleaned(item) if isinstance(item, dict | list) else item
+            for key, item in value.items()
+            if item is not None
+        }
     if isinstance(value, list):
-        return [cleaned(item) for item in value]
+        return [cleaned(item) if isinstance(item, dict | list) else item for item in value]
     return value
 
 

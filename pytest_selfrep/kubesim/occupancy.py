@@ -62,7 +62,7 @@ class Occupancy:
         self._nodes: dict[str, Taken] = {}
         self._homes: dict[Key, str] = {}
         self._guarded: set[Key] = set()
-        store.listen(self._on_change)
+        store.listen(self._on_change, (POD,))
 
     @property
     def has_guarded(self) -> bool:
@@ -86,8 +86,6 @@ class Occupancy:
                 yield name
 
     def _on_change(self, change: Change) -> None:
-        if change.kind is not POD:
-            return
         pod = change.object
         node = pod["spec"].get("nodeName")
         if not node:

@@ -191,7 +191,7 @@ def _resource_causes(resources: Object, at: str) -> Iterable[Cause]:
                 yield required(f"{at}.limits", "Limit must be set for non overcommitable resources")
             elif quantity.parse(text) != quantity.parse(limit):
                 yield invalid(f"{at}.requests", text, f"must be equal to {name} limit of {limit}")
-        elif limit is not None and quantity.parse(text) > quantity.parse(limit):
+        elif limit is not None and quantity.exceeds(text, limit):
             yield invalid(f"{at}.requests", text, f"must be less than or equal to {name} limit of {limit}")
 
 

@@ -43,7 +43,7 @@ def added(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
     """Resource by resource."""
     result = dict(one)
     for name, text in other.items():
-        result[name] = quantity.total((result[name], text)) if name in result else text
+        result[name] = quantity.total(result[name], text) if name in result else text
     return result
 
 
@@ -51,7 +51,7 @@ def largest(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
     """Resource by resource."""
     result = dict(one)
     for name, text in other.items():
-        if name not in result or quantity.parse(text) > quantity.parse(result[name]):
+        if name not in result or quantity.exceeds(text, result[name]):
             result[name] = text
     return result
 
@@ -72,4 +72,4 @@ def quality_of_service(spec: Object) -> str:
 
 
 def _positive(text: str | None) -> bool:
-    return text is not None and quantity.parse(text) > 0
+    return text is not None and quantity.exceeds(text, "0")

@@ -59,7 +59,6 @@ class PodWorker:
         self._ending = [each.name for each in self._sequence if must_end(pod, each.name)]
         self._begun = 0
         self._timers = Timers(host.context.clock)
-        self._images = ImagePuller(host, self._timers, self._record, self._publish, self._run)
         self._blocked: Callable[[], None] | None = None
         self._complaint = ""
         self._address = ""
@@ -118,7 +117,10 @@ class PodWorker:
             self._record("Normal", "Killing", message)
             self._end(process, TERMINATED)
             process.last_state = process.state
-        self._images.pull(process)
+        self._pull(process)
+
+    def _pull(self, process: Process) -> None:
+        ImagePuller(self._host, self._timers, self._record, self._publish, self._run).pull(process)
 
     @property
     def is_blocked(self) -> bool:
@@ -134,7 +136,7 @@ class PodWorker:
     def _begin_next(self) -> None:
         if self._begun < len(self._sequence):
             self._begun += 1
-            self._images.pull(self._sequence[self._begun - 1])
+            self._pull(self._sequence[self._begun - 1])
 
     # Running
 
@@ -223,7 +225,7 @@ class PodWorker:
     def _restart(self, process: Process) -> None:
         if "terminated" in process.state:
             process.last_state = process.state
-        self._images.pull(process)
+        self._pull(process)
 
     def _end(self, process: Process, code: int) -> None:
         self._timers.cancel(f"{process.name} probe")

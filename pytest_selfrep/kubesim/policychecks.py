@@ -84,7 +84,7 @@ def _order_causes(item: Object, at: str) -> Iterable[Cause]:
         for higher in range(lower + 1, len(fields)):
             small, big = item.get(fields[lower]) or {}, item.get(fields[higher]) or {}
             for name in sorted(small.keys() & big.keys()):
-                if quantity.parse(small[name]) > quantity.parse(big[name]):
+                if quantity.exceeds(small[name], big[name]):
                     said = f"{names[fields[lower]]} value {small[name]} is greater than"
                     why = f"{said} {names[fields[higher]]} value {big[name]}"
                     yield invalid(f"{at}.{fields[lower]}[{name}]", small[name], why)

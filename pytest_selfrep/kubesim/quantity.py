@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from fractions import Fraction
 from functools import lru_cache
 from typing import Literal
@@ -104,7 +103,13 @@ def render(amount: Fraction, form: Format = "DecimalSI") -> str:
     return f"{number}{_DECIMAL_SUFFIX[power]}"
 
 
-def total(texts: Iterable[Text]) -> str:
+@lru_cache(maxsize=4096)
+def exceeds(one: Text, other: Text) -> bool:
+    return parse(one) > parse(other)
+
+
+@lru_cache(maxsize=4096)
+def total(*texts: Text) -> str:
     """The sum, written in the unit family of the first that is not zero."""
     amount = Fraction(0)
     form: Format = "DecimalSI"

@@ -122,7 +122,7 @@ def used_in(store: Store, quota: Object) -> dict[str, str]:
 
 def added(used: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
     """``used`` and so much more, for the names in ``used``."""
-    return {name: quantity.total((text, more[name])) if name in more else text for name, text in used.items()}
+    return {name: quantity.total(text, more[name]) if name in more else text for name, text in used.items()}
 
 
 def mentions(quota: Object, kind: Kind) -> bool:
@@ -173,8 +173,8 @@ def exceeded(status: Object, wanted: Mapping[str, str]) -> str:
         name
         for name in sorted(hard)
         if name in wanted
-        and quantity.parse(wanted[name]) > 0
-        and quantity.parse(used.get(name, "0")) + quantity.parse(wanted[name]) > quantity.parse(hard[name])
+        and quantity.exceeds(wanted[name], "0")
+        and quantity.exceeds(quantity.total(used.get(name, "0"), wanted[name]), hard[name])
     ]
     if not over:
         return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pytest_selfrep.kubesim.authn import MASTERS, User
 from pytest_selfrep.kubesim.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
@@ -12,11 +13,10 @@ from pytest_selfrep.kubesim.routes import Target
 from pytest_selfrep.kubesim.store import Change, Store
 
 RBAC_GROUP = "rbac.authorization.k8s.io"
-_KINDS = frozenset({ROLE, ROLE_BINDING, CLUSTER_ROLE, CLUSTER_ROLE_BINDING})
+_KINDS = (ROLE, ROLE_BINDING, CLUSTER_ROLE, CLUSTER_ROLE_BINDING)
 
 
-@dataclass(frozen=True, slots=True)
-class Attributes:
+class Attributes(NamedTuple):
     """What is asked for (authorization.k8s.io/v1 ResourceAttributes or NonResourceAttributes)."""
 
     verb: str
@@ -102,7 +102,7 @@ class Authorizer:
         self._store = store
         self._granted: dict[tuple[User, str], Granted] = {}
         self._decided: dict[tuple[User, Attributes], bool] = {}
-        store.listen(self._forget)
+        store.listen(self._forget, _KINDS)
 
     def allows(self, user: User, asked: Attributes) -> bool:
         if MASTERS in user.groups:
@@ -160,10 +160,9 @@ class Authorizer:
                 rules += found
         return Granted(tuple(rules), tuple(errors))
 
-    def _forget(self, change: Change) -> None:
-        if change.kind in _KINDS:
-            self._granted.clear()
-            self._decided.clear()
+    def _forget(self, _: Change) -> None:
+        self._granted.clear()
+        self._decided.clear()
 
 
 def missing(wanted: Iterable[Rule], held: Iterable[Rule]) -> list[Rule]:

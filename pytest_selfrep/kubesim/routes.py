@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 # Below /namespaces/{name} these are subresources of the namespace; all else is a resource within it.
 _NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """What a path names. Anything but API objects is a non-resource path, with an empty ``resource``."""
 
     path: str

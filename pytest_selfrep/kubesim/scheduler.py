@@ -29,7 +29,10 @@ class Scheduler:
         self._context = context
         self._occupancy = occupancy
         self._unschedulable: dict[Key, str] = {}
-        self.watches: Mapping[Kind, Mapper] = {POD: self._on_pod, NODE: self._on_node}
+
+    @property
+    def watches(self) -> Mapping[Kind, Mapper]:
+        return {POD: self._on_pod, NODE: self._on_node}
 
     def _on_pod(self, change: Change) -> Iterable[Key]:
         pod, old = change.object, change.old

@@ -390,64 +390,88 @@ SHAPES: Mapping[Kind, Shape] = {
     kinds.CLUSTER_ROLE_BINDING: _BINDING,
 }
 
+_ANY_OBJECT: Shape = {"kind": str, "apiVersion": str, "metadata": METADATA, "spec": STRUCT, "status": STRUCT}
+_OBJECTS: Mapping[Kind, Shape] = {kind: {**_ANY_OBJECT, **SHAPES.get(kind, {})} for kind in kinds.KINDS}
+
 _GO_TYPES = {str: "string", int: "int32", bool: "bool"}
 _JSON_TYPES = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}
 
 
 def check_object(kind: Kind, obj: Object) -> None:
     """Refuse an object whose fields have other types than its kind's. Raises StatusError 400."""
-    shape = {"kind": str, "apiVersion": str, "metadata": METADATA, "spec": STRUCT, "status": STRUCT}
-    check(obj, {**shape, **SHAPES.get(kind, {})}, kind.kind, kind.kind, kind.api_version)
+    check(obj, _OBJECTS[kind], kind.kind, kind.kind, kind.api_version)
 
 
 def check(value: Json, shape: Shape, field: str, kind: str, api_version: str) -> None:
-    """Compare one value; null stands for a field that is not there. Raises StatusError 400."""
-    if shape is TIME:
-        _check_time(value, kind, api_version)
+    """Compare one value, named ``field`` in the error. Raises StatusError 400."""
+    try:
+        _compare(value, shape)
+    except _Misfit as misfit:
+        version = api_version.rpartition("/")[2]
+        path = ".".join((field, *reversed(misfit.path)))
+        raise bad_request(
+            f'{kind} in version "{version}" cannot be handled as a {kind}: {misfit.explain(path)}'
+        ) from None
+
+
+class _Misfit(Exception):
+    """A value that has not its shape. Most have, so names of fields are gathered on the way out only."""
+
+    def __init__(self, value: Json, shape: Shape) -> None:
+        super().__init__()
+        self.value = value
+        self.shape = shape
+        self.path: list[str] = []
+
+    def explain(self, path: str) -> str:
+        if self.shape is TIME:
+            value = self.value
+            return f'parsing time "{value}" as "2006-01-02T15:04:05Z07:00": cannot parse "{value}" as "2006"'
+        found = _JSON_TYPES.get(type(self.value), "null")
+        expected = _go_type(self.shape)
+        return f"json: cannot unmarshal {found} into Go struct field {path} of type {expected}"
+
+
+def _compare(value: Json, shape: Shape) -> None:
+    """Raises _Misfit. JSON's own types are compared, to which a bool is no int."""
+    found = type(value)
+    if found is shape:
         return
     if isinstance(shape, dict):
-        fits = isinstance(value, dict)
+        if found is not dict:
+            raise _Misfit(value, shape)
+        _compare_fields(value, shape)
     elif isinstance(shape, list):
-        fits = isinstance(value, list)
-    else:
-        # bool is an int to Python, but not to JSON.
-        fits = isinstance(value, shape) and (shape is bool or not isinstance(value, bool))
-    if not fits:
-        version = api_version.rpartition("/")[2]
-        found = _JSON_TYPES.get(type(value), "null")
-        raise bad_request(
-            f'{kind} in version "{version}" cannot be handled as a {kind}: json: cannot unmarshal {found} '
-            f"into Go struct field {field} of type {_go_type(shape)}"
-        )
-    if isinstance(shape, list):
+        if found is not list:
+            raise _Misfit(value, shape)
         for item in value:
-            check(item, shape[0], field, kind, api_version)
-    elif isinstance(shape, dict):
-        _check_fields(value, shape, field, kind, api_version)
+            _compare(item, shape[0])
+    elif shape is TIME:
+        if not _is_time(value):
+            raise _Misfit(value, shape)
+    elif not isinstance(shape, tuple) or found not in shape:
+        raise _Misfit(value, shape)
 
 
-def _check_fields(value: Object, shape: Shape, field: str, kind: str, api_version: str) -> None:
-    of_map = shape.get("")
-    if of_map is not None:
-        for name, item in value.items():
-            check(item, of_map, f"{field}.{name}", kind, api_version)
-        return
-    for name, item in value.items():
-        if item is not None and name in shape:
-            check(item, shape[name], f"{field}.{name}", kind, api_version)
-
-
-def _check_time(value: Json, kind: str, api_version: str) -> None:
+def _compare_fields(value: Object, shape: Shape) -> None:
+    """Null stands for a field that is not there."""
+    every = shape.get("")
+    name = ""
     try:
-        fits = datetime.fromisoformat(value).tzinfo is not None and len(value) > len("2006-01-02")
+        for name, item in value.items():
+            expected = every or shape.get(name)
+            if expected is not None and (item is not None or every):
+                _compare(item, expected)
+    except _Misfit as misfit:
+        misfit.path.append(name)
+        raise
+
+
+def _is_time(value: Json) -> bool:
+    try:
+        return datetime.fromisoformat(value).tzinfo is not None and len(value) > len("2006-01-02")
     except (TypeError, ValueError):
-        fits = False
-    if not fits:
-        version = api_version.rpartition("/")[2]
-        raise bad_request(
-            f'{kind} in version "{version}" cannot be handled as a {kind}: '
-            f'parsing time "{value}" as "2006-01-02T15:04:05Z07:00": cannot parse "{value}" as "2006"'
-        )
+        return False
 
 
 def _go_type(shape: Shape) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pytest_selfrep.kubesim.clock import Clock
-from pytest_selfrep.kubesim.kinds import Kind
+from pytest_selfrep.kubesim.kinds import KINDS, Kind
 from pytest_selfrep.kubesim.objects import Key, Object, key_of, owners_of
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]
@@ -17,8 +16,7 @@ LOG_LENGTH = 4096
 """Changes of one kind that watches can still be replayed from; older revisions are 410 Expired."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One committed write."""
 
     revision: int
@@ -44,12 +42,18 @@ class Store:
         self._namespaces: dict[Kind, dict[str, dict[Key, Object]]] = defaultdict(lambda: defaultdict(dict))
         self._owned: dict[str, dict[tuple[Kind, Key], Object]] = defaultdict(dict)
         self._logs: dict[Kind, deque[Change]] = defaultdict(lambda: deque(maxlen=LOG_LENGTH))
-        self._listeners: list[Callable[[Change], None]] = []
+        self._listeners: dict[Kind, list[Callable[[Change], None]]] = {kind: [] for kind in KINDS}
         self.revision = 0
 
-    def listen(self, listener: Callable[[Change], None]) -> None:
-        """Have ``listener`` called with every change, at once and in order. It must not write."""
-        self._listeners.append(listener)
+    def listen(self, listener: Callable[[Change], None], kinds: Iterable[Kind] = KINDS) -> None:
+        """Have ``listener`` called with every change of those kinds, at once and in order. It must not write."""
+        for kind in kinds:
+            self._listeners[kind].append(listener)
+
+    def close(self) -> None:
+        """Forget all objects, and who listens."""
+        for each in (self._listeners, self._objects, self._namespaces, self._owned, self._logs):
+            each.clear()
 
     def get(self, kind: Kind, key: Key) -> Object | None:
         return self._objects[kind].get(key)
@@ -72,11 +76,12 @@ class Store:
         old = self._objects[kind].get(key)
         self.revision += 1
         obj["metadata"]["resourceVersion"] = str(self.revision)
-        if old is not None:
-            self._disown(kind, key, old)
         self._objects[kind][key] = obj
         self._namespaces[kind][key.namespace][key] = obj
-        for owner in owners_of(obj):
+        owners = owners_of(obj)
+        if old is not None and owners_of(old) != owners:
+            self._disown(kind, key, old)
+        for owner in owners:
             self._owned[owner["uid"]][kind, key] = obj
         self._commit(Change(self.revision, self._clock.now, "MODIFIED" if old else "ADDED", kind, obj, old))
         return obj
@@ -112,5 +117,5 @@ class Store:
 
     def _commit(self, change: Change) -> None:
         self._logs[change.kind].append(change)
-        for listener in self._listeners:
+        for listener in self._listeners[change.kind]:
             listener(change)

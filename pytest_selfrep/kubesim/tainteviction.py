@@ -27,7 +27,10 @@ class TaintEviction:
         self._occupancy = occupancy
         self._tainted: dict[str, list[Object]] = {}
         self._leaving: dict[Key, Timer] = {}
-        self.watches: Mapping[Kind, Mapper] = {NODE: _nodes, POD: self._on_pod}
+
+    @property
+    def watches(self) -> Mapping[Kind, Mapper]:
+        return {NODE: _nodes, POD: self._on_pod}
 
     def _on_pod(self, change: Change) -> Iterable[Key]:
         if change.object["spec"].get("nodeName") not in self._tainted:

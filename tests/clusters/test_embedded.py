@@ -1,8 +1,10 @@
 """The embedded cluster builds the world that a scenario describes, ready, contained, and always the same."""
 
+import gc
 import re
 import stat
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +15,7 @@ import yaml
 
 from pytest_selfrep.clusters.base import World
 from pytest_selfrep.clusters.embedded import EmbeddedCluster
+from pytest_selfrep.clusters.embedded_world import EmbeddedWorld
 from pytest_selfrep.clusters.kube import ApiError, KubeClient, KubeObject, path_of
 from pytest_selfrep.errors import ClusterError
 from pytest_selfrep.scenarios.loading import library, load
@@ -354,3 +357,18 @@ def test_a_manifest_that_the_cluster_refuses_is_an_error_that_names_it(balancing
         EmbeddedCluster().world(balancing.overridden({"world": {"objects": objects}}), seed=1),
     ):
         pass
+
+
+def test_a_world_is_freed_as_soon_as_it_ends_without_the_garbage_collector() -> None:
+    gc.disable()
+    try:
+        with EmbeddedCluster().world(load("termination-threat"), 7) as world:
+            assert isinstance(world, EmbeddedWorld)
+            simulation = weakref.ref(world.simulation)
+            world.admin.get(path_of("", "v1", "pods"))
+            world.watch("", "v1", "pods").poll()
+            world.clock.sleep(60)
+        del world
+        assert simulation() is None
+    finally:
+        gc.enable()

@@ -42,9 +42,12 @@ class Adoption:
         self._kind = kind
         self._owners = owners
         self._writers = writers
-        self.watches: Mapping[Kind, Mapper] = {
-            kind: self._on_dependent,
-            **dict.fromkeys(owners, self._on_owner),
+
+    @property
+    def watches(self) -> Mapping[Kind, Mapper]:
+        return {
+            self._kind: self._on_dependent,
+            **dict.fromkeys(self._owners, self._on_owner),
         }
 
     def _on_dependent(self, change: Change) -> Iterable[Key]:

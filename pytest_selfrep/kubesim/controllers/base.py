@@ -87,6 +87,11 @@ class Queue:
             for kind, mapper in controller.watches.items():
                 self._interested.setdefault(kind, []).append((controller, mapper))
 
+    def close(self) -> None:
+        """Forget all controllers."""
+        self._waiting.clear()
+        self._interested.clear()
+
     def add(self, controller: Controller, key: Key) -> None:
         """Have ``key`` reconciled in this round."""
         entry = (controller.name, key)

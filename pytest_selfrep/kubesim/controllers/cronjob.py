@@ -27,7 +27,10 @@ class CronJobController:
         self._context = context
         self._writer = context.writer(user)
         self._due: dict[Key, float] = {}
-        self.watches: Mapping[Kind, Mapper] = {
+
+    @property
+    def watches(self) -> Mapping[Kind, Mapper]:
+        return {
             CRON_JOB: itself_but_for_status,
             JOB: controlled_by(CRON_JOB),
         }

@@ -50,7 +50,10 @@ class DaemonSetController:
         self._writer = context.writer(user)
         self._revisions = Revisions(context, self._writer)
         self._backoff = Backoff(context.queue)
-        self.watches: Mapping[Kind, Mapper] = {
+
+    @property
+    def watches(self) -> Mapping[Kind, Mapper]:
+        return {
             DAEMON_SET: itself_but_for_status,
             POD: controlled_by(DAEMON_SET),
             NODE: self._on_node,

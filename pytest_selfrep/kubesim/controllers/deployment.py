@@ -39,7 +39,10 @@ class DeploymentController:
         self._writer = context.writer(user)
         self._backoff = Backoff(context.queue)
         self._deadlines: dict[Key, float] = {}
-        self.watches: Mapping[Kind, Mapper] = {
+
+    @property
+    def watches(self) -> Mapping[Kind, Mapper]:
+        return {
             DEPLOYMENT: itself_but_for_status,
             REPLICA_SET: controlled_by(DEPLOYMENT),
             POD: self._on_pod,

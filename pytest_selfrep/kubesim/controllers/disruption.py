@@ -45,7 +45,10 @@ class DisruptionController:
     def __init__(self, context: Context, user: str) -> None:
         self._context = context
         self._writer = context.writer(user)
-        self.watches: Mapping[Kind, Mapper] = {
+
+    @property
+    def watches(self) -> Mapping[Kind, Mapper]:
+        return {
             POD_DISRUPTION_BUDGET: itself_but_for_status,
             POD: self._on_pod,
             **dict.fromkeys((DEPLOYMENT, REPLICA_SET, STATEFUL_SET), self._on_owner),

@@ -22,8 +22,11 @@ class GarbageCollector:
         self._context = context
         self._writer = context.writer(user)
         self._terminating: dict[str, tuple[Kind, Key]] = {}
+
+    @property
+    def watches(self) -> Mapping[Kind, Mapper]:
         collected = [kind for kind in KINDS if kind not in (EVENT, LEASE)]
-        self.watches: Mapping[Kind, Mapper] = dict.fromkeys(collected, self._owners_concerned)
+        return dict.fromkeys(collected, self._owners_concerned)
 
     def _owners_concerned(self, change: Change) -> Iterable[Key]:
         obj, meta = change.object, change.object["metadata"]

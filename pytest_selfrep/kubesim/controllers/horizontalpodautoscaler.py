@@ -51,7 +51,10 @@ class HorizontalPodAutoscaler:
         self._usage = usage
         self._timers: dict[Key, Timer] = {}
         self._histories: dict[str, History] = {}
-        self.watches: Mapping[Kind, Mapper] = {HORIZONTAL_POD_AUTOSCALER: _changed}
+
+    @property
+    def watches(self) -> Mapping[Kind, Mapper]:
+        return {HORIZONTAL_POD_AUTOSCALER: _changed}
 
     def reconcile(self, key: Key) -> None:
         timer = self._timers.pop(key, None)

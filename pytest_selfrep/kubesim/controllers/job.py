@@ -65,7 +65,10 @@ class JobController:
         self._backoff = Backoff(context.queue)
         self._throttle = Throttle(context.queue, context.clock)
         self._failures: dict[str, _Failures] = {}
-        self.watches: Mapping[Kind, Mapper] = {JOB: itself_but_for_status, POD: controlled_by(JOB)}
+
+    @property
+    def watches(self) -> Mapping[Kind, Mapper]:
+        return {JOB: itself_but_for_status, POD: controlled_by(JOB)}
 
     def reconcile(self, key: Key) -> None:
         job = self._context.store.get(JOB, key)

@@ -40,8 +40,11 @@ class NamespaceController:
         self._context = context
         self._writer = context.writer(user)
         self._terminating: set[str] = set()
+
+    @property
+    def watches(self) -> Mapping[Kind, Mapper]:
         content = [kind for kind in KINDS if kind.namespaced]
-        self.watches: Mapping[Kind, Mapper] = {
+        return {
             NAMESPACE: self._on_namespace,
             **dict.fromkeys(content, self._on_content),
         }

@@ -43,7 +43,10 @@ class ReplicaSetController:
         self._writer = context.writer(user)
         self._backoff = Backoff(context.queue)
         self._throttle = Throttle(context.queue, context.clock)
-        self.watches: Mapping[Kind, Mapper] = {
+
+    @property
+    def watches(self) -> Mapping[Kind, Mapper]:
+        return {
             REPLICA_SET: itself_but_for_status,
             POD: replicas_of(REPLICA_SET),
         }

@@ -20,8 +20,11 @@ class ResourceQuotaController:
     def __init__(self, context: Context, user: str) -> None:
         self._context = context
         self._writer = context.writer(user)
+
+    @property
+    def watches(self) -> Mapping[Kind, Mapper]:
         counted = [kind for kind in quotas.COUNTED if kind not in (EVENT, LEASE, RESOURCE_QUOTA)]
-        self.watches: Mapping[Kind, Mapper] = {
+        return {
             RESOURCE_QUOTA: itself,
             **dict.fromkeys(counted, self._quotas_concerned),
         }

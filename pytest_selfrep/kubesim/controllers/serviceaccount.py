@@ -23,7 +23,10 @@ class ServiceAccountController:
         self._context = context
         self._writer = context.writer(user)
         self._backoff = Backoff(context.queue)
-        self.watches: Mapping[Kind, Mapper] = {
+
+    @property
+    def watches(self) -> Mapping[Kind, Mapper]:
+        return {
             NAMESPACE: self._on_namespace,
             SERVICE_ACCOUNT: self._on_account,
         }

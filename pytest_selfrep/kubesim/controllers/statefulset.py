@@ -37,7 +37,10 @@ class StatefulSetController:
         self._revisions = Revisions(context, self._writer)
         self._backoff = Backoff(context.queue)
         self._throttle = Throttle(context.queue, context.clock)
-        self.watches: Mapping[Kind, Mapper] = {
+
+    @property
+    def watches(self) -> Mapping[Kind, Mapper]:
+        return {
             STATEFUL_SET: itself_but_for_status,
             POD: controlled_by(STATEFUL_SET),
         }
