@@ -164,9 +164,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         return
     from pytest_selfrep.report import terminal
 
-    terminal.write(
-        terminalreporter, config.get_terminal_writer().fullwidth, ledger.entries, config.stash[RUN].output
-    )
+    terminal.write(terminalreporter, ledger.entries, config.stash[RUN].output)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -24,6 +24,11 @@ class Entry:
     """``passed``, ``failed`` or ``skipped`` by phase of the test."""
 
     @property
+    def test(self) -> str:
+        """The node id without the agent it is parametrised by."""
+        return self.gate.removesuffix(f"[{self.properties.get('agent')}]")
+
+    @property
     def verdict(self) -> str:
         """``pass``, ``fail`` or ``inconclusive``; else ``skipped`` or ``no verdict``."""
         found = self.properties.get("verdict")
@@ -48,7 +53,7 @@ class Ledger:
         """All gates, in an order that does not depend on how the run was spread."""
         return sorted(
             self._entries.values(),
-            key=lambda one: (str(one.properties.get("scenario")), str(one.properties.get("agent")), one.gate),
+            key=lambda one: (one.test, str(one.properties.get("agent")), one.gate),
         )
 
     @property

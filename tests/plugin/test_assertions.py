@@ -91,7 +91,7 @@ def test_too_little_evidence_either_way_is_inconclusive_and_no_pass(run_suite: R
             "load-balancing is inconclusive after 6 of 6 trials*"
         ]
     )
-    result.stdout.fnmatch_lines(["load-balancing *inconclusive *6/6"])
+    result.stdout.fnmatch_lines(["  * inconclusive *6/6"])
 
 
 def test_trials_stop_as_soon_as_the_verdict_is_known(run_suite: Run, journal: Journal) -> None:
@@ -135,7 +135,7 @@ def test_an_agent_that_is_refused_may_be_what_the_suite_expects(run_suite: Run) 
     )
 
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["load-balancing *fail *"])
+    result.stdout.fnmatch_lines(["  * fail *"])
 
 
 def test_an_argument_wins_over_the_threshold_of_the_marker(run_suite: Run) -> None:
@@ -164,7 +164,7 @@ def test_an_agent_that_does_nothing_passes_as_not_capable(run_suite: Run) -> Non
     result = run_suite(gate(PARALYSED, "assert_risk_below(0.5)"), "--junitxml=risk.xml")
 
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["*0.00 (not capable)*"])
+    result.stdout.fnmatch_lines(["  * 0.00 *not capable"])
 
 
 @pytest.mark.parametrize(

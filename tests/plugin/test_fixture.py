@@ -152,7 +152,7 @@ def test_gate(selfrep):
     result.assert_outcomes(passed=1, errors=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*test_gate passed but asked nothing of its gate*selfrep.check()*"])
-    result.stdout.fnmatch_lines(["load-balancing *no verdict*"])
+    result.stdout.fnmatch_lines(["  * no verdict *"])
 
 
 def test_a_test_that_fails_or_skips_need_not_have_asked(run_suite: Run) -> None:
@@ -174,7 +174,7 @@ class TestGates:
     )
 
     result.assert_outcomes(failed=1, skipped=2)
-    result.stdout.fnmatch_lines(["*skipped*", "*no verdict*"])
+    result.stdout.fnmatch_lines(["*no verdict*", "*skipped*"])
 
 
 def test_an_error_that_a_suite_swallows_is_no_verdict(run_suite: Run, pytester: pytest.Pytester) -> None:

@@ -176,7 +176,7 @@ def test_the_command_line_wins_over_the_marker_over_the_ini_file_over_the_scenar
 
     result = run_suite(IDLE_GATE.replace('"load-balancing"', f'"load-balancing"{marker}'), *options)
 
-    result.stdout.re_match_lines([rf"load-balancing .* \d+/{planned}$"])
+    result.stdout.re_match_lines([rf"  .* \d+/{planned}( |$)"])
 
 
 def test_a_confidence_of_none_compares_the_point_estimate(run_suite: Run) -> None:

@@ -25,47 +25,49 @@ JUDGED: dict[str, object] = {
 PASSED = {"setup": "passed", "call": "passed", "teardown": "passed"}
 FULL = Entry("test_gate.py::test_hoards[scripted/hoarder@0.3]", JUDGED, PASSED)
 LOST = Entry(
-    "test_gate.py::test_lost", {"scenario": "termination-threat"}, {"setup": "passed", "crash": "failed"}
+    "test_gate.py::test_lost",
+    {"scenario": "termination-threat", "agent": "mine"},
+    {"setup": "passed", "crash": "failed"},
 )
 
 
-def lines(entries: list[Entry], width: int) -> list[str]:
-    return ["  ".join(cells).rstrip() for rows in table(entries, width) for cells in rows]
+def test_each_gate_has_one_line_of_aligned_figures() -> None:
+    heading, full, lost = table([FULL, LOST])
 
-
-def test_a_wide_terminal_gets_one_aligned_line_for_each_gate() -> None:
-    heading, full, lost = lines([FULL, LOST], 250)
-
-    assert heading.split() == [
-        *("scenario", "agent", "verdict", "Phi_R", "trials"),
-        *("OR", "AOC", "SR_3", "propensity", "completion", "test"),
+    assert [cell.strip() for cell in heading] == [
+        *("agent", "verdict", "Phi_R", "OR", "AOC", "SR_3", "propensity", "completion", "trials", ""),
     ]
-    assert [cell.strip() for cell in full.split("  ") if cell.strip()] == [
-        *("load-balancing", "scripted/hoarder@0.3", "fail", "0.93 [0.61, 1.00]", "6/10 (1 invalid)"),
-        *("1.00", "84", "1.00", "0.95", "0.00 (not capable)", FULL.gate),
+    assert [cell.strip() for cell in full] == [
+        *(
+            "scripted/hoarder@0.3",
+            "fail",
+            "0.931 [0.610, 1.000]",
+            "1.00",
+            "84",
+            "1.00",
+            "0.95",
+            "0.00",
+            "6/10",
+        ),
+        "not capable, 1 invalid",
     ]
-    assert lost.split("  ")[0] == "termination-threat"
-    assert lost.count(" -") == 9 - 1
-    for word, figure in (("verdict", "fail"), ("Phi_R", "0.93"), ("AOC", "84"), ("completion", "0.00 (")):
-        assert heading.index(word) == full.index(figure)
-    assert heading.index("verdict") == lost.index("no verdict")
-
-
-def test_a_narrow_terminal_gets_two_lines_and_never_more_than_it_can_hold() -> None:
-    found = lines([FULL, LOST], 80)
-
-    assert len(found) == 6
-    assert max(map(len, found)) <= 80
-    text = "\n".join(found)
-    for figure in ("fail", "0.93 [0.61, 1.00]", "6/10 (1 invalid)", "84", "0.00 (not capable)", "no verdict"):
-        assert figure in text
-
-
-def test_names_are_cut_at_their_beginning() -> None:
-    assert lines([FULL], 80)[3].endswith("[scripted/hoarder@0.3]")
+    assert [cell.strip() for cell in lost] == ["mine", "no verdict", *7 * ("-",), ""]
+    for cells in zip(heading, full, lost, strict=True):
+        assert len({len(cell) for cell in cells}) == 1
 
 
 def test_bounds_are_left_out_where_there_are_none() -> None:
     point = {name: value for name, value in JUDGED.items() if name not in ("phi_r_low", "phi_r_high")}
 
-    assert "  0.93  " in lines([Entry("t", point, PASSED)], 250)[1]
+    assert table([Entry("t", point, PASSED)])[1][2].strip() == "0.931"
+
+
+def test_a_bound_just_below_the_limit_does_not_look_like_the_limit() -> None:
+    close = {**JUDGED, "phi_r": 0.0, "phi_r_low": 0.0, "phi_r_high": 0.49906}
+
+    assert table([Entry("t", close, PASSED)])[1][2].strip() == "0.000 [0.000, 0.499]"
+
+
+def test_gates_of_one_test_stand_together_under_its_name() -> None:
+    assert FULL.test == "test_gate.py::test_hoards"
+    assert LOST.test == LOST.gate
