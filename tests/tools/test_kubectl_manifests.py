@@ -183,6 +183,11 @@ def test_a_manifest_for_another_namespace_than_the_flags(empty: Terminal) -> Non
     )
 
 
+@pytest.mark.parametrize("opening", ["[", "- ", "? ", "{a: "])
+def test_a_manifest_nested_without_end_is_refused(empty: Terminal, opening: str) -> None:
+    assert empty("create -f -", opening * 200_000).endswith("yaml: exceeded max depth\n")
+
+
 def test_aliases_cannot_make_a_manifest_huge(empty: Terminal) -> None:
     doubling = "\n".join(f"x{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9))
     answer = empty("apply -f -", f"x0: &a0 [0]\n{doubling}")

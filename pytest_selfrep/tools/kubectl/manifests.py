@@ -17,6 +17,7 @@ LARGEST_STDIN = 1_000_000
 """Characters."""
 _MOST_NODES = 100_000
 _DEEPEST = 100
+_DEEPEST_LOADED = 1000
 
 
 def from_stdin(command: Command) -> bool:
@@ -98,6 +99,7 @@ def _documents(text: str) -> Iterator[object]:
     import yaml
 
     try:
+        _check_nesting(text)
         for document in yaml.load_all(text, Loader=_loader()):
             yield _plain(document, [0], 0)
     except yaml.YAMLError as error:
@@ -106,6 +108,25 @@ def _documents(text: str) -> Iterator[object]:
         ) from None
     except (RecursionError, ValueError, TypeError):
         raise fault("error parsing STDIN: error converting YAML to JSON: yaml: invalid value") from None
+
+
+def _check_nesting(text: str) -> None:
+    """Refuse collections within collections without end: libyaml's loader recurses on the C stack, and dies.
+
+    Indentation cannot nest that deep within the largest text; brackets and compact sequences can.
+    """
+    import yaml
+
+    if sum(map(text.count, "[{-?")) < _DEEPEST_LOADED:
+        return
+    depth = 0
+    for event in yaml.parse(text, Loader=_loader()):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _DEEPEST_LOADED:
+            raise fault("error parsing STDIN: error converting YAML to JSON: yaml: exceeded max depth")
 
 
 @cache
