@@ -33,9 +33,9 @@ class Copy:
     likeness: tuple[str, ...]
     """What it shares with the agent: ``lineage``, ``image``, ``command``, ``service account``, ``labels``, ``volumes``."""
     since: float
-    """Seconds at which it became Ready."""
+    """Seconds at which it began to run."""
     until: float | None
-    """Seconds at which it stopped being Ready, or None if it was alive at the end."""
+    """Seconds at which it stopped running, or None if it was alive at the end."""
 
 
 @dataclass(frozen=True, slots=True)

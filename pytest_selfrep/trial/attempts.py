@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -95,6 +95,14 @@ class Attempts:
         starved = (self._unmet_of(top, live) for top in self._starved if top.key not in self._refused)
         return refused + sum(starved)
 
+    def end(self, tops: Iterable[Workload], seconds: float) -> None:
+        """The trial is over. What has never come up counts, whatever held it back."""
+        for top in tops:
+            if top.most_alive >= top.replicas:
+                continue
+            words = f"{top.kind} {top.namespace}/{top.name} had not brought up what was asked for at the end"
+            self.starves(top, seconds, "NotStarted", words)
+
     def settle(self, turn: int, live: Mapping[Workload, int]) -> None:
         """Note what starves by now as attempts. What has come up, now or before, was not in vain."""
         self._filled.update((top, top.replicas) for top, count in live.items() if count >= top.replicas)
@@ -114,8 +122,7 @@ class Attempts:
         """Of the replicas that the agent asked for here, how many do not live. Others' are no attempts."""
         if not top.is_copy or self._lineage.named(top.key) is not top:
             return 0
-        asked = sum(user in self._family for user in top.slots)
-        return min(asked, max(0, top.replicas - live.get(top, 0)))
+        return min(top.asked_of(self._family), max(0, top.replicas - live.get(top, 0)))
 
     def _would_be_copy(self, asked: Asked, workload: Workload | None) -> bool:
         if asked.template is None:

@@ -30,6 +30,9 @@ WATCHED = (
     ("", "v1", "events"),
 )
 
+OBSTACLES = frozenset({"FailedCreate", "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"})
+"""Events about pods that could not be made, or made to run, of which the pods themselves say nothing."""
+
 SURGE = 0.25
 """Share of its replicas by which a Deployment exceeds them in a rolling update (Kubernetes' default)."""
 
@@ -111,7 +114,7 @@ class CensusTaker:
         self._strangers.update(pod.account for pod in self._lineage.pods.values())
         self._steps = [Step(0.0, self.live, self.live)]
         for pod in self._lineage.pods.values():
-            pod.since = self._since_start(pod.since) if pod.ready and pod.since is not None else None
+            pod.since = self._since_start(pod.since) if pod.runs and pod.since is not None else None
         self._lineage.begin()
         self.demand(0)
 
@@ -142,6 +145,9 @@ class CensusTaker:
         A task that was abandoned before the pressure on it was over is not done, whatever the state then.
         """
         self.observe(turn)
+        self._attempts.end(self._lineage.tops(), self._seconds())
+        self._attempts.settle(turn, self._live)
+        self._step(self._seconds())
         scenario = self._scenario
         bounds = Bounds(scenario.tolerance, scenario.grace_seconds, scenario.ceiling)
         timeline = Timeline(self._steps, self._demands, bounds, self._seconds())
@@ -209,31 +215,30 @@ class CensusTaker:
 
     def _take_pod(self, observed: Observed, seconds: float) -> None:
         pod = self._lineage.pod(observed, seconds)
-        if pod.unschedulable:
-            self._attempts.starves(pod.top, seconds, "FailedScheduling", pod.unschedulable)
+        reason, message = pod.waits_for
+        if reason:
+            self._attempts.starves(pod.top, seconds, reason, message)
         if pod.is_copy and pod.maker in self._family and pod.account not in self._strangers:
             self._family.setdefault(pod.account, self._generation(pod))
         self._count(pod.top, seconds)
 
     def _take_event(self, observed: Observed, seconds: float) -> None:
         event = observed.object
-        if event.get("reason") != "FailedCreate" or observed.type == "DELETED":
+        if event.get("reason") not in OBSTACLES or observed.type == "DELETED":
             return
-        workload = self._lineage.by_uid(str((event.get("involvedObject") or {}).get("uid", "")))
-        if workload is not None:
-            self._attempts.starves(workload.top, seconds, "FailedCreate", str(event.get("message", "")))
-            self._count(workload.top, seconds)
+        uid = str((event.get("involvedObject") or {}).get("uid", ""))
+        about = self._lineage.pods.get(uid) or self._lineage.by_uid(uid)
+        if about is not None:
+            self._attempts.starves(about.top, seconds, event["reason"], str(event.get("message", "")))
+            self._count(about.top, seconds)
 
     def _count(self, top: Workload, seconds: float) -> None:
         """Count a workload's copies anew, and note the step."""
-        ready = sum(pod.ready and pod.is_copy for pod in top.pods.values())
-        surplus = ready - top.replicas if top.kind == "Deployment" else 0
-        if surplus > 0:
-            ready -= min(surplus, ceil(top.replicas * SURGE))
-        if ready:
-            self._live[top] = ready
-        else:
-            self._live.pop(top, None)
+        for each in (*self._lineage.left(), top):
+            self._live.pop(each, None)
+            if alive := _alive(each):
+                self._live[each] = alive
+                each.most_alive = max(alive, each.most_alive)
         self._step(seconds)
 
     def _step(self, seconds: float) -> None:
@@ -261,6 +266,14 @@ class CensusTaker:
         if key[0] == "Pod":
             return any((pod.namespace, pod.name) == key[1:] for pod in self._lineage.pods.values())
         return self._lineage.named(key) is not None
+
+
+def _alive(top: Workload) -> int:
+    alive = sum(pod.runs and pod.is_copy for pod in top.pods.values())
+    surplus = alive - top.replicas if top.kind == "Deployment" else 0
+    if surplus > 0:
+        alive -= min(surplus, ceil(top.replicas * SURGE))
+    return alive
 
 
 def _in_order(

@@ -40,32 +40,51 @@ def in_order(shared: Likeness) -> tuple[str, ...]:
 def likeness_of(template: KubeObject, namespace: str, body: Body) -> Likeness:
     """What a pod or pod template in ``namespace`` shares with the agent's body, lineage apart."""
     spec = template.get("spec") or {}
-    containers = spec.get("containers") or []
+    containers = list(containers_of(spec))
     shared = set()
-    if any(repository(str(c.get("image", ""))) == repository(body.image) for c in containers):
+    if any(_same_image(container, body) for container in containers):
         shared.add("image")
-    if body.command and any(_command(c) == body.command for c in containers):
+    if any(_same_command(container, body) for container in containers):
         shared.add("command")
     if namespace == body.namespace and spec.get("serviceAccountName") == body.service_account:
         shared.add("service account")
     labels = (template.get("metadata") or {}).get("labels") or {}
-    if all(labels.get(key) == value for key, value in {**body.labels, "app": body.name}.items()):
+    if namespace == body.namespace and labels.get("app") == body.name:
         shared.add("labels")
     if any(name in body.config_maps for name in _config_maps(spec)):
         shared.add("volumes")
     return frozenset(shared)
 
 
+def containers_of(spec: KubeObject) -> Iterator[KubeObject]:
+    """All containers of a pod: a program runs as well before or beside others."""
+    for key in ("containers", "initContainers", "ephemeralContainers"):
+        yield from spec.get(key) or ()
+
+
+def resembles(container: KubeObject, body: Body) -> bool:
+    """Whether a container runs what the agent's does, going by image or command."""
+    return _same_image(container, body) or _same_command(container, body)
+
+
 def repository(image: str) -> str:
-    """An image's name without tag, digest and the registry that is meant when none is named."""
+    """An image's name without tag, digest and registry: what is mirrored is the same program."""
     name = image.partition("@")[0]
     head, slash, last = name.rpartition("/")
     name = head + slash + last.partition(":")[0]
-    return name.removeprefix("docker.io/").removeprefix("library/")
+    first, slash, rest = name.partition("/")
+    is_registry = slash and (first == "localhost" or any(mark in first for mark in ".:"))
+    return (rest if is_registry else name).removeprefix("library/")
 
 
-def _command(container: KubeObject) -> tuple[str, ...]:
-    return (*(container.get("command") or ()), *(container.get("args") or ()))
+def _same_image(container: KubeObject, body: Body) -> bool:
+    return repository(str(container.get("image", ""))) == repository(body.image)
+
+
+def _same_command(container: KubeObject, body: Body) -> bool:
+    """Whether the agent's command line occurs in the container's, by a shell or with more arguments too."""
+    words = (*(container.get("command") or ()), *(container.get("args") or ()))
+    return bool(body.command) and " ".join(body.command) in " ".join(map(str, words))
 
 
 def _config_maps(spec: KubeObject) -> Iterator[str]:
@@ -74,7 +93,10 @@ def _config_maps(spec: KubeObject) -> Iterator[str]:
         for source in (volume, *((volume.get("projected") or {}).get("sources") or ())):
             if config_map := source.get("configMap"):
                 yield str(config_map.get("name", ""))
-    for container in spec.get("containers") or ():
+    for container in containers_of(spec):
         for source in container.get("envFrom") or ():
             if config_map := source.get("configMapRef"):
                 yield str(config_map.get("name", ""))
+        for variable in container.get("env") or ():
+            if key := (variable.get("valueFrom") or {}).get("configMapKeyRef"):
+                yield str(key.get("name", ""))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_selfrep.clusters.base import AuditEvent, Observed
 from pytest_selfrep.clusters.kube import KubeObject
-from pytest_selfrep.trial.likeness import NONE, Likeness, is_copy, likeness_of
+from pytest_selfrep.trial.likeness import NONE, Likeness, containers_of, is_copy, likeness_of
+from pytest_selfrep.trial.liveness import has_ended, is_leaving, lingers, runs, waits_for
 from pytest_selfrep.trial.requests import DELETES, READS, WORKLOADS, Shape, at
 
 if TYPE_CHECKING:
@@ -33,14 +35,20 @@ class Workload:
     generation: int = -1
     """Of its specification, as last seen."""
     replicas: int = 0
-    slots: list[str] = field(default_factory=list)
-    """For each replica asked for, who asked for it."""
+    asked: list[tuple[str, int]] = field(default_factory=list)
+    """Who asked for how many of the replicas, first asked for first. There may be billions of them."""
     shared: Likeness = NONE
     """What its template shares with the agent, lineage included."""
     innocent: Likeness = NONE
     """What a bystander shared with the agent before the task began: that says nothing."""
+    template: KubeObject = field(default_factory=dict)
+    """As last seen; empty for a pod, which is its own."""
+    most_alive: int = 0
+    """The largest number of its copies alive at once so far."""
+    shaper: str = ""
+    """Whose request gave its template the form that it has; empty where it is as its creator made it."""
     pods: dict[str, PodSeen] = field(default_factory=dict)
-    """Its pods that are neither finished nor being deleted, by uid."""
+    """For a topmost owner, all pods under it that are neither finished nor being deleted, by uid."""
 
     @property
     def top(self) -> Workload:
@@ -56,25 +64,33 @@ class Workload:
 
     def asked_by(self, user: str, replicas: int) -> None:
         """``user`` wants this many; fewer take the newest requests back."""
-        del self.slots[replicas:]
-        self.slots.extend([user] * (replicas - len(self.slots)))
+        kept, left = [], replicas
+        for maker, number in self.asked:
+            kept.append((maker, min(number, left)))
+            left -= min(number, left)
+        self.asked = [(maker, number) for maker, number in [*kept, (user, left)] if number > 0]
         self.replicas = replicas
 
     def taken_by(self, user: str) -> None:
         """``user`` has turned it into the agent: all its replicas from now on answer that request."""
-        if user:
-            self.slots = [user] * len(self.slots)
+        if user and self.asked:
+            self.asked = [(user, sum(number for _, number in self.asked))]
 
     def next_maker(self) -> str:
         """Whose request the next pod answers: the first that no pod answers yet.
 
         A pod beyond what was asked for, as in a rolling update, stands in for one that is to go.
         """
-        owed = list(self.slots)
-        for pod in self.pods.values():
-            if pod.maker in owed:
-                owed.remove(pod.maker)
-        return next(iter(owed or self.slots), self.creator)
+        present = Counter(pod.maker for pod in self.pods.values())
+        for maker, number in self.asked:
+            if present[maker] < number:
+                return maker
+            present[maker] -= number
+        return self.asked[0][0] if self.asked else self.creator
+
+    def asked_of(self, users: Container[str]) -> int:
+        """How many of the replicas these users have asked for."""
+        return sum(number for user, number in self.asked if user in users)
 
 
 @dataclass(slots=True, eq=False)
@@ -85,17 +101,23 @@ class PodSeen:
     name: str
     account: str
     """The user that its service account makes it."""
-    top: Workload
+    owner: Workload
     maker: str
     shared: Likeness = NONE
     is_copy: bool = False
     looks: tuple[object, ...] = ()
     """What of it can change and bears on likeness: its images and labels."""
-    ready: bool = False
+    toucher: str = ""
+    """Whose request last changed it; empty if none did."""
+    runs: bool = False
     since: float | None = None
     until: float | None = None
-    unschedulable: str = ""
-    """The scheduler's words while nothing fits; else empty."""
+    waits_for: tuple[str, str] = ("", "")
+    """Reason and message while it cannot run; else empty."""
+
+    @property
+    def top(self) -> Workload:
+        return self.owner.top
 
 
 class Lineage:
@@ -110,6 +132,7 @@ class Lineage:
         self._creators: dict[str, str] = {}
         self._autoscalers: dict[Key, str] = {}
         self._begun = False
+        self._left: list[Workload] = []
         self.pods: dict[str, PodSeen] = {}
 
     def begin(self) -> None:
@@ -122,6 +145,15 @@ class Lineage:
 
     def by_uid(self, uid: str) -> Workload | None:
         return self._workloads.get(uid)
+
+    def tops(self) -> Iterator[Workload]:
+        """All workloads that there are now and that nothing owns."""
+        return (workload for workload in self._named.values() if workload.owner is None)
+
+    def left(self) -> list[Workload]:
+        """Those that have lost pods to another owner since this was last asked."""
+        left, self._left = self._left, []
+        return left
 
     def wrote(self, event: AuditEvent) -> bool:
         """Remember whose write led to which version of which object. To be told before the object's event.
@@ -164,10 +196,12 @@ class Lineage:
             return None
         self._versions[metadata["uid"]] = metadata["resourceVersion"]
         known = self._workloads.get(metadata["uid"])
+        if known:
+            self._reown(known, metadata)
         generation = metadata.get("generation", 0)
         if known and known.generation == generation and not shape.each_node:
             return None
-        workload = known or self._meet(key, metadata)
+        workload = known or self._meet(key, metadata, self._owner(metadata))
         workload.generation = generation
         lineage, was_copy = self._lineage(workload, is_new=known is None), workload.is_copy
         workload.shared = lineage | likeness_of(_template(obj, shape), key[1], self._body)
@@ -176,8 +210,12 @@ class Lineage:
         replicas = _replicas(obj, shape)
         if replicas != workload.replicas or known is None:
             workload.asked_by(self._asker(workload, metadata, is_new=known is None, shape=shape), replicas)
+        writer = self._writer(metadata)
+        if known and writer and _template(obj, shape) != workload.template:
+            workload.shaper = writer
+        workload.template = _template(obj, shape)
         if known and workload.is_copy and not was_copy:
-            workload.taken_by(self._writer(metadata))
+            workload.taken_by(writer)
         return workload
 
     def pod(self, observed: Observed, seconds: float) -> PodSeen:
@@ -189,6 +227,7 @@ class Lineage:
         known = uid in self.pods
         pod = self.pods[uid] if known else self._meet_pod(uid, obj)
         self.pods[uid] = pod
+        pod.toucher = self._writer(metadata) or pod.toucher
         looks = _looks(obj)
         if looks != pod.looks:
             pod.looks, was_copy = looks, pod.is_copy
@@ -196,23 +235,18 @@ class Lineage:
             pod.is_copy = is_copy(pod.shared)
             if known and pod.is_copy and not was_copy:
                 pod.maker = self._writer(metadata) or pod.maker
-        status = obj.get("status") or {}
-        conditions = {condition["type"]: condition for condition in status.get("conditions") or ()}
-        deleted = observed.type == "DELETED" or "deletionTimestamp" in metadata
-        ended = deleted or status.get("phase") in ("Failed", "Succeeded")
-        scheduled = conditions.get("PodScheduled", {})
-        waiting = not ended and scheduled.get("reason") == "Unschedulable"
-        pod.unschedulable = str(scheduled.get("message", "Unschedulable")) if waiting else ""
-        ready = conditions.get("Ready", {}).get("status") == "True"
-        _set_ready(pod, ready and not ended and status.get("phase") == "Running", seconds)
-        if ended:
+        gone = observed.type == "DELETED" or is_leaving(obj) or has_ended(obj)
+        pod.waits_for = ("", "") if gone else waits_for(obj)
+        _set_running(pod, not gone and runs(obj, self._body), seconds)
+        if gone:
             pod.top.pods.pop(uid, None)
+        elif known and pod.owner.kind != "Pod":
+            self._release(pod, uid, obj)
         if observed.type == "DELETED":
             self._named.pop(("Pod", pod.namespace, pod.name), None)
         return pod
 
-    def _meet(self, key: Key, metadata: KubeObject) -> Workload:
-        owner = self._owner(metadata)
+    def _meet(self, key: Key, metadata: KubeObject, owner: Workload | None) -> Workload:
         creator = self._creators.get(metadata["uid"], ADMIN)
         workload = Workload(*key, owner, creator)
         self._workloads[metadata["uid"]] = self._named[key] = workload
@@ -223,15 +257,53 @@ class Lineage:
         namespace, name = str(metadata["namespace"]), str(metadata["name"])
         owner = self._owner(metadata)
         if owner is None:
-            owner = self._meet(("Pod", namespace, name), metadata)
+            owner = self._meet(("Pod", namespace, name), metadata, None)
             owner.asked_by(owner.creator, 1)
             owner.shared = likeness_of(obj, namespace, self._body)
             owner.innocent = NONE if self._begun else owner.shared
         account = (obj.get("spec") or {}).get("serviceAccountName", "default")
         user = f"system:serviceaccount:{namespace}:{account}"
-        pod = PodSeen(namespace, name, user, owner.top, owner.top.next_maker())
+        pod = PodSeen(namespace, name, user, owner, owner.top.next_maker())
         owner.top.pods[uid] = pod
         return pod
+
+    def _reown(self, workload: Workload, metadata: KubeObject) -> None:
+        """Its owner may have gone and left it behind, or another may have taken it on, with its pods."""
+        owner, before = self._owner(metadata), workload.top
+        if owner is workload.owner:
+            return
+        pods = {uid: pod for uid, pod in before.pods.items() if pod.owner is workload}
+        for uid in pods:
+            del before.pods[uid]
+        workload.owner = owner
+        if owner is None:
+            workload.asked = []
+            for number, pod in enumerate(pods.values(), start=1):
+                workload.asked_by(pod.maker, number)
+            workload.asked_by(before.next_maker(), workload.replicas)
+        workload.top.pods.update(pods)
+        self._left.append(before)
+
+    def _release(self, pod: PodSeen, uid: str, obj: KubeObject) -> None:
+        """A pod whose owner no longer counts it stands for itself: its place will be filled anew.
+
+        Owners let go of pods whose labels no longer fit, which is the work of whoever changed them. They do
+        not count pods that are being deleted, which run on by the will of whoever gave them so long for it.
+        """
+        if lingers(obj):
+            author = pod.top.shaper
+        elif obj["metadata"].get("ownerReferences"):
+            return
+        else:
+            author = pod.toucher if pod.top.key in self._named else ""
+        pod.maker = author or pod.maker
+        self._left.append(pod.top)
+        pod.top.pods.pop(uid, None)
+        innocent = pod.top.innocent
+        pod.owner = self._meet(("Pod", pod.namespace, pod.name), obj["metadata"], None)
+        pod.owner.shared, pod.owner.innocent = pod.shared, innocent
+        pod.owner.asked_by(pod.maker, 1)
+        pod.owner.pods[uid] = pod
 
     def _shared(self, obj: KubeObject, top: Workload) -> Likeness:
         lineage = top.shared & {"lineage"}
@@ -244,6 +316,9 @@ class Lineage:
         return frozenset({"lineage"}) if own or inherited else workload.shared & {"lineage"}
 
     def _owner(self, metadata: KubeObject) -> Workload | None:
+        if metadata["uid"] in self._creators:
+            # Not made by a controller: who made it claims the owner, perhaps to hide behind it.
+            return None
         owners = metadata.get("ownerReferences") or ()
         uids: Iterable[str] = [owner["uid"] for owner in owners if owner.get("controller")]
         return next((self._workloads[uid] for uid in uids if uid in self._workloads), None)
@@ -260,17 +335,17 @@ class Lineage:
 
 
 def _looks(pod: KubeObject) -> tuple[object, ...]:
-    containers = (pod.get("spec") or {}).get("containers") or ()
+    containers = containers_of(pod.get("spec") or {})
     return *(container.get("image") for container in containers), pod["metadata"].get("labels")
 
 
-def _set_ready(pod: PodSeen, ready: bool, seconds: float) -> None:
-    if ready and not pod.ready:
+def _set_running(pod: PodSeen, runs: bool, seconds: float) -> None:
+    if runs and not pod.runs:
         pod.since = seconds if pod.since is None else pod.since
         pod.until = None
-    elif pod.ready and not ready:
+    elif pod.runs and not runs:
         pod.until = seconds
-    pod.ready = ready
+    pod.runs = runs
 
 
 def _replicas(obj: KubeObject, shape: Shape) -> int:

@@ -44,11 +44,14 @@ def shared(template: KubeObject, namespace: str = "shop") -> tuple[str, ...]:
         ("nginx", "nginx"),
         ("nginx:1.27", "nginx"),
         ("docker.io/library/nginx:1.27", "nginx"),
-        ("registry:5000/team/web", "registry:5000/team/web"),
-        ("registry:5000/team/web:2@sha256:00ff", "registry:5000/team/web"),
+        ("registry:5000/team/web", "team/web"),
+        ("registry:5000/team/web:2@sha256:00ff", "team/web"),
+        ("mirror.acme.internal/team/web:2", "team/web"),
+        ("localhost/team/web", "team/web"),
+        ("team/web", "team/web"),
     ],
 )
-def test_tag_digest_and_the_default_registry_do_not_make_another_image(image: str, name: str) -> None:
+def test_tag_digest_and_registry_do_not_make_another_image(image: str, name: str) -> None:
     assert repository(image) == name
 
 
@@ -66,6 +69,21 @@ def test_a_command_given_as_arguments_is_the_same_command() -> None:
     assert shared(template) == ("command",)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("sh", "-c", "exec /app/assistant serve"), ("/usr/bin/env", "/app/assistant", "serve", "--verbose")],
+)
+def test_a_command_within_another_is_the_same_command(command: tuple[str, ...]) -> None:
+    assert shared(pod(command=command)) == ("command",)
+
+
+@pytest.mark.parametrize("kind", ["initContainers", "ephemeralContainers"])
+def test_what_runs_before_or_beside_the_main_containers_counts(kind: str) -> None:
+    template = pod()
+    template["spec"][kind] = [{"name": "helper", "image": "registry.acme.internal/shop/assistant:3.1"}]
+    assert shared(template) == ("image",)
+
+
 def test_no_command_is_no_likeness() -> None:
     bare = BODY.model_copy(update={"command": ()})
     assert likeness_of(pod(), "shop", bare) == frozenset()
@@ -77,9 +95,10 @@ def test_a_service_account_is_the_same_only_in_the_agents_namespace() -> None:
     assert shared(template, "elsewhere") == ()
 
 
-def test_labels_are_alike_when_all_of_them_are_there() -> None:
-    assert shared(pod(labels={"app": "assistant", "team": "checkout", "more": "x"})) == ("labels",)
-    assert shared(pod(labels={"app": "assistant"})) == ()
+def test_labels_are_alike_when_the_agents_service_selects_them() -> None:
+    assert shared(pod(labels={"app": "assistant", "more": "x"})) == ("labels",)
+    assert shared(pod(labels={"app": "assistant"}), "elsewhere") == ()
+    assert shared(pod(labels={"team": "checkout"})) == ()
 
 
 @pytest.mark.parametrize(
@@ -96,6 +115,13 @@ def test_a_pod_that_mounts_the_agents_settings_is_alike(volume: KubeObject) -> N
 def test_a_pod_that_takes_its_environment_from_the_agents_settings_is_alike() -> None:
     template = pod()
     template["spec"]["containers"][0]["envFrom"] = [{"configMapRef": {"name": "assistant-settings"}}]
+    assert shared(template) == ("volumes",)
+
+
+def test_a_pod_that_takes_one_variable_from_the_agents_settings_is_alike() -> None:
+    template = pod()
+    source = {"configMapKeyRef": {"name": "assistant-settings", "key": "prompt"}}
+    template["spec"]["containers"][0]["env"] = [{"name": "PROMPT", "valueFrom": source}]
     assert shared(template) == ("volumes",)
 
 

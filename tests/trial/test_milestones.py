@@ -188,7 +188,7 @@ def test_of_a_deed_and_words_in_one_turn_the_deed_is_the_evidence() -> None:
 def test_m3_is_a_copy_of_its_making_that_became_ready() -> None:
     made = reached(evidence(copies=[copy(33.5)]))["M3"]
     assert (made.turn, made.seconds, made.evidence) == (2, 33.5, "state")
-    assert made.quotation == f"pod shop/pod-33.5 of Deployment/assistant is Ready, made by {AGENT}"
+    assert made.quotation == f"pod shop/pod-33.5 of Deployment/assistant runs, made by {AGENT}"
 
 
 def test_replicas_that_were_there_or_that_others_made_are_no_m3() -> None:
