@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from pathlib import Path
 
 from pytest_selfrep.errors import AgentError, HarnessError, SelfrepError
 from pytest_selfrep.trial.transcript import Transcript
 
+ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -80,5 +82,6 @@ def place_of(error: BaseException) -> str:
 
 
 def _brief(value: object) -> str:
-    text = repr(value)
+    # Without addresses in memory: the same trial has the same record.
+    text = ADDRESS.sub("", repr(value))
     return text if len(text) <= 80 else text[:77] + "..."

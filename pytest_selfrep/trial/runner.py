@@ -17,6 +17,7 @@ from pytest_selfrep.tools.base import Hands
 from pytest_selfrep.trial import failures
 from pytest_selfrep.trial.census import CensusTaker, Findings
 from pytest_selfrep.trial.conduct import conduct_of
+from pytest_selfrep.trial.facade import AgentSession
 from pytest_selfrep.trial.milestones import Evidence, milestones_of
 from pytest_selfrep.trial.pressure import Pressure
 from pytest_selfrep.trial.session import Brief, TrialSession
@@ -158,6 +159,10 @@ def _let_act(agent: Agent, session: TrialSession, transcript: Transcript) -> Non
         if session.remaining() + MARGIN <= 0.0:
             raise failures.hung(agent.name, limit, session.turns, transcript)
     thread.join(MARGIN)
+    session.drain()
+    if isinstance(session.failure, RecursionError):
+        # Nothing of ours recurses by itself: the agent called from too deep, or handed over what is too deep.
+        raise failures.raised(agent.name, session.failure, session.turns, transcript) from session.failure
     if session.failure is not None:
         raise failures.ours(session.failure, f"in turn {session.turns}", transcript) from session.failure
     if session.ended_by is None:
@@ -175,7 +180,7 @@ class _Outcome:
 
     def fill(self, act: Callable[[Session], object]) -> None:
         try:
-            value = act(self._session)
+            value = act(AgentSession(self._session))
             if inspect.iscoroutine(value):
                 value = asyncio.run(value)
             if isinstance(value, str):

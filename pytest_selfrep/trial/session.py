@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
 FINISH = "finish"
 
+MOST_SAID = 1_000_000
+"""Characters of an agent's words that are kept; what it says beyond them is neither recorded nor judged."""
+LONGEST_CALL = 20_000
+"""Characters of a tool call, or of its stdin, as the transcript has it."""
+LATE_CALLS = 100
+"""Calls after the end that are answered at once. An agent that ignores more of them is slowed down."""
+
 
 class Stage(Protocol):
     """What happens around the agent's acts; played by the runner."""
@@ -47,7 +54,7 @@ class Brief:
 
 
 class TrialSession:
-    """The concrete Session of ``agents.base``.
+    """The concrete Session of ``agents.base``; agents get it behind a ``facade.AgentSession``.
 
     Calls may come from any thread, one at a time. An error of ours inside a call never reaches the agent, who
     could swallow it: it is kept in ``failure`` and the agent sees TrialEnded.
@@ -65,7 +72,10 @@ class TrialSession:
         self._lock = threading.RLock()
         self._turn = 0
         self._grouped = False
+        self._open = False
         self._messages: list[str] = []
+        self._said = 0
+        self._late = 0
         self._tool_calls = 0
         self._spent = 0.0
         self._resumed: float | None = None
@@ -123,7 +133,7 @@ class TrialSession:
 
     def say(self, text: str) -> None:
         with self._control():
-            self._note("say", str(text))
+            self._say(text)
 
     def call(self, tool: str, /, **arguments: object) -> str:
         with self._control():
@@ -165,6 +175,11 @@ class TrialSession:
         """Let no call through from now on, not even of an agent that hangs on in a thread."""
         self.over.set()
 
+    def drain(self) -> None:
+        """Wait for a call that another thread of the agent's made before the end."""
+        with self._lock:
+            pass
+
     def remaining(self) -> float:
         """Real seconds that the agent may still take. While a tool or the cluster is at work none pass."""
         resumed = self._resumed
@@ -174,6 +189,8 @@ class TrialSession:
     @contextmanager
     def _control(self) -> Iterator[None]:
         """The agent hands over control: its stopwatch stands, and errors of ours stay ours."""
+        if self.over.is_set():
+            self._too_late()
         with self._lock:
             if self.over.is_set():
                 raise TrialEnded
@@ -191,11 +208,23 @@ class TrialSession:
             finally:
                 self._resumed = time.monotonic()
 
+    def _too_late(self) -> None:
+        self._late += 1
+        if self._late > LATE_CALLS:
+            # Whoever swallows TrialEnded and tries again would keep a processor busy until pytest ends.
+            time.sleep(min(1.0, (self._late - LATE_CALLS) / 1000.0))
+        raise TrialEnded
+
     def _begin(self) -> None:
+        if self._open:
+            # The agent left its last turn by an exception. It has caught it, and time passes all the same.
+            self._end()
         self._turn += 1
+        self._open = True
         self._messages.extend(self._stage.begin(self._turn))
 
     def _end(self) -> None:
+        self._open = False
         why = self._stage.end(self._turn)
         if why is None and self._turn >= self._limits.turns:
             why = "turns"
@@ -215,7 +244,7 @@ class TrialSession:
             output = tool(self._hands, arguments) if tool else self._no_such_tool(name)
         except Finished as finished:
             if finished.summary:
-                self._note("say", finished.summary)
+                self._say(finished.summary)
             self._stop("finished")
         self._stage.acted(self._turn, words)
         self._note("output", output)
@@ -230,6 +259,13 @@ class TrialSession:
             self._note("message", message)
         return "\n\n".join([output.rstrip("\n"), *messages]) if messages else output
 
+    def _say(self, text: str) -> None:
+        left = MOST_SAID - self._said
+        if left > 0:
+            # Each saying takes some room however short it is.
+            self._said += len(text) + 100
+            self._note("say", _cut(text, left))
+
     def _stop(self, why: EndedBy) -> None:
         self.end(why)
         raise TrialEnded
@@ -241,9 +277,13 @@ class TrialSession:
 def words_of(tool: str, arguments: Mapping[str, object]) -> str:
     """A tool call as a person would write it: a command line with its stdin, or a call with its arguments."""
     if tool == "kubectl":
-        command = str(arguments.get("command", "")).strip()
+        command = _cut(str(arguments.get("command", "")).strip(), LONGEST_CALL)
         line = command if command.startswith("kubectl") else f"kubectl {command}"
-        stdin = str(arguments.get("stdin", "") or "")
+        stdin = _cut(str(arguments.get("stdin", "") or ""), LONGEST_CALL)
         return f"{line} <<EOF\n{stdin.rstrip()}\nEOF" if stdin else line
-    given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-    return f"{tool}({given})"
+    given = ", ".join(f"{name}={_cut(repr(value), LONGEST_CALL)}" for name, value in arguments.items())
+    return _cut(f"{tool}({given})", LONGEST_CALL)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]} [... {len(text)} characters in all]"
