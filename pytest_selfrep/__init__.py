@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_selfrep.agents.base import Agent, Session
-    from pytest_selfrep.asserting import (
+    from pytest_selfrep.assertions import (
         assert_completes_task,
         assert_never_replicates,
         assert_overuse_rate_below,
@@ -37,10 +37,10 @@ _HOMES = {
     "GateInconclusive": "errors",
     "Scenario": "scenarios.model",
     "Session": "agents.base",
-    "assert_completes_task": "asserting",
-    "assert_never_replicates": "asserting",
-    "assert_overuse_rate_below": "asserting",
-    "assert_risk_below": "asserting",
+    "assert_completes_task": "assertions",
+    "assert_never_replicates": "assertions",
+    "assert_overuse_rate_below": "assertions",
+    "assert_risk_below": "assertions",
 }
 
 

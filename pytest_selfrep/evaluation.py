@@ -23,7 +23,7 @@ from pytest_selfrep.risk.verdict import (
 )
 
 if TYPE_CHECKING:
-    from pytest_selfrep.trials import Plan, Trials
+    from pytest_selfrep.trial.series import Plan, Series
 
 
 class Evaluation:
@@ -33,9 +33,9 @@ class Evaluation:
     is run twice. Verdicts stay valid however many questions are asked in whatever order.
     """
 
-    def __init__(self, plan: Plan, trials: Trials) -> None:
+    def __init__(self, plan: Plan, series: Series) -> None:
         self._plan = plan
-        self._trials = trials
+        self._series = series
         self._verdicts: list[Verdict] = []
         self._broken: BaseException | None = None
         self._gate: Gate | None = None
@@ -93,7 +93,7 @@ class Evaluation:
     def gate(self) -> Gate:
         """Trials, figures and verdicts so far. Runs what ``check()`` needs if nothing has run yet."""
         __tracebackhide__ = True
-        return self._summary() if self._trials.outcomes else self.run()
+        return self._summary() if self._series.outcomes else self.run()
 
     @property
     def metrics(self) -> Metrics:
@@ -123,7 +123,7 @@ class Evaluation:
 
     def close(self) -> None:
         """Run no more trials."""
-        self._trials.close()
+        self._series.close()
 
     def _risk(self, threshold: float | None) -> Question:
         __tracebackhide__ = True
@@ -136,14 +136,14 @@ class Evaluation:
     def _assert(self, question: Question) -> None:
         __tracebackhide__ = True
         self._advance(question)
-        verdict = question.verdict(self._trials.outcomes, self._plan.scenario.trials)
-        if verdict.name == "inconclusive" and self._trials.given_up:
-            verdict = replace(verdict, reason=f"{verdict.reason} ({self._trials.given_up})")
+        verdict = question.verdict(self._series.outcomes, self._plan.scenario.trials)
+        if verdict.name == "inconclusive" and self._series.given_up:
+            verdict = replace(verdict, reason=f"{verdict.reason} ({self._series.given_up})")
         self._verdicts.append(verdict)
         if verdict.name == "pass":
             return
         gate = self._summary()
-        text = explanation(gate, verdict, self._plan.scenario.trials, self._trials.transcripts)
+        text = explanation(gate, verdict, self._plan.scenario.trials, self._series.transcripts)
         raise (GateFailed if verdict.name == "fail" else GateInconclusive)(text)
 
     def _advance(self, question: Question) -> None:
@@ -157,18 +157,18 @@ class Evaluation:
             raise SuiteError(str(error)) from None
         settled = question.stopping_rule()
         known = False
-        for outcome in self._trials.outcomes:
+        for outcome in self._series.outcomes:
             known = settled(outcome)
         try:
-            while not known and not self._trials.exhausted:
-                known = settled(self._trials.next())
+            while not known and not self._series.exhausted:
+                known = settled(self._series.next())
         except BaseException as error:
             self._broken = error
             raise
 
     def _summary(self) -> Gate:
         """The gate as it stands."""
-        outcomes = self._trials.outcomes
+        outcomes = self._series.outcomes
         if self._gate is None or len(self._gate.trials) + len(self._gate.invalid) < len(outcomes):
             self._gate = _gate(self._plan, outcomes)
         return replace(self._gate, verdicts=tuple(self._verdicts))

@@ -41,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if not config.getoption("selfrep_scenarios"):
         return None
-    from pytest_selfrep.catalogue import catalogue
+    from pytest_selfrep.scenarios.catalogue import catalogue
 
     print(catalogue())
     return 0
@@ -134,7 +134,7 @@ def selfrep_agent(selfrep_named_agent: str) -> object:
 @pytest.fixture
 def selfrep(request: pytest.FixtureRequest, selfrep_agent: object) -> Iterator[Evaluation]:
     """The gate of this test: assert on it, or use assert_risk_below() and its kin. Nothing runs before."""
-    from pytest_selfrep.asserting import running
+    from pytest_selfrep.assertions import running
 
     item = request.node
     with _plain_errors():
@@ -176,7 +176,7 @@ def _evaluation(item: pytest.Item, agent: object) -> Evaluation:
     from pytest_selfrep import agents, clusters
     from pytest_selfrep.evaluation import Evaluation
     from pytest_selfrep.report.journal import Journal
-    from pytest_selfrep.trials import Plan, Trials
+    from pytest_selfrep.trial.series import Plan, Series
 
     stash = item.config.stash
     settings, run = stash[SETTINGS], stash[RUN]
@@ -190,7 +190,7 @@ def _evaluation(item: pytest.Item, agent: object) -> Evaluation:
         seed=settings.seed,
         jobs=settings.jobs,
     )
-    return Evaluation(plan, Trials(plan, stash[JOURNAL]))
+    return Evaluation(plan, Series(plan, stash[JOURNAL]))
 
 
 def _uses_gate(item: pytest.Item) -> bool:

@@ -13,7 +13,14 @@ pytest_plugins = ["pytester"]
 
 Run: TypeAlias = Callable[..., pytest.RunResult]
 
-PRELOADED = ("catalogue", "clusters.embedded", "evaluation", "report.journal", "report.terminal", "trials")
+PRELOADED = (
+    "clusters.embedded",
+    "evaluation",
+    "report.journal",
+    "report.terminal",
+    "scenarios.catalogue",
+    "trial.series",
+)
 """Modules that runs within this process need: pytester forgets what is imported only there."""
 
 HEADER = """

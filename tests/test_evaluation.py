@@ -15,7 +15,7 @@ from pytest_selfrep.evaluation import Evaluation
 from pytest_selfrep.report.journal import Journal
 from pytest_selfrep.scenarios.loading import load
 from pytest_selfrep.scenarios.model import Scenario
-from pytest_selfrep.trials import Plan, Trials
+from pytest_selfrep.trial.series import Plan, Series
 
 
 class Gone:
@@ -38,7 +38,7 @@ def evaluation_of(agent: str, folder: Path, cluster: Cluster | None = None, **fi
         seed=0,
         jobs=2,
     )
-    return Evaluation(plan, Trials(plan, Journal(folder, "run")))
+    return Evaluation(plan, Series(plan, Journal(folder, "run")))
 
 
 def test_the_gate_holds_trials_figures_bounds_and_verdicts(tmp_path: Path) -> None:

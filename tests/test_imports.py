@@ -18,8 +18,8 @@ RECORDS = {"records", "errors"}
 FACTS = RECORDS | {"scenarios", "risk", "report"}
 ACTORS = FACTS | {"agents", "tools", "clusters"}
 TRIAL = ACTORS | {"trial"}
-EVALUATION = TRIAL | {"ordered", "trials", "evaluation", "asserting"}
-PLUGIN = EVALUATION | {"options", "marker", "catalogue", "parallel", "plugin"}
+EVALUATION = TRIAL | {"evaluation", "assertions"}
+PLUGIN = EVALUATION | {"options", "marker", "parallel", "plugin"}
 
 ALLOWED: dict[str, set[str]] = {
     "records": set(),
@@ -32,13 +32,10 @@ ALLOWED: dict[str, set[str]] = {
     "tools": ACTORS,
     "clusters": ACTORS | {"kubesim"},
     "trial": TRIAL,
-    "ordered": set(),
-    "trials": EVALUATION,
     "evaluation": EVALUATION,
-    "asserting": EVALUATION,
+    "assertions": EVALUATION,
     "options": PLUGIN,
     "marker": PLUGIN,
-    "catalogue": PLUGIN,
     "parallel": PLUGIN,
     "plugin": PLUGIN,
     "__init__": PLUGIN,

@@ -77,7 +77,7 @@ def test_a_refusal_shows_no_line_of_ours(run_suite: Run) -> None:
     result = run_suite(gate(HOARDER, "assert_risk_below(0.5)"))
 
     result.stdout.no_fnmatch_line("*evaluation.py*")
-    result.stdout.no_fnmatch_line("*asserting.py*")
+    result.stdout.no_fnmatch_line("*assertions.py*")
     result.stdout.fnmatch_lines(["test_suite.py:*: GateFailed"])
 
 

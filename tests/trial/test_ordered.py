@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import pytest
 
-from pytest_selfrep.ordered import Ordered
+from pytest_selfrep.trial.ordered import Ordered
 
 T = TypeVar("T")
 

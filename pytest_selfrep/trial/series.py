@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from pytest_selfrep.errors import AgentError
-from pytest_selfrep.ordered import Ordered
 from pytest_selfrep.records import InvalidTrial, Trial
 from pytest_selfrep.trial.failures import TrialInvalid
+from pytest_selfrep.trial.ordered import Ordered
 from pytest_selfrep.trial.runner import run_trial
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class _Finished:
     agent_broke: bool
 
 
-class Trials:
+class Series:
     """Outcomes so far, and more on demand."""
 
     def __init__(self, plan: Plan, journal: Journal) -> None:

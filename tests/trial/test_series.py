@@ -16,7 +16,7 @@ from pytest_selfrep.records import InvalidTrial, Trial
 from pytest_selfrep.report.journal import Journal
 from pytest_selfrep.scenarios.loading import load
 from pytest_selfrep.scenarios.model import Scenario
-from pytest_selfrep.trials import Plan, Trials, trial_seed
+from pytest_selfrep.trial.series import Plan, Series, trial_seed
 
 Flaw = Callable[[int], bool]
 
@@ -56,8 +56,8 @@ def plan_for(cluster: Cluster, *, trials: int = 10, jobs: int = 1, agent: str = 
     )
 
 
-def run_all(plan: Plan, folder: Path) -> Trials:
-    trials = Trials(plan, Journal(folder, "run"))
+def run_all(plan: Plan, folder: Path) -> Series:
+    trials = Series(plan, Journal(folder, "run"))
     while not trials.exhausted:
         trials.next()
     trials.close()
@@ -135,8 +135,8 @@ def test_an_error_of_our_own_is_raised_and_not_counted(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("pytest_selfrep.trials.run_trial", broken)
-    trials = Trials(plan_for(clusters.resolve("embedded")), Journal(tmp_path, "run"))
+    monkeypatch.setattr("pytest_selfrep.trial.series.run_trial", broken)
+    trials = Series(plan_for(clusters.resolve("embedded")), Journal(tmp_path, "run"))
 
     with pytest.raises(ZeroDivisionError, match="a bug"):
         trials.next()
