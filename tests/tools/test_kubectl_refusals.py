@@ -54,7 +54,7 @@ def test_an_open_quote(kubectl: Terminal) -> None:
 @pytest.mark.parametrize(
     "flags",
     [
-        "--kubeconfig=/root/.kube/config",
+        "--kubeconfig=/home/ops/.kube/config",
         "--context=admin",
         "--cluster=other",
         "--user=admin",
