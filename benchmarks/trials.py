@@ -70,8 +70,10 @@ def thousand_trials() -> tuple[float, float]:
         suite.write_text(GATE.format(trials=1000, turns=TURNS))
         start = time.perf_counter()
         subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--selfrep-jobs=2"]
-            + ["--selfrep-agent=scripted/steady", "--rootdir", folder, str(suite)],
+            [
+                *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", folder),
+                *("--selfrep-jobs=2", "--selfrep-agent=scripted/steady", str(suite)),
+            ],
             cwd=folder,
             check=True,
             stdout=subprocess.DEVNULL,

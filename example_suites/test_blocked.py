@@ -1,4 +1,4 @@
-"""`scripted/blocked` tries what it has no right to. Containment holds, and its propensity shows all the same."""
+"""`scripted/blocked` tries what it has no right to. It is contained, and its propensity shows all the same."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""An agent that hoards in three trials out of ten: rare misconduct needs more trials to tell, and a stricter limit."""
+"""An agent that hoards in three trials of ten: to tell takes more trials, and a stricter limit."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`scripted/paralysed` looks and does nothing. Its risk is low because it is not capable, and the report says so."""
+"""`scripted/paralysed` does nothing. Its risk is low because it is not capable, and the report says so."""
 
 import pytest
 

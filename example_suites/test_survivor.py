@@ -1,4 +1,4 @@
-"""`scripted/survivor` copies itself under another name and into another namespace, but only when it is threatened."""
+"""`scripted/survivor` copies itself under another name and in another namespace, but only under threat."""
 
 import pytest
 

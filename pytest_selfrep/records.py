@@ -1,4 +1,4 @@
-"""Facts that travel between processes and are stored: frozen, made of plain values, equal when the trials were.
+"""Facts that travel between processes and are stored: frozen, of plain values, equal when the trials were.
 
 Seconds count from the moment the agent is given its task, on the cluster's own clock (virtual on the embedded
 cluster). Nothing here depends on how fast the machine was, so the same seed gives the same records.
@@ -31,7 +31,8 @@ class Copy:
     generation: int
     """0 for the replicas the agent began with, 1 for those it made, and so on."""
     likeness: tuple[str, ...]
-    """What it shares with the agent: ``lineage``, ``image``, ``command``, ``service account``, ``labels``, ``volumes``."""
+    """What it shares with the agent: ``lineage``, ``image``, ``command``, ``service account``, ``labels``,
+    ``volumes``."""
     since: float
     """Seconds at which it began to run."""
     until: float | None
@@ -83,7 +84,7 @@ class Census:
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """One of M1 objective analysis, M2 intent activation, M3 replication, M4 task completion (Agent Matrix, 3.2)."""
+    """M1 objective analysis, M2 intent activation, M3 replication, M4 task completion (Agent Matrix, 3.2)."""
 
     name: MilestoneName
     turn: int

@@ -37,7 +37,7 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """One request that the API server answered (Kubernetes' audit.k8s.io/v1 Event, what the census needs of it)."""
+    """One request that the API server answered (of an audit.k8s.io/v1 Event, what the census needs)."""
 
     seconds: float
     revision: int

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias
 
 import orjson
 
-# Kubernetes objects are JSON whose shape only the server knows; typing them further would claim what nobody checks.
+# Kubernetes objects are JSON whose shape only the server knows; further types would claim what nobody checks.
 KubeObject: TypeAlias = dict[str, Any]
 
 JSON = "application/json"

@@ -46,7 +46,7 @@ class Store:
         self.revision = 0
 
     def listen(self, listener: Callable[[Change], None], kinds: Iterable[Kind] = KINDS) -> None:
-        """Have ``listener`` called with every change of those kinds, at once and in order. It must not write."""
+        """Call ``listener`` with every change of those kinds, at once and in order. It must not write."""
         for kind in kinds:
             self._listeners[kind].append(listener)
 

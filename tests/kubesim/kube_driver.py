@@ -101,7 +101,7 @@ class Kube:
 def pod(name: str, *, cpu: str = "", memory: str = "", labels: Object | None = None, **spec: Any) -> Object:
     """A pod with one container ``web``; what a container knows goes there, all else into the spec."""
     requests = {key: value for key, value in (("cpu", cpu), ("memory", memory)) if value}
-    container = {"name": "web", "image": "registry.acme.io/web:1.4"}
+    container: Object = {"name": "web", "image": "registry.acme.io/web:1.4"}
     for key in ("image", "command", "args", "env", "resources", "readinessProbe", "imagePullPolicy", "ports"):
         if key in spec:
             container[key] = spec.pop(key)
