@@ -71,12 +71,11 @@ class Ordered(Generic[T]):
 
     def _start(self) -> None:
         if not self._threads:
-            self._threads = [
-                threading.Thread(target=self._work, name=f"trial-{number}", daemon=True)
-                for number in range(self._jobs)
-            ]
-            for thread in self._threads:
+            for number in range(self._jobs):
+                thread = threading.Thread(target=self._work, name=f"trial-{number}", daemon=True)
+                # Kept once it runs: one that could not be started cannot be waited for.
                 thread.start()
+                self._threads.append(thread)
 
     def _work(self) -> None:
         while (number := self._next()) is not None:

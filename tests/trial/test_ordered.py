@@ -72,6 +72,19 @@ def test_what_a_task_raises_comes_out_at_its_turn() -> None:
     assert ordered.take() == 2
 
 
+def test_where_no_thread_can_be_had_the_error_says_so_and_closing_goes_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    ordered = Ordered(lambda number: number, 3, 2)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        ordered.take()
+    ordered.close()
+
+
 def test_there_is_nothing_after_the_last() -> None:
     ordered = Ordered(str, 1, jobs=1)
     ordered.take()
