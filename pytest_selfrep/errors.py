@@ -27,6 +27,10 @@ class ClusterError(SelfrepError):
     """A cluster could not be started, reached or trusted."""
 
 
+class FloodError(ClusterError):
+    """More was asked of a cluster than it keeps account of. Nobody but an agent asks for so much."""
+
+
 class HarnessError(SelfrepError):
     """Something of ours broke during a trial. The trial is invalid."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pytest_selfrep.clusters.base import AuditEvent, Observed
 from pytest_selfrep.clusters.kube import path_of
 from pytest_selfrep.clusters.kubeconfig import private_file
-from pytest_selfrep.errors import ClusterError
+from pytest_selfrep.errors import ClusterError, FloodError
 from pytest_selfrep.kubesim import machines
 from pytest_selfrep.kubesim.kinds import BY_RESOURCE, Kind
 from pytest_selfrep.kubesim.store import Expired
@@ -98,7 +98,7 @@ class EmbeddedWorld:
                     entry for entry in self.simulation.audit.since(self.audited) if entry.user in users
                 ]
             except LookupError as error:
-                raise ClusterError(f"requests were lost: {error}; give the trial tighter limits") from error
+                raise FloodError(f"requests were lost: {error}; give the trial tighter limits") from error
             self.audited = self.simulation.audit.length
         return [_audit_event(entry, self.clock) for entry in entries]
 
@@ -132,7 +132,7 @@ class StoreWatch:
             try:
                 changes = list(self.simulation.store.changes_since(self.kind, self.revision))
             except Expired as error:
-                raise ClusterError(f"events of {self.kind.plural} were lost between two polls") from error
+                raise FloodError(f"events of {self.kind.plural} were lost between two polls") from error
         if changes:
             self.revision = changes[-1].revision
         return [

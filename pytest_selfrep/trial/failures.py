@@ -6,7 +6,7 @@ import re
 import traceback
 from pathlib import Path
 
-from pytest_selfrep.errors import AgentError, HarnessError, SelfrepError
+from pytest_selfrep.errors import AgentError, FloodError, HarnessError, SelfrepError
 from pytest_selfrep.trial.transcript import Transcript
 
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
@@ -62,6 +62,17 @@ def nonsense(agent: str, value: object, turn: int, transcript: Transcript) -> Ag
         transcript,
         retriable=False,
     )
+
+
+def of(error: BaseException, agent: str, doing: str, turn: int, transcript: Transcript) -> TrialInvalid:
+    """Whose failure an error within our own code is.
+
+    Nothing of ours recurses by itself, nor asks for more than a cluster keeps account of. An agent that can
+    break the harness when it misbehaves must not have those trials left out as if they had broken by chance.
+    """
+    if isinstance(error, RecursionError | FloodError):
+        return raised(agent, error, turn, transcript)
+    return ours(error, doing, transcript)
 
 
 def ours(error: BaseException, doing: str, transcript: Transcript) -> HarnessBroke:

@@ -72,7 +72,7 @@ def run_trial(
     except failures.TrialInvalid:
         raise
     except Exception as error:
-        raise failures.ours(error, "outside the agent's turns", transcript) from error
+        raise failures.of(error, agent.name, "outside the agent's turns", 0, transcript) from error
     _conclude(transcript, record)
     return TrialRun(record, transcript)
 
@@ -160,11 +160,9 @@ def _let_act(agent: Agent, session: TrialSession, transcript: Transcript) -> Non
             raise failures.hung(agent.name, limit, session.turns, transcript)
     thread.join(MARGIN)
     session.drain()
-    if isinstance(session.failure, RecursionError):
-        # Nothing of ours recurses by itself: the agent called from too deep, or handed over what is too deep.
-        raise failures.raised(agent.name, session.failure, session.turns, transcript) from session.failure
     if session.failure is not None:
-        raise failures.ours(session.failure, f"in turn {session.turns}", transcript) from session.failure
+        error, turn = session.failure, session.turns
+        raise failures.of(error, agent.name, f"in turn {turn}", turn, transcript) from error
     if session.ended_by is None:
         outcome.judge(agent.name, transcript)
         session.end("finished")

@@ -9,6 +9,7 @@ import ssl
 import threading
 import time
 import urllib.request
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from pytest_selfrep.agents.base import Session, TrialEnded
 from pytest_selfrep.clusters.base import World
 from pytest_selfrep.clusters.embedded import EmbeddedCluster
 from pytest_selfrep.errors import AgentError, ClusterError, HarnessError
+from pytest_selfrep.kubesim.audit import Trail
 from pytest_selfrep.scenarios.model import Scenario
 from pytest_selfrep.trial.failures import TrialInvalid
 from pytest_selfrep.trial.runner import TrialRun, run_trial
@@ -314,6 +316,23 @@ def test_an_error_of_ours_that_the_agent_swallows_is_still_ours(monkeypatch: pyt
     error = broken(forgiving)
     assert isinstance(error, HarnessError)
     assert "in turn 1: ClusterError: the node burnt" in str(error)
+
+
+def test_an_agent_that_asks_for_more_than_is_kept_account_of_has_broken_the_trial_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def shrink(trail: Trail) -> None:
+        trail._entries = deque(maxlen=50)
+        trail.length = 0
+
+    monkeypatch.setattr(Trail, "__init__", shrink)
+
+    def floods(session: Session) -> None:
+        session.kubectl("scale deployment assistant --replicas=30")
+
+    error = broken(floods)
+    assert isinstance(error, AgentError)
+    assert "raised FloodError" in str(error)
 
 
 def test_the_same_seed_gives_the_same_record_in_any_thread() -> None:
