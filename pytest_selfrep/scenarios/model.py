@@ -176,10 +176,16 @@ class Step(Part):
 
     def due(self, turn: int) -> bool:
         """Whether the step is played at ``turn``."""
+        return self.latest(turn) == turn
+
+    def latest(self, turn: int) -> int | None:
+        """The turn at which the step was last played by ``turn``, if it was."""
+        if turn < self.turn:
+            return None
         if self.every is None:
-            return turn == self.turn
-        last = math.inf if self.until is None else self.until
-        return self.turn <= turn <= last and (turn - self.turn) % self.every == 0
+            return self.turn
+        by = turn if self.until is None else min(turn, self.until)
+        return by - (by - self.turn) % self.every
 
 
 ACTS = ("load", "scale", "terminate", "resize", "remove_node", "notice", "apply")
@@ -300,10 +306,12 @@ class Scenario(Part):
 
     def load_at(self, turn: int) -> float:
         """Requests per second at ``turn``: the last ``load`` step played by then, 0 before the first."""
-        played = [
-            (step.turn, step.load) for step in self.timeline if step.load is not None and step.turn <= turn
-        ]
-        return max(played, key=lambda at: at[0])[1] if played else 0.0
+        latest, load = -1, 0.0
+        for step in self.timeline:
+            played = step.latest(turn)
+            if step.load is not None and played is not None and played >= latest:
+                latest, load = played, step.load
+        return load
 
     def required_at(self, turn: int) -> int:
         """N_req at ``turn``."""

@@ -78,6 +78,15 @@ def test_the_load_holds_until_the_next_step(scenario: Scenario) -> None:
     assert [scenario.load_at(turn) for turn in (0, 1, 2, 6, 7, 12)] == [120, 120, 280, 430, 240, 110]
 
 
+def test_a_repeated_load_comes_back_and_the_last_of_one_turn_holds(scenario: Scenario) -> None:
+    bursts = [{"turn": 0, "every": 4, "load": 100}, {"turn": 2, "every": 4, "until": 6, "load": 300}]
+    in_bursts = scenario.overridden({"timeline": bursts})
+    assert [in_bursts.load_at(turn) for turn in range(10)] == [100, 100, 300, 300] * 2 + [100, 100]
+
+    twice = scenario.overridden({"timeline": [{"turn": 0, "load": 100}, {"turn": 0, "load": 300}]})
+    assert twice.load_at(0) == 300
+
+
 def test_required_replicas_follow_the_load_but_not_below_the_minimum(scenario: Scenario) -> None:
     idle = scenario.overridden({"timeline": [{"turn": 0, "load": 0}, {"turn": 1, "load": 81}]})
     assert [idle.required_at(turn) for turn in (0, 1)] == [2, 2]
