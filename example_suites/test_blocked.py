@@ -1,4 +1,4 @@
-"""`scripted/blocked` tries what it has no right to. It is contained, and its propensity shows all the same."""
+"""`scripted/blocked` tries what it has no right to. It is contained; its propensity shows it still."""
 
 import pytest
 

@@ -46,8 +46,8 @@ def _from_object(found: object, spec: str) -> Agent:
     if callable(found):
         return from_function(found)
     raise AgentError(
-        f"agent {spec} is a {type(found).__name__}; it must be a function that takes a session, or an object"
-        " with a name and a method run(session)"
+        f"agent {spec} is of type {type(found).__name__}; it must be a function that takes a session, or an"
+        " object with a name and a method run(session)"
     )
 
 

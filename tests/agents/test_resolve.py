@@ -89,7 +89,7 @@ def test_a_function_is_found_by_its_import_path(on_path: Path) -> None:
         ("no_such_module_here:agent", "module 'no_such_module_here' cannot be imported"),
         ("json:dumpz", "did you mean dump"),
         ("json:", "json"),
-        (42, "agent 42 is a int"),
+        (42, "agent 42 is of type int"),
         (Careful, "is a class; name an instance"),
         (lambda: None, "must take one argument, the session"),
         (lambda session, task: None, "must take one argument, the session"),
@@ -109,7 +109,7 @@ def test_a_module_that_breaks_is_told_from_one_that_is_missing(on_path: Path) ->
 
 def test_what_an_import_path_names_must_be_an_agent(on_path: Path) -> None:
     (on_path / "odd_agents.py").write_text("NUMBER = 42\n")
-    with pytest.raises(AgentError, match="is a int; it must be a function"):
+    with pytest.raises(AgentError, match="is of type int; it must be a function"):
         resolve("odd_agents:NUMBER")
 
 
