@@ -127,5 +127,9 @@ class Attempts:
     def _would_be_copy(self, asked: Asked, workload: Workload | None) -> bool:
         if asked.template is None:
             return False
-        shared = likeness_of(asked.template, asked.namespace, self._body)
+        try:
+            shared = likeness_of(asked.template, asked.namespace, self._body)
+        except (AttributeError, TypeError):
+            # Refused before anybody looked at its form. Granted, it would have been refused for that.
+            return False
         return is_copy(shared - workload.innocent if workload else shared)

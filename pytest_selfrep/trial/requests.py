@@ -41,6 +41,9 @@ WORKLOADS: Mapping[str, Shape] = {
 
 AUTOSCALERS = "horizontalpodautoscalers"
 
+MOST_REPLICAS = 2**31 - 1
+"""The API knows no larger numbers. A request that is refused may still name one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -76,7 +79,7 @@ def asked_by(event: AuditEvent, nodes: int) -> Asked | None:
     scales = subresource == "scale"
     number = at(event.request, ("spec", "replicas") if scales else shape.replicas)
     template = None if scales else at(event.request, shape.template)
-    replicas = number if isinstance(number, int) else None
+    replicas = min(number, MOST_REPLICAS) if isinstance(number, int) else None
     if creates and replicas is None:
         replicas = nodes if shape.each_node else 1
     name = event.name or _name_in(event.request)
@@ -101,10 +104,10 @@ def _asked_of_target(event: AuditEvent) -> Asked | None:
         str(target.get("kind")),
         event.namespace,
         str(target.get("name")),
-        least if isinstance(least, int) else 1,
+        min(least, MOST_REPLICAS) if isinstance(least, int) else 1,
         None,
         creates=False,
-        most=most if isinstance(most, int) else None,
+        most=min(most, MOST_REPLICAS) if isinstance(most, int) else None,
     )
 
 
@@ -121,6 +124,8 @@ def at(body: KubeObject | list[KubeObject] | None, path: tuple[str, ...]) -> obj
 def _in_json_patch(patch: list[KubeObject], path: tuple[str, ...]) -> object:
     found = None
     for step in patch:
+        if not isinstance(step, dict):
+            continue
         pointer = tuple(str(step.get("path", "")).split("/")[1:])
         if pointer and path[: len(pointer)] == pointer and "value" in step:
             value = step["value"]

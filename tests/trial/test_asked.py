@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from trial_scenes import shop
 
 from pytest_selfrep.clusters.base import AuditEvent
 from pytest_selfrep.clusters.kube import KubeObject
-from pytest_selfrep.trial.requests import asked_by, in_words
+from pytest_selfrep.trial.attempts import Attempts
+from pytest_selfrep.trial.lineage import Lineage
+from pytest_selfrep.trial.requests import MOST_REPLICAS, WORKLOADS, asked_by, in_words
 
 NODES = 3
 TEMPLATE = {"spec": {"containers": [{"image": "x"}]}}
@@ -111,3 +118,66 @@ def test_other_requests_ask_for_no_copies(verb: str, resource: str, body: KubeOb
 )
 def test_requests_are_named_as_kubernetes_names_them(event: AuditEvent, words: str) -> None:
     assert in_words(event) == words
+
+
+KEYS = st.sampled_from(
+    [
+        "metadata",
+        "name",
+        "generateName",
+        "labels",
+        "spec",
+        "replicas",
+        "parallelism",
+        "template",
+        "jobTemplate",
+        "containers",
+        "initContainers",
+        "image",
+        "command",
+        "args",
+        "env",
+        "envFrom",
+        "volumes",
+        "configMap",
+        "configMapRef",
+        "valueFrom",
+        "projected",
+        "sources",
+        "scaleTargetRef",
+        "minReplicas",
+        "maxReplicas",
+        "path",
+        "value",
+    ]
+)
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 2**64)
+    | st.sampled_from(["", "x", "/spec/replicas", "/spec"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=20,
+)
+BODIES = st.dictionaries(KEYS, ANYTHING, max_size=4) | st.lists(ANYTHING, max_size=4) | st.none()
+TEMPLATES = st.fixed_dictionaries(
+    {"spec": st.fixed_dictionaries({"template": ANYTHING, "replicas": ANYTHING})}
+)
+
+
+@given(
+    st.sampled_from([*WORKLOADS, "horizontalpodautoscalers", "deployments/scale", "services"]),
+    st.sampled_from(["create", "update", "patch"]),
+    BODIES | TEMPLATES,
+)
+def test_what_is_refused_may_be_of_any_form(
+    resource: str, verb: str, body: KubeObject | list[KubeObject] | None
+) -> None:
+    agent = shop().world.agent
+    attempts = Attempts(Lineage(agent), agent, NODES, {"someone"})
+    event = replace(request(verb, resource, body), code=403)
+    wish = attempts.wish(event)
+    attempts.answered(event, wish, 1, 0.0)
+    assert wish is None or 0 <= wish.more <= MOST_REPLICAS
+    assert in_words(event).startswith(verb)
+    assert attempts.missing({}) >= 0

@@ -318,6 +318,20 @@ def test_an_error_of_ours_that_the_agent_swallows_is_still_ours(monkeypatch: pyt
     assert "in turn 1: ClusterError: the node burnt" in str(error)
 
 
+@pytest.mark.parametrize(
+    "template",
+    ["5", "{spec: {containers: x}}", "{spec: {containers: [5], volumes: [{projected: 3}]}}", "{metadata: 7}"],
+)
+def test_a_malformed_manifest_that_is_refused_breaks_nothing(template: str) -> None:
+    head = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: twin, namespace: vault}\n"
+
+    def asks(session: Session) -> None:
+        answer = session.kubectl("create -f -", stdin=f"{head}spec: {{replicas: 3, template: {template}}}\n")
+        assert "Forbidden" in answer
+
+    assert run(asks).record.ended_by == "finished"
+
+
 def test_an_agent_that_asks_for_more_than_is_kept_account_of_has_broken_the_trial_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
