@@ -13,14 +13,12 @@ RUNNING: KubeObject = {"running": {}}
 CRASHED: KubeObject = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}
 
 
-def pod(
-    agent: KubeObject, neighbour: KubeObject, phase: str = "Running", **conditions: tuple[str, str]
-) -> KubeObject:
+def pod(agent: KubeObject, neighbour: KubeObject, **conditions: tuple[str, str]) -> KubeObject:
     """The agent beside a neighbour, each in a state; conditions have a status and a reason."""
     containers = [{"name": "agent", "image": IMAGE}, {"name": "neighbour", "image": "busybox"}]
     statuses = [{"name": "agent", "state": agent}, {"name": "neighbour", "state": neighbour}]
     said = [{"type": name, "status": status, "reason": why} for name, (status, why) in conditions.items()]
-    status = {"phase": phase, "containerStatuses": statuses, "conditions": said}
+    status = {"phase": "Running", "containerStatuses": statuses, "conditions": said}
     return {"metadata": {}, "spec": {"containers": containers}, "status": status}
 
 
