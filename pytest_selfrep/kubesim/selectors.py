@@ -7,19 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from pytest_selfrep.kubesim import labelquery
 from pytest_selfrep.kubesim.kinds import EVENT, JOB, NAMESPACE, NODE, POD, REPLICA_SET, SECRET, Kind
 from pytest_selfrep.kubesim.objects import Json, Object
 from pytest_selfrep.kubesim.status import bad_request
 
 Predicate = Callable[[Object], bool]
-
-_KEY = r"(?:[a-zA-Z0-9](?:[-a-zA-Z0-9.]*[a-zA-Z0-9])?/)?[a-zA-Z0-9](?:[-_.a-zA-Z0-9]*[a-zA-Z0-9])?"
-_VALUE = r"(?:[a-zA-Z0-9](?:[-_.a-zA-Z0-9]*[a-zA-Z0-9])?)?"
-_SET = re.compile(rf"\s*({_KEY})\s+(in|notin)\s*\(([^()]*)\)\s*\Z")
-_EXISTS = re.compile(rf"\s*(!?)\s*({_KEY})\s*\Z")
-_COMPARED = re.compile(rf"\s*({_KEY})\s*(==|=|!=|>|<)\s*({_VALUE})\s*\Z")
-_IS_VALUE = re.compile(rf"{_VALUE}\Z")
-_BETWEEN = re.compile(r",(?![^()]*\))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +52,7 @@ class LabelSelector:
 @lru_cache(maxsize=1024)
 def parse_labels(text: str) -> LabelSelector:
     """A selector as in a query: ``app=web,tier in (a, b),!canary``. Raises StatusError 400."""
-    if not text.strip():
-        return LabelSelector()
-    return LabelSelector(tuple(_requirement(part, text) for part in _BETWEEN.split(text)))
+    return LabelSelector(tuple(Requirement(*term) for term in labelquery.read(text)))
 
 
 def label_selector(selector: Object | None) -> LabelSelector:
@@ -92,26 +83,7 @@ def format_labels(selector: Object | None) -> str:
     return ",".join(spelled)
 
 
-def _requirement(part: str, text: str) -> Requirement:
-    if found := _COMPARED.match(part):
-        key, sign, value = found.groups()
-        if sign in "<>":
-            if not value.lstrip("-").isdigit():
-                raise bad_request(
-                    "unable to parse requirement: for 'Gt', 'Lt' operators, the value must be an integer"
-                )
-            return Requirement(key, "Gt" if sign == ">" else "Lt", (value,))
-        return Requirement(key, "NotIn" if sign == "!=" else "In", (value,))
-    if found := _SET.match(part):
-        key, word, listed = found.groups()
-        values = tuple(value.strip() for value in listed.split(","))
-        if all(_IS_VALUE.match(value) for value in values):
-            return Requirement(key, "In" if word == "in" else "NotIn", values)
-    if found := _EXISTS.match(part):
-        return Requirement(found[2], "DoesNotExist" if found[1] else "Exists")
-    raise bad_request(f"unable to parse requirement: found '{part.strip()}' in '{text}'")
-
-
+_FIELD_TERM = re.compile(r"(.*?)(!=|==|=)(.*)", re.DOTALL)
 _COMMON_FIELDS = ("metadata.name", "metadata.namespace")
 _FIELDS: Mapping[Kind, tuple[str, ...]] = {
     POD: (
@@ -167,23 +139,23 @@ class FieldSelector:
 def parse_fields(kind: Kind, text: str) -> FieldSelector:
     """A selector as in a query: ``status.phase!=Running,spec.nodeName=n1``. Raises StatusError 400."""
     terms = []
-    for part in text.split(",") if text else ():
-        path, sign, value = _field_term(part)
+    for part in filter(None, text.split(",")):
+        found = _FIELD_TERM.fullmatch(part)
+        if found is None:
+            raise bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
+        path, sign, value = found.groups()
         if path not in _COMMON_FIELDS and path not in _FIELDS.get(kind, ()):
-            raise bad_request(
-                f'Unable to find "{kind.group}/{kind.version}, Resource={kind.plural}" that match '
-                f'label selector "", field selector "{text}": field label not supported: {path}'
-            )
+            raise bad_request(_unknown_field(kind, path))
         terms.append((tuple(path.split(".")), sign != "!=", value))
     return FieldSelector(tuple(terms))
 
 
-def _field_term(part: str) -> tuple[str, str, str]:
-    for sign in ("!=", "==", "="):
-        path, found, value = part.partition(sign)
-        if found:
-            return path.strip(), sign, value.strip()
-    raise bad_request(f"invalid selector: '{part}'; can't understand '{part}'")
+def _unknown_field(kind: Kind, path: str) -> str:
+    if kind is JOB:
+        return f'field label "{path}" not supported for Job'
+    if kind in _FIELDS:
+        return f"field label not supported: {path}"
+    return f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"'
 
 
 def _text_at(obj: Object, path: tuple[str, ...]) -> str:

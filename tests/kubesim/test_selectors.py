@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kube_driver import PODS, Kube
+from workloads import DEPLOYMENTS, JOBS
 
 from pytest_selfrep.kubesim.kinds import POD
 from pytest_selfrep.kubesim.selectors import format_labels, label_selector, parse_fields, parse_labels
@@ -49,13 +50,50 @@ def test_label_selectors_match_as_documented(selector: str, matches: bool) -> No
 
 
 @pytest.mark.parametrize(
-    "selector", ["a in", "a in b", "=b", "a=b=c", "a b", "a=b,,c", "a in (x", "a>b", "!!a", "a=b!"]
+    ("selector", "why"),
+    [
+        ("a in (x", "unable to parse requirement: found '', expected: ',' or ')'"),
+        ("a in", "unable to parse requirement: found '' expected: '('"),
+        ("a in b", "unable to parse requirement: found 'b' expected: '('"),
+        ("a b", "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt"),
+        ("a==>b", "unable to parse requirement: found '>', expected: identifier"),
+        ("!!a", "unable to parse requirement: found '!', expected: identifier"),
+        ("=b", "found '=', expected: !, identifier, or 'end of string'"),
+        ("a=b=c", "found '=', expected: ',' or 'end of string'"),
+        ("a=b!", "found '!', expected: ',' or 'end of string'"),
+        ("a=b,,c", "found ',', expected: identifier after ','"),
+        ("a=b,", "found '', expected: identifier after ','"),
+        (
+            "a>b",
+            'unable to parse requirement: values[0]: Invalid value: "b": '
+            "for 'Gt', 'Lt' operators, the value must be an integer",
+        ),
+    ],
 )
-def test_a_malformed_label_selector_is_a_bad_request(selector: str) -> None:
+def test_a_malformed_label_selector_is_refused_in_the_words_of_the_parser(selector: str, why: str) -> None:
     with pytest.raises(StatusError) as refused:
         parse_labels(selector)
-    assert refused.value.code == 400
-    assert "unable to parse requirement" in refused.value.message
+    assert (refused.value.code, refused.value.message) == (400, why)
+
+
+@pytest.mark.parametrize(
+    ("selector", "where"),
+    [
+        ("-a=b", '<nil>: Invalid value: "-a": name part must'),
+        ("a=b_", 'values[0][a]: Invalid value: "b_": a valid'),
+    ],
+)
+def test_keys_and_values_that_no_label_can_have_are_refused(selector: str, where: str) -> None:
+    with pytest.raises(StatusError) as refused:
+        parse_labels(selector)
+    assert refused.value.message.startswith(f"unable to parse requirement: {where}")
+
+
+@pytest.mark.parametrize(
+    "selector", ["app in (,web)", "app in (web,,db)", " app = web ", "app in(web)", "in=web"]
+)
+def test_odd_but_valid_label_selectors_are_understood(selector: str) -> None:
+    assert parse_labels(selector).matches({"app": "web", "in": "web"})
 
 
 @given(st.text(max_size=20))
@@ -112,7 +150,26 @@ def test_lists_are_narrowed_by_labels_and_fields_at_once(kube: Kube) -> None:
     assert names(fieldSelector="spec.hostNetwork=false,metadata.namespace=default") == ["a", "b", "c"]
 
 
-def test_a_field_that_a_kind_does_not_select_by_is_named_in_the_refusal(kube: Kube) -> None:
-    refused = kube.refusal("GET", PODS, query={"fieldSelector": "spec.colour=red"})
-    assert refused["code"] == 400
-    assert "field label not supported: spec.colour" in refused["message"]
+@pytest.mark.parametrize(
+    ("path", "selector", "why"),
+    [
+        (PODS, "spec.colour=red", "field label not supported: spec.colour"),
+        (PODS, "a=b!=c", "field label not supported: a"),
+        (
+            PODS,
+            "foo,status.phase=Running",
+            "invalid selector: 'foo,status.phase=Running'; can't understand 'foo'",
+        ),
+        (JOBS, "foo=bar", 'field label "foo" not supported for Job'),
+        (
+            DEPLOYMENTS,
+            "foo=bar",
+            '"foo" is not a known field selector: only "metadata.name", "metadata.namespace"',
+        ),
+    ],
+)
+def test_a_field_that_a_kind_does_not_select_by_is_named_in_the_refusal(
+    kube: Kube, path: str, selector: str, why: str
+) -> None:
+    refused = kube.refusal("GET", path, query={"fieldSelector": selector})
+    assert (refused["code"], refused["message"]) == (400, why)
