@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from pytest_selfrep.kubesim.kinds import SERVICE
 from pytest_selfrep.kubesim.names import Names
 from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.status import Cause, invalid
 from pytest_selfrep.kubesim.store import Store
 
-RANGE = "10.43.0.0/16"
+RANGE = ipaddress.ip_network("10.96.0.0/12")
+_RESERVED = 256
+"""Addresses at the start of the range that are given to those only who ask for them."""
 _FIRST_NODE_PORT, _LAST_NODE_PORT = 30000, 32767
 
 
@@ -27,13 +31,8 @@ class Addresses:
             return
         asked = spec.get("clusterIP")
         taken = {each["spec"].get("clusterIP") for each in self._store.list(SERVICE)}
-        if asked and asked != "None" and asked in taken:
-            why = (
-                f'Invalid value: ["{asked}"]: failed to allocate IP {asked}: provided IP is already allocated'
-            )
-            raise invalid(
-                SERVICE, service["metadata"]["name"], [Cause("FieldValueInvalid", why, "spec.clusterIPs")]
-            )
+        if asked and asked != "None":
+            _check(service, asked, taken)
         if not asked:
             asked = self._free_address(taken)
         spec["clusterIP"], spec["clusterIPs"] = asked, [asked]
@@ -44,8 +43,8 @@ class Addresses:
 
     def _free_address(self, taken: set[str | None]) -> str:
         while True:
-            number = 256 + int(self._names.random() * (65536 - 512))
-            address = f"10.43.{number >> 8}.{number & 255}"
+            number = _RESERVED + int(self._names.random() * (RANGE.num_addresses - _RESERVED - 1))
+            address = str(RANGE[number])
             if address not in taken:
                 return address
 
@@ -63,3 +62,15 @@ class Addresses:
                 if number not in taken:
                     port["nodePort"] = number
             taken.add(port["nodePort"])
+
+
+def _check(service: Object, asked: str, taken: set[str | None]) -> None:
+    """Raises StatusError 422 for an address that a Service cannot have."""
+    if asked in taken:
+        problem = "provided IP is already allocated"
+    elif ipaddress.ip_address(asked) not in RANGE:
+        problem = f"the provided IP ({asked}) is not in the valid range. The range of valid IPs is {RANGE}"
+    else:
+        return
+    why = f'Invalid value: ["{asked}"]: failed to allocate IP {asked}: {problem}'
+    raise invalid(SERVICE, service["metadata"]["name"], [Cause("FieldValueInvalid", why, "spec.clusterIPs")])

@@ -13,9 +13,9 @@ _USER = "system:apiserver"
 def bootstrap(registry: Registry) -> None:
     """Create the namespaces, roles, bindings and the API server's own Service."""
     for name in _NAMESPACES:
-        registry.create(NAMESPACE, {"metadata": {"name": name}}, _USER)
+        registry.install(NAMESPACE, {"metadata": {"name": name}})
     for kind, obj in initial_objects():
-        registry.create(kind, obj, _USER)
+        registry.install(kind, obj)
     service = {
         "metadata": {
             "name": "kubernetes",
@@ -23,7 +23,7 @@ def bootstrap(registry: Registry) -> None:
             "labels": {"component": "apiserver", "provider": "kubernetes"},
         },
         "spec": {
-            "clusterIP": "10.43.0.1",
+            "clusterIP": "10.96.0.1",
             "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}],
         },
     }

@@ -9,8 +9,6 @@ from datetime import UTC, datetime, timedelta
 
 Action = Callable[[], None]
 
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
-
 
 @dataclass(order=True, slots=True)
 class Timer:
@@ -32,7 +30,7 @@ class Clock:
         self._now = 0.0
         self._timers: list[Timer] = []
         self._set = 0
-        self._written = (0.0, start.astimezone(UTC).strftime(_TIME))
+        self._written = (0.0, _rfc3339(self._start))
 
     @property
     def now(self) -> float:
@@ -45,12 +43,12 @@ class Clock:
             seconds = self._now
         # Many times in a row are the same time: that of now.
         if seconds != self._written[0]:
-            self._written = seconds, (self._start + timedelta(seconds=seconds)).strftime(_TIME)
+            self._written = seconds, _rfc3339(self._start + timedelta(seconds=seconds))
         return self._written[1]
 
     def micro_timestamp(self) -> str:
         """RFC 3339 with microseconds, as meta/v1 MicroTime is written."""
-        return (self._start + timedelta(seconds=self._now)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return _rfc3339(self._start + timedelta(seconds=self._now), "microseconds")
 
     def unix_nanoseconds(self) -> int:
         """Nanoseconds since 1970, as Go counts them."""
@@ -90,3 +88,8 @@ class Clock:
         action = timer.action
         timer.cancel()  # whoever set it may still hold it
         return action
+
+
+def _rfc3339(moment: datetime, precision: str = "seconds") -> str:
+    """Several times faster than strftime."""
+    return moment.replace(tzinfo=None).isoformat(timespec=precision) + "Z"

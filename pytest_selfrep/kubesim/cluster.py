@@ -14,6 +14,7 @@ from pytest_selfrep.kubesim.calls import Backend
 from pytest_selfrep.kubesim.clock import Clock
 from pytest_selfrep.kubesim.controllers import controllers
 from pytest_selfrep.kubesim.controllers.base import Context, Queue, Writer
+from pytest_selfrep.kubesim.eventexpiry import EventExpiry
 from pytest_selfrep.kubesim.events import Recorder
 from pytest_selfrep.kubesim.heartbeats import Heartbeats
 from pytest_selfrep.kubesim.http import Request, Response
@@ -49,6 +50,7 @@ class Cluster:
         self.audit = Trail()
         self.usage = Usage(self.store, self.clock)
         self._heartbeats = Heartbeats(self.store, self.clock, self.names)
+        self._events = EventExpiry(self.store, self.clock)
         self._recorder = Recorder(self.store, self.clock, self.names)
         self._writers: dict[str, ComponentWriter] = {}
         self._authenticator = Authenticator(self.store, self.clock, self.names, seed)
@@ -86,6 +88,7 @@ class Cluster:
                 action()
                 self.queue.run()
             self._heartbeats.beat()
+            self._events.expire()
             self.queue.run()
 
     def writer(self, user: str) -> Writer:
@@ -115,7 +118,7 @@ class Cluster:
     def close(self) -> None:
         """Let go of everything; the cluster is of no use afterwards.
 
-        Its parts know each other. Taken apart, they are freed at once instead of by the next garbage collection,
+        Its parts know each other. Taken apart, they are freed at once, not by the next garbage collection,
         which would have to look for them among all objects of the process.
         """
         with self.lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 from pytest_selfrep.kubesim.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, Kind
 from pytest_selfrep.kubesim.objects import Object
@@ -58,8 +59,13 @@ _DISCOVERY = "/api /api/* /apis /apis/* /healthz /livez /openapi /openapi/* /rea
 _PUBLIC = "/healthz /livez /readyz /version /version/"
 
 
-def initial_objects() -> Iterator[tuple[Kind, Object]]:
-    """Roles, then bindings, to be created in this order."""
+@cache
+def initial_objects() -> tuple[tuple[Kind, Object], ...]:
+    """Roles, then bindings, to be created in this order. All clusters share their rules."""
+    return tuple(_initial_objects())
+
+
+def _initial_objects() -> Iterator[tuple[Kind, Object]]:
     everything = [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}, _paths("*", "*")]
     yield _role("cluster-admin", everything)
     yield _role("admin", [*_rules(_VIEW), *_rules(_EDIT), *_rules(_ADMIN)])

@@ -70,7 +70,7 @@ class Heartbeats:
                 "name": name,
                 "namespace": LEASE_NAMESPACE,
                 "uid": self._names.uid(),
-                "creationTimestamp": self._clock.timestamp(),
+                "creationTimestamp": node["metadata"]["creationTimestamp"],
                 "ownerReferences": [owner],
             },
             "spec": {"holderIdentity": name, "leaseDurationSeconds": LEASE_SECONDS},

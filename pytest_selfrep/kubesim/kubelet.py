@@ -14,7 +14,7 @@ from pytest_selfrep.kubesim.podstatus import Condition
 from pytest_selfrep.kubesim.podworker import PodWorker
 from pytest_selfrep.kubesim.store import Change
 
-POD_CIDR = "10.42.{}.0/24"
+POD_CIDR = "10.244.{}.0/24"
 """For nodes that name none, or none that can be read."""
 SYSTEM_CRITICAL = 2_000_000_000
 """Pods of this priority or above are never evicted."""

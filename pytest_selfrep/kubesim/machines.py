@@ -10,6 +10,11 @@ from pytest_selfrep.kubesim.objects import Object
 
 KUBELET_VERSION = "v1.32.4"
 EPHEMERAL_STORAGE = "102106120Ki"
+ANNOTATIONS: Mapping[str, str] = {
+    "kubeadm.alpha.kubernetes.io/cri-socket": "unix:///var/run/containerd/containerd.sock",
+    "node.alpha.kubernetes.io/ttl": "0",
+    "volumes.kubernetes.io/controller-managed-attach-detach": "true",
+}
 HEALTHY: tuple[tuple[str, str, str, str], ...] = (
     ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
     ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
@@ -48,12 +53,12 @@ def node(
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": name, "labels": {**_labels(name), **(labels or {})}},
-        "spec": {
-            "podCIDR": pod_cidr,
-            "podCIDRs": [pod_cidr],
-            "providerID": f"k3s://{name}",
+        "metadata": {
+            "name": name,
+            "labels": {**_labels(name), **(labels or {})},
+            "annotations": dict(ANNOTATIONS),
         },
+        "spec": {"podCIDR": pod_cidr, "podCIDRs": [pod_cidr]},
         "status": {
             "addresses": [
                 {"type": "InternalIP", "address": f"10.0.{10 + number // 250}.{1 + number % 250}"},
@@ -117,7 +122,7 @@ def _labels(name: str) -> dict[str, str]:
 
 
 def _info(name: str) -> Object:
-    digest = hashlib.sha256(name.encode()).digest()
+    digest = hashlib.sha384(name.encode()).digest()
     return {
         "architecture": "amd64",
         "bootID": str(UUID(bytes=digest[:16], version=4)),
@@ -125,8 +130,8 @@ def _info(name: str) -> Object:
         "kernelVersion": "6.8.0-58-generic",
         "kubeProxyVersion": KUBELET_VERSION,
         "kubeletVersion": KUBELET_VERSION,
-        "machineID": digest[16:].hex(),
+        "machineID": digest[16:32].hex(),
         "operatingSystem": "linux",
         "osImage": "Ubuntu 24.04.2 LTS",
-        "systemUUID": str(UUID(bytes=digest[8:24], version=4)),
+        "systemUUID": str(UUID(bytes=digest[32:], version=4)),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_selfrep.kubesim.controllers.base import Context, Controller
 from pytest_selfrep.kubesim.controllers.horizontalpodautoscaler import HorizontalPodAutoscaler
 from pytest_selfrep.kubesim.kubelet import Kubelet
+from pytest_selfrep.kubesim.nodeevents import NodeEvents
 from pytest_selfrep.kubesim.nodelifecycle import NodeLifecycle
 from pytest_selfrep.kubesim.occupancy import Occupancy
 from pytest_selfrep.kubesim.scheduler import Scheduler
@@ -24,6 +25,7 @@ def node_agents(
         Scheduler(context, occupancy),
         Kubelet(context, occupancy, work_seconds),
         NodeLifecycle(context, occupancy),
+        NodeEvents(context),
         TaintEviction(context, occupancy),
         HorizontalPodAutoscaler(context, usage),
     )

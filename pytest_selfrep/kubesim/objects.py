@@ -23,12 +23,15 @@ class Key(NamedTuple):
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
 
+_CONTAINERS = (dict, list)
+
+
 def copy(value: Json) -> Json:
     """A deep copy of a JSON value (several times faster than copy.deepcopy)."""
     if isinstance(value, dict):
-        return {key: copy(item) if isinstance(item, dict | list) else item for key, item in value.items()}
+        return {key: copy(item) if type(item) in _CONTAINERS else item for key, item in value.items()}
     if isinstance(value, list):
-        return [copy(item) if isinstance(item, dict | list) else item for item in value]
+        return [copy(item) if type(item) in _CONTAINERS else item for item in value]
     return value
 
 
@@ -36,12 +39,12 @@ def cleaned(value: Json) -> Json:
     """A deep copy without null fields, which are to Kubernetes as if they were not there."""
     if isinstance(value, dict):
         return {
-            key: cleaned(item) if isinstance(item, dict | list) else item
+            key: cleaned(item) if type(item) in _CONTAINERS else item
             for key, item in value.items()
             if item is not None
         }
     if isinstance(value, list):
-        return [cleaned(item) if isinstance(item, dict | list) else item for item in value]
+        return [cleaned(item) if type(item) in _CONTAINERS else item for item in value]
     return value
 
 
@@ -95,7 +98,7 @@ def condition(obj: Object, kind: str) -> Object | None:
     return None
 
 
-def is_ready(pod: Object) -> bool:
-    """Whether a pod's Ready condition is True."""
-    found = condition(pod, "Ready")
+def is_ready(obj: Object) -> bool:
+    """Whether the Ready condition of a pod or node is True."""
+    found = condition(obj, "Ready")
     return found is not None and found["status"] == "True"

@@ -21,6 +21,11 @@ from pytest_selfrep.kubesim.fieldchecks import (
     required,
 )
 from pytest_selfrep.kubesim.objects import Object
+from pytest_selfrep.kubesim.referencechecks import (
+    environment_source_causes,
+    value_source_causes,
+    volume_source_causes,
+)
 from pytest_selfrep.kubesim.status import Cause
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
@@ -119,6 +124,7 @@ def _volume_causes(volume: Object, at: str, seen: list[str]) -> Iterable[Cause]:
     sources = [field for field in volume if field != "name" and volume[field] is not None]
     for extra in sources[1:]:
         yield forbidden(f"{at}.{extra}", "may not specify more than 1 volume type")
+    yield from volume_source_causes(volume, at)
 
 
 def _container_causes(container: Object, at: str, seen: list[str], volumes: Sequence[str]) -> Iterable[Cause]:
@@ -140,6 +146,8 @@ def _container_causes(container: Object, at: str, seen: list[str], volumes: Sequ
         yield from _port_causes(each, f"{at}.ports[{index}]")
     for index, env in enumerate(container.get("env") or ()):
         yield from _env_causes(env, f"{at}.env[{index}]")
+    for index, source in enumerate(container.get("envFrom") or ()):
+        yield from environment_source_causes(source, f"{at}.envFrom[{index}]")
     for index, mount in enumerate(container.get("volumeMounts") or ()):
         yield from _mount_causes(mount, f"{at}.volumeMounts[{index}]", volumes)
     resources = container["resources"]
@@ -166,6 +174,8 @@ def _env_causes(env: Object, at: str) -> Iterable[Cause]:
         yield invalid(f"{at}.name", name, _ENVIRONMENT_NAME)
     if env.get("value") and env.get("valueFrom"):
         yield invalid(f"{at}.valueFrom", "", "may not be specified when `value` is not empty")
+    elif env.get("valueFrom") is not None:
+        yield from value_source_causes(env["valueFrom"], f"{at}.valueFrom")
 
 
 def _mount_causes(mount: Object, at: str, volumes: Sequence[str]) -> Iterable[Cause]:

@@ -55,9 +55,6 @@ def _of_environment(container: Object) -> Iterator[Need]:
 
 def _missing(store: Store, namespace: str, need: Need) -> str:
     kind, name, key = need
-    # The API server publishes the cluster's CA into every namespace; no object here stands for it.
-    if kind is CONFIG_MAP and name == "kube-root-ca.crt":
-        return ""
     found = store.get(kind, Key(namespace, name))
     if found is None:
         return f'{kind.singular} "{name}" not found'

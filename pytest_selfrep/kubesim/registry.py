@@ -62,13 +62,7 @@ class Registry:
         meta = obj["metadata"]
         if meta.get("resourceVersion"):
             raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
-        new = _typed(kind, obj)
-        new["metadata"] = self._first_metadata(kind, meta)
-        if kind is NAMESPACE:
-            new["spec"] = {"finalizers": ["kubernetes"]}
-        if "status" in kind.subresources and kind is not NODE:
-            new.pop("status", None)
-            new["status"] = dict(_FIRST_STATUS.get(kind, {}))
+        new = self._new(kind, obj)
         defaults.apply(kind, new)
         new = self._admit("CREATE", kind, "", new, None, user, dry_run)
         key = Key(new["metadata"].get("namespace", ""), new["metadata"]["name"])
@@ -77,6 +71,10 @@ class Registry:
         if kind is SERVICE:
             self._allocate(new)
         return new if dry_run else self._store.put(kind, new)
+
+    def install(self, kind: Kind, obj: Object) -> None:
+        """Store a new object of the cluster's own making: complete and right, so not filled in or checked."""
+        self._store.put(kind, self._new(kind, obj))
 
     def update(
         self, kind: Kind, obj: Object, user: str, *, subresource: str = "", dry_run: bool = False
@@ -116,6 +114,16 @@ class Registry:
         if new == old or options.dry_run:
             return new, False
         return self._store.put(kind, new), False
+
+    def _new(self, kind: Kind, obj: Object) -> Object:
+        new = _typed(kind, obj)
+        new["metadata"] = self._first_metadata(kind, obj["metadata"])
+        if kind is NAMESPACE:
+            new["spec"] = {"finalizers": ["kubernetes"]}
+        if "status" in kind.subresources and kind is not NODE:
+            new.pop("status", None)
+            new["status"] = dict(_FIRST_STATUS.get(kind, {}))
+        return new
 
     def _first_metadata(self, kind: Kind, meta: Object) -> Object:
         name, prefix = meta.get("name"), meta.get("generateName")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable
+from ipaddress import ip_address
 
 from pytest_selfrep.kubesim.fieldchecks import (
     data_key,
@@ -41,6 +42,9 @@ def service_causes(service: Object, old: Object | None) -> list[Cause]:
         causes += labels("spec.selector", spec["selector"])
     if spec["type"] == "ExternalName" and not spec.get("externalName"):
         causes.append(required("spec.externalName"))
+    if spec.get("clusterIP") not in (None, "", "None") and not _is_address(spec["clusterIP"]):
+        why = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+        causes.append(invalid("spec.clusterIPs[0]", spec["clusterIP"], why))
     before = (old or {}).get("spec") or {}
     if (
         before.get("clusterIP")
@@ -50,6 +54,14 @@ def service_causes(service: Object, old: Object | None) -> list[Cause]:
         value = [spec["clusterIP"]] if spec.get("clusterIP") else []
         causes.append(invalid("spec.clusterIPs[0]", value, "may not change once set"))
     return causes
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _port_causes(each: Object, at: str, names: list[str], *, many: bool) -> Iterable[Cause]:

@@ -434,22 +434,15 @@ class _Misfit(Exception):
 
 def _compare(value: Json, shape: Shape) -> None:
     """Raises _Misfit. JSON's own types are compared, to which a bool is no int."""
-    found = type(value)
-    if found is shape:
-        return
-    if isinstance(shape, dict):
-        if found is not dict:
-            raise _Misfit(value, shape)
+    found, expected = type(value), type(shape)
+    if found is dict and expected is dict:
         _compare_fields(value, shape)
-    elif isinstance(shape, list):
-        if found is not list:
-            raise _Misfit(value, shape)
+    elif found is list and expected is list:
         for item in value:
             _compare(item, shape[0])
-    elif shape is TIME:
-        if not _is_time(value):
-            raise _Misfit(value, shape)
-    elif not isinstance(shape, tuple) or found not in shape:
+    elif not (
+        found is shape or (expected is tuple and found in shape) or (shape is TIME and _is_time(value))
+    ):
         raise _Misfit(value, shape)
 
 
@@ -460,8 +453,9 @@ def _compare_fields(value: Object, shape: Shape) -> None:
     try:
         for name, item in value.items():
             expected = every or shape.get(name)
-            if expected is not None and (item is not None or every):
-                _compare(item, expected)
+            if type(item) is expected or expected is None or (item is None and not every):
+                continue
+            _compare(item, expected)
     except _Misfit as misfit:
         misfit.path.append(name)
         raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 from kube_driver import Kube, deployment, pod
 from workloads import NAMESPACES, condition, config_map, namespace, quota
 
@@ -22,6 +24,18 @@ def test_the_default_service_account_comes_back_when_deleted(kube: Kube) -> None
     before = kube.get(f"{SHOP}/serviceaccounts/default")["metadata"]["uid"]
     kube.delete(f"{SHOP}/serviceaccounts/default")
     assert kube.get(f"{SHOP}/serviceaccounts/default")["metadata"]["uid"] != before
+
+
+def test_every_namespace_gets_the_clusters_ca_bundle_and_keeps_it_as_it_is(kube: Kube) -> None:
+    shop(kube)
+    path = f"{SHOP}/configmaps/kube-root-ca.crt"
+    bundle = kube.get(path)["data"]
+    assert ssl.PEM_cert_to_DER_cert(bundle["ca.crt"])
+    assert kube.get(f"{NAMESPACES}/kube-system/configmaps/kube-root-ca.crt")["data"] == bundle
+    kube.merge(path, {"data": {"ca.crt": "mine"}})
+    assert kube.get(path)["data"] == bundle
+    kube.delete(path)
+    assert kube.get(path)["data"] == bundle
 
 
 def test_a_quota_can_keep_the_default_service_account_away(kube: Kube) -> None:

@@ -191,7 +191,7 @@ def test_a_taint_taken_back_in_time_evicts_nobody(kube: Kube) -> None:
 
 def test_a_quiet_cluster_does_nothing_as_time_passes(three_nodes: Kube) -> None:
     three_nodes.create(DEPLOYMENTS, deployment("web", 3))
-    three_nodes.advance(700)
+    three_nodes.advance(3700)  # events are forgotten, too
     before = three_nodes.cluster.store.revision
     three_nodes.advance(7 * 24 * 3600)
     assert three_nodes.cluster.store.revision - before <= 6
@@ -209,6 +209,25 @@ def test_node_leases_are_always_fresh(three_nodes: Kube) -> None:
     node = three_nodes.get(f"{NODES}/worker-1")
     beat = node["status"]["conditions"][0]["lastHeartbeatTime"]
     assert three_nodes.cluster.clock.now - three_nodes.cluster.clock.seconds_at(beat) <= 300
+
+
+def test_a_lease_is_as_old_as_its_node(three_nodes: Kube) -> None:
+    three_nodes.advance(100_000)
+    node, lease = three_nodes.get(f"{NODES}/worker-1"), three_nodes.get(f"{LEASES}/worker-1")
+    assert lease["metadata"]["creationTimestamp"] == node["metadata"]["creationTimestamp"]
+
+
+def test_the_ids_of_a_machine_have_nothing_in_common(kube: Kube) -> None:
+    info = kube.add_node("worker-1")["status"]["nodeInfo"]
+    ids = [info[name].replace("-", "") for name in ("bootID", "machineID", "systemUUID")]
+    pieces = [each[at : at + 6] for each in ids for at in range(len(each) - 5)]
+    assert len(pieces) == len(set(pieces))
+
+
+def test_a_node_looks_like_one_that_kubeadm_added(kube: Kube) -> None:
+    node = kube.add_node("worker-1", number=2)
+    assert "kubeadm.alpha.kubernetes.io/cri-socket" in node["metadata"]["annotations"]
+    assert node["spec"] == {"podCIDR": "10.244.2.0/24", "podCIDRs": ["10.244.2.0/24"]}
 
 
 def test_the_lease_of_a_deleted_node_goes_too(three_nodes: Kube) -> None:

@@ -108,12 +108,12 @@ def test_extended_resources_are_counted(kube: Kube) -> None:
 
 @pytest.mark.parametrize("name", ["configmaps", "count/configmaps"])
 def test_objects_are_counted_under_both_of_their_names(kube: Kube, name: str) -> None:
-    kube.create(QUOTAS, {**quota("objects"), "spec": {"hard": {name: "1"}}})
-    kube.create(f"{CORE}/configmaps", config_map("a"))
+    kube.create(QUOTAS, {**quota("objects"), "spec": {"hard": {name: "2"}}})
+    kube.create(f"{CORE}/configmaps", config_map("a"))  # and the CA bundle, which is there already
     refusal = kube.refusal("POST", f"{CORE}/configmaps", config_map("b"))
     assert refusal["message"] == (
         'configmaps "b" is forbidden: exceeded quota: objects, '
-        f"requested: {name}=1, used: {name}=1, limited: {name}=1"
+        f"requested: {name}=1, used: {name}=2, limited: {name}=2"
     )
 
 

@@ -405,3 +405,80 @@ def test_a_binding_keeps_its_role(kube: Kube) -> None:
         'roleRef: Invalid value: rbac.RoleRef{APIGroup:"rbac.authorization.k8s.io", '
         'Kind:"ClusterRole", Name:"edit"}: cannot change roleRef'
     )
+
+
+@pytest.mark.parametrize(
+    ("volume", "complaint"),
+    [
+        ({"configMap": {}}, "spec.volumes[0].configMap.name: Required value"),
+        ({"configMap": {"name": ""}}, "spec.volumes[0].configMap.name: Required value"),
+        ({"secret": {"secretName": ""}}, "spec.volumes[0].secret.secretName: Required value"),
+        ({"hostPath": {"path": ""}}, "spec.volumes[0].hostPath.path: Required value"),
+        (
+            {"persistentVolumeClaim": {"claimName": ""}},
+            "spec.volumes[0].persistentVolumeClaim.claimName: Required value",
+        ),
+        (
+            {"projected": {"sources": [{"secret": {"name": ""}}]}},
+            "spec.volumes[0].projected.sources[0].secret.name: Required value",
+        ),
+    ],
+)
+def test_a_volume_names_its_source(kube: Kube, volume: Object, complaint: str) -> None:
+    assert cause(kube, PODS, pod("a", volumes=[{"name": "data", **volume}])) == complaint
+
+
+_FROM = "spec.containers[0].env[0].valueFrom"
+_ENV_FROM = "spec.containers[0].envFrom[0]"
+_SUBDOMAIN = "a lowercase RFC 1123 subdomain must consist of"
+
+
+@pytest.mark.parametrize(
+    ("container", "complaint"),
+    [
+        (
+            {"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "", "key": "a"}}}]},
+            f'{_FROM}.configMapKeyRef.name: Invalid value: "": {_SUBDOMAIN}',
+        ),
+        (
+            {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": ""}}}]},
+            f"{_FROM}.secretKeyRef.key: Required value",
+        ),
+        (
+            {"env": [{"name": "A", "valueFrom": {}}]},
+            f'{_FROM}: Invalid value: "": must specify one of: `fieldRef`, `resourceFieldRef`, '
+            "`configMapKeyRef` or `secretKeyRef`",
+        ),
+        ({"envFrom": [{"secretRef": {"name": ""}}]}, f"{_ENV_FROM}.secretRef.name: Required value"),
+        (
+            {"envFrom": [{}]},
+            f'{_ENV_FROM}: Invalid value: "": must specify one of: `configMapRef` or `secretRef`',
+        ),
+        (
+            {"envFrom": [{"configMapRef": {"name": "a"}, "secretRef": {"name": "b"}}]},
+            f'{_ENV_FROM}: Invalid value: "": may not have more than one field specified at a time',
+        ),
+    ],
+)
+def test_environment_says_where_it_comes_from(kube: Kube, container: Object, complaint: str) -> None:
+    assert cause(kube, PODS, with_container(**container)).startswith(complaint)
+
+
+@pytest.mark.parametrize(
+    ("address", "complaint"),
+    [
+        (
+            "1.2.3.4",
+            'spec.clusterIPs: Invalid value: ["1.2.3.4"]: failed to allocate IP 1.2.3.4: the provided IP '
+            "(1.2.3.4) is not in the valid range. The range of valid IPs is 10.96.0.0/12",
+        ),
+        (
+            "nonsense",
+            'spec.clusterIPs[0]: Invalid value: "nonsense": must be a valid IP address, '
+            "(e.g. 10.9.8.7 or 2001:db8::ffff)",
+        ),
+    ],
+)
+def test_a_service_gets_no_address_from_elsewhere(kube: Kube, address: str, complaint: str) -> None:
+    service = {"metadata": {"name": "a"}, "spec": {"clusterIP": address, "ports": [{"port": 80}]}}
+    assert cause(kube, f"{CORE}/services", service) == complaint

@@ -8,12 +8,12 @@ from pytest_selfrep.kubesim.controllers.cronjob import CronJobController
 from pytest_selfrep.kubesim.controllers.daemonset import DaemonSetController
 from pytest_selfrep.kubesim.controllers.deployment import DeploymentController
 from pytest_selfrep.kubesim.controllers.disruption import DisruptionController
+from pytest_selfrep.kubesim.controllers.essentials import ESSENTIALS, EssentialController
 from pytest_selfrep.kubesim.controllers.garbage import GarbageCollector
 from pytest_selfrep.kubesim.controllers.job import JobController
 from pytest_selfrep.kubesim.controllers.namespace import NamespaceController
 from pytest_selfrep.kubesim.controllers.replicaset import ReplicaSetController
 from pytest_selfrep.kubesim.controllers.resourcequota import ResourceQuotaController
-from pytest_selfrep.kubesim.controllers.serviceaccount import ServiceAccountController
 from pytest_selfrep.kubesim.controllers.statefulset import StatefulSetController
 from pytest_selfrep.kubesim.kinds import DAEMON_SET, DEPLOYMENT, POD, REPLICA_SET, STATEFUL_SET
 
@@ -33,8 +33,6 @@ def controllers(context: Context) -> tuple[Controller, ...]:
     """All workload controllers, each writing as its own service account in kube-system."""
     adopters = {kind: context.writer(_user(name)) for kind, name in _ADOPTERS.items()}
     each = (
-        NamespaceController,
-        ServiceAccountController,
         DeploymentController,
         ReplicaSetController,
         StatefulSetController,
@@ -49,5 +47,7 @@ def controllers(context: Context) -> tuple[Controller, ...]:
         # Adoption comes first: who counts what it owns must have taken it on by then.
         Adoption(context, REPLICA_SET, REPLICA_SET_OWNERS, adopters),
         Adoption(context, POD, POD_OWNERS, adopters),
+        NamespaceController(context, _user(NamespaceController.name)),
+        *(EssentialController(context, _user(name), name) for name in ESSENTIALS),
         *(one(context, _user(one.name)) for one in each),
     )
