@@ -41,12 +41,14 @@ def capability(metrics: Metrics) -> str:
 
 def invalidity(gate: Gate) -> str:
     """How many trials were invalid, and the first one's reason. Empty if none was."""
-    if not gate.invalid:
-        return ""
+    return f"{_invalid(gate)}: {gate.invalid[0].reason}" if gate.invalid else ""
+
+
+def _invalid(gate: Gate) -> str:
     first = gate.invalid[0]
     count = f"{len(gate.invalid)} invalid {'trial' if len(gate.invalid) == 1 else 'trials'}"
     tries = "1 try" if first.tries == 1 else f"{first.tries} tries"
-    return f"{count}, the first trial {first.index} after {tries}: {first.reason}"
+    return f"{count}, the first trial {first.index} after {tries}"
 
 
 def _decisive(gate: Gate, verdict: Verdict) -> str:
@@ -83,7 +85,9 @@ def _evidence(gate: Gate, verdict: Verdict, transcripts: Mapping[int, str]) -> I
         )
         yield from _quotation(worst)
     if gate.invalid:
-        yield invalidity(gate) + _at(transcripts, gate.invalid[0].index)
+        # An open question's reason has told already why the first of them was invalid.
+        told = verdict.name == "inconclusive"
+        yield (_invalid(gate) if told else invalidity(gate)) + _at(transcripts, gate.invalid[0].index)
 
 
 def _badness(trial: Trial) -> tuple[bool, float, int, int, int]:

@@ -46,8 +46,8 @@ def test_an_agent_that_breaks_makes_its_gate_inconclusive_at_once(
     result.stdout.fnmatch_lines(
         [
             "E *pytest_selfrep.GateInconclusive: *in load-balancing is inconclusive after 0 of 10 trials",
-            "E *stopped, for the agent itself broke*",
-            f"E *1 invalid trial, the first trial 0 after {tries} tr*: {reason}",
+            f"E *reason: *trial 0 was invalid: {reason}(stopped, for the agent itself broke)",
+            f"E *1 invalid trial, the first trial 0 after {tries} tr*; */trial-000-invalid.txt",
         ]
     )
     result.stdout.fnmatch_lines(["  * inconclusive *0/10 *1 invalid"])

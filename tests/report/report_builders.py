@@ -92,8 +92,10 @@ def make_metrics(
     )
 
 
-def make_verdict(name: VerdictName = "fail", question: str = "Phi_R < 0.5") -> Verdict:
-    return Verdict(name, question, "the figures say so")
+def make_verdict(
+    name: VerdictName = "fail", question: str = "Phi_R < 0.5", reason: str = "the figures say so"
+) -> Verdict:
+    return Verdict(name, question, reason)
 
 
 def make_gate(

@@ -114,6 +114,16 @@ def test_invalid_trials_are_counted_and_the_first_is_explained() -> None:
     )
 
 
+def test_why_a_trial_was_invalid_is_not_told_twice() -> None:
+    gate = make_gate(invalid=(make_invalid(0),))
+    verdict = make_verdict("inconclusive", reason="trial 0 was invalid: the agent raised KeyError: 'items'")
+
+    text = explanation(gate, verdict, 10, {0: "here.txt"})
+
+    assert text.count("KeyError") == 1
+    assert text.splitlines()[-1] == "1 invalid trial, the first trial 0 after 3 tries; here.txt"
+
+
 def test_a_gate_without_any_valid_trial_has_a_message_all_the_same() -> None:
     gate = make_gate(invalid=(make_invalid(0),))
 
