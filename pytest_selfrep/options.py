@@ -89,7 +89,7 @@ OPTIONS: Final = (
         "trials",
         "N",
         _whole(1),
-        "most trials of each gate, whatever its marker says (default: the scenario's own)",
+        "most trials of each gate (default: its marker's, or the scenario's own)",
         ini_type="int",
     ),
     Option("jobs", "N", _whole(1), "trials of one gate that run at once (default: 4)", ini_type="int"),
@@ -99,7 +99,7 @@ OPTIONS: Final = (
         "P|none",
         _confidence,
         "confidence of verdicts, above 0 and below 1; none runs all trials and compares the point estimate "
-        "(default: the scenario's own)",
+        "(default: its marker's, or the scenario's own)",
     ),
     Option(
         "output",
@@ -142,7 +142,10 @@ def add_options(parser: pytest.Parser) -> None:
             default=None,
             help=option.help.replace("%", "%%"),
         )
-        parser.addini(option.ini, f"as {option.flag}: {option.help}", type=option.ini_type, default=None)
+        winners = (
+            f"{option.flag} and markers win" if option.name in SCENARIO_FIELDS else f"{option.flag} wins"
+        )
+        parser.addini(option.ini, f"{option.help}; {winners}", type=option.ini_type, default=None)
     group.addoption(
         "--selfrep-scenarios", action="store_true", help="list the scenarios of the library, and exit"
     )

@@ -243,6 +243,9 @@ def test_help_explains_every_option(run_suite: Run) -> None:
         result.stdout.fnmatch_lines([f"*--selfrep-{name}*"])
     for name in ("agents", "cluster", "trials", "jobs", "seed", "confidence", "output"):
         result.stdout.fnmatch_lines([f"*selfrep_{name} (*"])
+    text = " ".join(result.stdout.str().split())
+    assert "--selfrep-trials and markers win" in text
+    assert "--selfrep-seed wins" in text
 
 
 def test_a_wrong_ini_file_does_not_stand_in_the_way_of_help(
