@@ -79,7 +79,8 @@ class EmbeddedWorld:
                     f"the cluster cannot be served on the loopback interface: {error}"
                 ) from error
             self.resources.callback(served.close)
-            text = served.kubeconfig(self.agent_token, self.scenario.world.agent.namespace)
+            body = self.scenario.world.agent
+            text = served.kubeconfig(self.agent_token, body.namespace, body.service_account)
             self._kubeconfig = self.resources.enter_context(private_file(text))
         return self._kubeconfig
 

@@ -108,7 +108,13 @@ class Call:
 Handler = Callable[[Call], Response]
 """Answers one verb on a resource or subresource. Raises StatusError."""
 
+_SUMMARY = 30
+"""Bytes of a malformed body that its refusal quotes."""
 _OPTIONS = {"update": "UpdateOptions", "patch": "PatchOptions", "delete": "DeleteOptions"}
+
+
+MAX_DEPTH = 100
+"""Levels of nesting that a body may have. No object of Kubernetes comes near; Go's own limit is 10,000."""
 
 
 def decode(body: bytes, content_type: str, kind: str) -> Json:
@@ -119,12 +125,35 @@ def decode(body: bytes, content_type: str, kind: str) -> Json:
             "application/json, application/yaml"
         )
     try:
-        return _yaml(body) if content_type == "application/yaml" else orjson.loads(body)
+        value = _yaml(body) if content_type == "application/yaml" else orjson.loads(body)
+        # No value is deeper than it has brackets, so that hardly any has to be looked through.
+        if body.count(b"{") + body.count(b"[") > MAX_DEPTH or content_type == "application/yaml":
+            check_depth(value)
+        return value
     except ValueError as error:
+        why = _go_words(error, body)
+        if content_type.endswith("patch+json"):
+            raise bad_request(why) from None
         raise bad_request(
             f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; "
-            f"json parse error: {error}"
+            f"json parse error: {why} ({_summary(body)})"
         ) from None
+
+
+def _go_words(error: ValueError, body: bytes) -> str:
+    """What is wrong with a body, as Go's decoder words it."""
+    if not isinstance(error, orjson.JSONDecodeError):
+        return str(error)
+    text = body.decode(errors="replace")
+    if error.pos >= len(text.rstrip()):
+        return "unexpected end of JSON input"
+    return f"invalid character '{text[error.pos]}' looking for beginning of value"
+
+
+def _summary(body: bytes) -> str:
+    """The beginning of a body as errors quote it: hexadecimal where it does not look like JSON."""
+    shown, more = body[:_SUMMARY], " ..." if len(body) > _SUMMARY else ""
+    return (shown.decode(errors="replace") if shown.startswith(b"{") else shown.hex()) + more
 
 
 def _yaml(body: bytes) -> Json:
@@ -133,8 +162,22 @@ def _yaml(body: bytes) -> Json:
     try:
         # Through JSON, so that dates and other values that only YAML has do not get in.
         return orjson.loads(orjson.dumps(yaml.safe_load(body), default=str, option=orjson.OPT_NON_STR_KEYS))
+    except RecursionError:
+        raise ValueError("exceeded max depth") from None
     except (yaml.YAMLError, TypeError) as error:
         raise ValueError(error) from None
+
+
+def check_depth(value: Json) -> None:
+    """Raises ValueError if a value is nested deeper than MAX_DEPTH."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        containers = [each for each in level if isinstance(each, dict | list)]
+        if not containers:
+            return
+        inside = (each.values() if isinstance(each, dict) else each for each in containers)
+        level = [item for items in inside for item in items]
+    raise ValueError("exceeded max depth")
 
 
 @dataclass(frozen=True, slots=True)

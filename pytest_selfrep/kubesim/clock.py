@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 Action = Callable[[], None]
 
@@ -27,6 +28,7 @@ class Clock:
 
     def __init__(self, start: datetime) -> None:
         self._start = start.astimezone(UTC)
+        self._start_since_1970 = start.timestamp()
         self._now = 0.0
         self._timers: list[Timer] = []
         self._set = 0
@@ -52,7 +54,11 @@ class Clock:
 
     def unix_nanoseconds(self) -> int:
         """Nanoseconds since 1970, as Go counts them."""
-        return int((self._start.timestamp() + self._now) * 1e9)
+        return int((self._start_since_1970 + self._now) * 1e9)
+
+    def http_date(self) -> str:
+        """As in the Date header of HTTP."""
+        return format_datetime(self._start + timedelta(seconds=self._now), usegmt=True)
 
     def seconds_at(self, timestamp: str) -> float:
         """The inverse of :meth:`timestamp`."""

@@ -29,7 +29,7 @@ TICK_SECONDS = 0.05
 """How often a cluster in real time is brought up to date."""
 CLOSE_SECONDS = 2.0
 """How long clients of watches may take to hear that the server closes."""
-# The same on every answer of an API server; the first would otherwise name the HTTP library.
+# The same on every answer; the first would otherwise name the HTTP library.
 HEADERS = {"Server": "kube-apiserver", "Cache-Control": "no-cache, private"}
 
 _log = logging.getLogger("kube-apiserver")
@@ -46,8 +46,8 @@ class Served:
         self._site = site
         self._open = True
 
-    def kubeconfig(self, token: str, namespace: str = "default") -> str:
-        """A kubeconfig (YAML) with one context, for the owner of a bearer token."""
+    def kubeconfig(self, token: str, namespace: str = "default", user: str = "default") -> str:
+        """A kubeconfig (YAML) with one context, for the owner of a bearer token, there called ``user``."""
         authority = base64.b64encode(self.ca_pem).decode()
         return yaml.safe_dump(
             {
@@ -55,19 +55,19 @@ class Served:
                 "kind": "Config",
                 "clusters": [
                     {
-                        "name": "default",
+                        "name": "kubernetes",
                         "cluster": {"certificate-authority-data": authority, "server": self.url},
                     }
                 ],
                 "contexts": [
                     {
-                        "name": "default",
-                        "context": {"cluster": "default", "namespace": namespace, "user": "default"},
+                        "name": f"{user}@kubernetes",
+                        "context": {"cluster": "kubernetes", "namespace": namespace, "user": user},
                     }
                 ],
-                "current-context": "default",
+                "current-context": f"{user}@kubernetes",
                 "preferences": {},
-                "users": [{"name": "default", "user": {"token": token}}],
+                "users": [{"name": user, "user": {"token": token}}],
             },
             sort_keys=False,
         )
@@ -114,7 +114,9 @@ class _Site:
     async def start(self) -> int:
         from aiohttp import web
 
-        self._server = web.Server(self._answer, handler_cancellation=True, access_log=None)
+        from pytest_selfrep.kubesim.gohttp import Server
+
+        self._server = Server(self._answer, handler_cancellation=True, access_log=None)
         self._runner = web.ServerRunner(self._server, shutdown_timeout=CLOSE_SECONDS)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=certificates().server)
@@ -173,7 +175,12 @@ class _Site:
             _log.exception("%s %s", sent.method, sent.path)
             failed = StatusError(500, "InternalError", f"Internal error occurred: {error}")
             response = Response(500, failed.to_object())
-        headers = {**HEADERS, **response.headers, "Content-Type": response.content_type}
+        headers = {
+            **HEADERS,
+            "Date": self._cluster.clock.http_date(),
+            **response.headers,
+            "Content-Type": response.content_type,
+        }
         if response.stream is None:
             return web.Response(status=response.status, body=response.encode(), headers=headers)
         reply = web.StreamResponse(status=response.status, headers=headers)

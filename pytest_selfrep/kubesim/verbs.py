@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pytest_selfrep.kubesim import escalation, lists, patch
-from pytest_selfrep.kubesim.calls import Call, Handler
+from pytest_selfrep.kubesim.calls import Call, Handler, check_depth
 from pytest_selfrep.kubesim.http import Response
 from pytest_selfrep.kubesim.kinds import (
     CLUSTER_ROLE,
@@ -115,10 +115,15 @@ def update(call: Call) -> Response:
 
 
 def patched(call: Call, target: Object) -> Object:
-    """``target`` with the patch that was sent. Raises StatusError 400, 415 or 422."""
+    """``target`` with the patch that was sent. Raises StatusError 400, 413, 415 or 422."""
     if call.body is None:
         raise bad_request("unexpected end of JSON input")
-    result = cleaned(patch.apply(call.content_type, target, call.body))
+    applied = patch.apply(call.content_type, target, call.body)
+    try:
+        check_depth(applied)
+    except ValueError as error:
+        raise bad_request(str(error)) from None
+    result = cleaned(applied)
     if not isinstance(result, dict) or not isinstance(result.get("metadata"), dict):
         raise StatusError(422, "Invalid", "the server rejected our request due to an error in our request")
     return result

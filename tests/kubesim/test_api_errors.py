@@ -32,6 +32,16 @@ def test_a_body_that_is_no_json_is_a_bad_request(kube: Kube, method: str, path: 
     assert answer.body["message"].startswith("the object provided is unrecognized (must be of type Pod)")
 
 
+@pytest.mark.parametrize("levels", [101, 900, 5_000, 100_000])
+@pytest.mark.parametrize("content_type", ["application/json", "application/yaml"])
+def test_a_body_nested_too_deeply_is_a_bad_request(kube: Kube, content_type: str, levels: int) -> None:
+    body = b'{"a":' * levels + b"1" + b"}" * levels
+
+    answer = raw(kube, "POST", PODS, body, content_type)
+
+    assert (answer.status, answer.body["reason"]) == (400, "BadRequest")
+
+
 @pytest.mark.parametrize("body", [b"[]", b'"x"', b"7", b"true"])
 def test_a_body_that_is_no_object_is_a_bad_request(kube: Kube, body: bytes) -> None:
     answer = raw(kube, "POST", PODS, body)

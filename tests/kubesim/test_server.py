@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import kubernetes
@@ -318,8 +319,8 @@ def test_in_real_time_pods_start_by_themselves(cluster: Cluster) -> None:
 
 
 def test_a_kubeconfig_says_all_that_a_client_needs(cluster: Cluster, served: Served) -> None:
-    parsed = yaml.safe_load(served.kubeconfig("secret", namespace="shop"))
-    assert parsed["current-context"] == "default"
+    parsed = yaml.safe_load(served.kubeconfig("secret", namespace="shop", user="web"))
+    assert parsed["current-context"] == parsed["contexts"][0]["name"] == "web@kubernetes"
     assert parsed["contexts"][0]["context"]["namespace"] == "shop"
     assert parsed["users"][0]["user"] == {"token": "secret"}
     assert parsed["clusters"][0]["cluster"]["server"] == served.url
@@ -334,3 +335,42 @@ def test_what_is_not_http_does_no_harm(served: Served, core: Any) -> None:
         assert pool.request("BREW", "/api/v1/pods").status >= 400
     pool.close()
     assert core.list_node().items
+
+
+def test_nothing_that_the_server_sends_names_what_it_is_written_with(
+    served: Served, cluster: Cluster
+) -> None:
+    bearer = f"Authorization: Bearer {cluster.token_for()}".encode()
+    port = int(served.url.rpartition(":")[2])
+    trust = ssl.create_default_context(cadata=served.ca_pem.decode())
+    answers = []
+    for sent in (
+        b"BAD\r\n\r\n",
+        b"GET /api HTTP/1.1\r\nHost: x\r\n" + bearer + b"\r\n\r\n",
+    ):
+        with (
+            socket.create_connection(("127.0.0.1", port)) as plain,
+            trust.wrap_socket(plain, server_hostname="127.0.0.1") as connection,
+        ):
+            connection.sendall(sent)
+            answers.append(connection.recv(65536))
+
+    assert answers[0].endswith(b"400 Bad Request")
+    assert answers[1].startswith(b"HTTP/1.1 200 OK")
+    for answer in answers:
+        assert b"ython" not in answer
+        assert b"aiohttp" not in answer
+
+
+def test_the_date_of_an_answer_is_the_clusters(served: Served, cluster: Cluster) -> None:
+    connection = http.client.HTTPSConnection(
+        "127.0.0.1",
+        int(served.url.rpartition(":")[2]),
+        context=ssl.create_default_context(cadata=served.ca_pem.decode()),
+    )
+    connection.request("GET", "/version", headers={"Authorization": f"Bearer {cluster.token_for()}"})
+
+    date = connection.getresponse().headers["Date"]
+    connection.close()
+
+    assert parsedate_to_datetime(date).isoformat() == cluster.clock.timestamp().replace("Z", "+00:00")
