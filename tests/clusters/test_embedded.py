@@ -3,6 +3,8 @@
 import gc
 import re
 import stat
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -372,3 +374,14 @@ def test_a_world_is_freed_as_soon_as_it_ends_without_the_garbage_collector() -> 
         assert simulation() is None
     finally:
         gc.enable()
+
+
+def test_nothing_of_https_is_imported_before_the_cluster_is_served() -> None:
+    code = (
+        "import sys; from pytest_selfrep.clusters.embedded import EmbeddedCluster; "
+        "from pytest_selfrep.scenarios.loading import load\n"
+        "with EmbeddedCluster().world(load('load-balancing'), 1): pass\n"
+        "heavy = ('aiohttp', 'trustme', 'cryptography', 'kubernetes')\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import orjson
 
@@ -54,10 +55,14 @@ def bounds(deployment: Object) -> tuple[int, int]:
     """(maxSurge, maxUnavailable) in pods; both being 0 would stop any rollout, so one may then be missing."""
     if not is_rolling(deployment):
         return 0, 0
-    wanted = replicas(deployment)
     rolling = deployment["spec"]["strategy"].get("rollingUpdate") or {}
-    surge = resolve(rolling.get("maxSurge", "25%"), wanted, round_up=True)
-    unavailable = resolve(rolling.get("maxUnavailable", "25%"), wanted, round_up=False)
+    return _bounds(replicas(deployment), rolling.get("maxSurge", "25%"), rolling.get("maxUnavailable", "25%"))
+
+
+@lru_cache(maxsize=1024)
+def _bounds(wanted: int, max_surge: int | str, max_unavailable: int | str) -> tuple[int, int]:
+    surge = resolve(max_surge, wanted, round_up=True)
+    unavailable = resolve(max_unavailable, wanted, round_up=False)
     if surge == 0 and unavailable == 0:
         unavailable = 1
     return surge, min(unavailable, wanted)
