@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from pytest_selfrep.clusters.kube import KubeClient, KubeObject
@@ -23,8 +23,7 @@ class Clock(Protocol):
         """Let that much of the cluster's time pass."""
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(NamedTuple):
     """One event of a watch, with the cluster's time at which it happened."""
 
     seconds: float
