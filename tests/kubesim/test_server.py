@@ -131,6 +131,9 @@ def test_a_watch_sees_what_happens_while_it_is_open(cluster: Cluster, core: Any)
     watcher = threading.Thread(target=look)
     watcher.start()
     core.create_namespaced_pod("default", pod("a"))
+    until = time.monotonic() + 10
+    while not seen and time.monotonic() < until:
+        time.sleep(0.01)
     cluster.advance(10)
     core.delete_namespaced_pod("a", "default")
     cluster.advance(40)
