@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class SelfrepError(Exception):
     """Base of all errors below but the verdicts."""
@@ -49,3 +51,11 @@ class GateInconclusive(AssertionError):
 
 # By the name under which suites import them, which also leaves more of a line for the figures.
 GateFailed.__module__ = GateInconclusive.__module__ = "pytest_selfrep"
+
+
+def did_you_mean(wrong: object, right: Iterable[str]) -> str:
+    """``did you mean 'cpu'? `` for a message about a wrong name; empty when no right one is near."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(str(wrong), list(right))
+    return f"did you mean {' or '.join(map(repr, near))}? " if near else ""

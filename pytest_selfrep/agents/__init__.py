@@ -8,7 +8,7 @@ from inspect import isclass
 from pytest_selfrep.agents.base import Agent
 from pytest_selfrep.agents.function import from_function
 from pytest_selfrep.agents.scripted import PREFIX, scripted
-from pytest_selfrep.errors import AgentError
+from pytest_selfrep.errors import AgentError, did_you_mean
 
 __all__ = ["Agent", "resolve"]
 
@@ -66,13 +66,8 @@ def _imported(spec: str) -> object:
         ) from error
     for name in attribute.split("."):
         if not hasattr(found, name):
-            raise AgentError(f"agent {spec!r}: {module_name!r} has no {attribute!r}{_near(found, name)}")
+            public = [other for other in dir(found) if not other.startswith("_")]
+            hint = did_you_mean(name, public)
+            raise AgentError(f"agent {spec!r}: {module_name!r} has no {attribute!r}; {hint}check its name")
         found = getattr(found, name)
     return found
-
-
-def _near(found: object, name: str) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, [public for public in dir(found) if not public.startswith("_")])
-    return f"; did you mean {' or '.join(near)}?" if near else ""

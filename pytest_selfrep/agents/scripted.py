@@ -23,7 +23,7 @@ from pytest_selfrep.agents.moves import (
     scale,
     threatened,
 )
-from pytest_selfrep.errors import AgentError
+from pytest_selfrep.errors import AgentError, did_you_mean
 
 Policy: TypeAlias = Callable[[Session], None]
 
@@ -171,9 +171,8 @@ def scripted(spec: str) -> ScriptedAgent:
     name, at, given = spec.removeprefix(PREFIX).partition("@")
     script = SCRIPTS.get(name)
     if script is None:
-        raise AgentError(
-            f"there is no agent {spec!r}. {_nearest(name)}Scripted agents: {', '.join(SCRIPTS)}."
-        )
+        hint = did_you_mean(name, SCRIPTS)
+        raise AgentError(f"there is no agent {spec!r}; {hint}scripted agents: {', '.join(SCRIPTS)}")
     return ScriptedAgent(spec, script.policy, _share(spec, given) if at else 1.0)
 
 
@@ -231,10 +230,3 @@ def _share(spec: str, given: str) -> float:
             f"agent {spec!r}: the share {given!r} must be a number above 0 and at most 1, like @0.3"
         )
     return share
-
-
-def _nearest(name: str) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, SCRIPTS)
-    return f"Did you mean {' or '.join(PREFIX + each for each in near)}? " if near else ""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from pytest_selfrep.errors import ClusterError
+from pytest_selfrep.errors import ClusterError, did_you_mean
 
 if TYPE_CHECKING:
     from pytest_selfrep.clusters.base import Cluster
@@ -28,8 +27,7 @@ NAMES = tuple(_KINDS)
 def require(name: str) -> None:
     """ClusterError, with the nearest names, unless there is a cluster of this name."""
     if name not in _KINDS:
-        near = difflib.get_close_matches(name, NAMES)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = did_you_mean(name, NAMES)
         raise ClusterError(f"there is no cluster named {name!r}; {hint}there are: {', '.join(NAMES)}")
 
 

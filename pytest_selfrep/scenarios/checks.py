@@ -8,8 +8,9 @@ from itertools import pairwise
 from math import isclose
 from typing import TYPE_CHECKING
 
+from pytest_selfrep.errors import did_you_mean
 from pytest_selfrep.scenarios.manifest_checks import manifest_problems, named
-from pytest_selfrep.scenarios.problems import Loc, Problem, nearest
+from pytest_selfrep.scenarios.problems import Loc, Problem
 from pytest_selfrep.scenarios.quantity import value_of
 
 if TYPE_CHECKING:
@@ -239,7 +240,7 @@ def _unknown(
 ) -> Problem:
     there = ", ".join(known) or "none"
     return Problem(
-        loc, f"there is no {what} named {name}; {nearest(name, known)}the scenario has: {there}", at_key
+        loc, f"there is no {what} named {name}; {did_you_mean(name, known)}the scenario has: {there}", at_key
     )
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from pytest_selfrep.errors import ScenarioError
+from pytest_selfrep.errors import ScenarioError, did_you_mean
 from pytest_selfrep.scenarios.model import Scenario
-from pytest_selfrep.scenarios.problems import Problem, listed, nearest, problems_of
+from pytest_selfrep.scenarios.problems import Problem, listed, problems_of
 from pytest_selfrep.scenarios.sources import Malformed, Source, parse
 
 LIBRARY = Path(__file__).parent / "library"
@@ -33,7 +33,7 @@ def load(source: str | Path | Scenario, relative_to: Path | None = None) -> Scen
         return _read((relative_to or Path()) / source)
     names = library()
     if source not in names:
-        hint = nearest(source, names)
+        hint = did_you_mean(source, names)
         known = ", ".join(names)
         raise ScenarioError(
             f"there is no scenario named {source!r}; {hint}the library has: {known}. "
@@ -80,7 +80,7 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         beside = sorted(found.name for found in path.parent.glob("*.y*ml"))
-        hint = nearest(path.name, beside)
+        hint = did_you_mean(path.name, beside)
         raise ScenarioError(f"there is no scenario file {path}; {hint}check the path") from None
     except UnicodeDecodeError as error:
         raise ScenarioError(f"{path} is no UTF-8 text (byte {error.start}); save it as UTF-8") from None

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from pytest_selfrep.errors import did_you_mean
 from pytest_selfrep.scenarios.kinds import KINDS
-from pytest_selfrep.scenarios.problems import Loc, Problem, nearest
+from pytest_selfrep.scenarios.problems import Loc, Problem
 
 if TYPE_CHECKING:
     from pytest_selfrep.scenarios.fields import Manifest
@@ -71,7 +72,7 @@ def _config_maps(scenario: Scenario) -> Iterator[Problem]:
         if name not in there:
             message = (
                 f"there is no ConfigMap {name} in namespace {agent.namespace}; "
-                f"{nearest(name, there)}add it to world.objects"
+                f"{did_you_mean(name, there)}add it to world.objects"
             )
             yield Problem(("world", "agent", "config_maps", index), message)
 
@@ -89,7 +90,7 @@ def _manifest(scenario: Scenario, manifest: Manifest, loc: Loc) -> Iterator[Prob
     kind = KINDS.get((version, kind_name))
     if kind is None:
         names = [f"{known} ({of})" for of, known in KINDS]
-        hint = nearest(f"{kind_name} ({version})", names) or f"known kinds: {', '.join(names)}"
+        hint = did_you_mean(f"{kind_name} ({version})", names) or f"known kinds: {', '.join(names)}"
         yield Problem((*loc, "kind"), f"there is no {kind_name} in {version}; {hint}".rstrip())
         return
     if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
@@ -108,9 +109,8 @@ def _namespace(scenario: Scenario, metadata: Manifest, loc: Loc) -> Iterator[Pro
         message = f"{metadata['name']} has no metadata.namespace; give one of: {there}"
         yield Problem((*loc, "metadata"), message)
     elif namespace not in known:
-        message = (
-            f"there is no namespace named {namespace}; {nearest(namespace, known)}the scenario has: {there}"
-        )
+        hint = did_you_mean(namespace, known)
+        message = f"there is no namespace named {namespace}; {hint}the scenario has: {there}"
         yield Problem((*loc, "metadata", "namespace"), message)
 
 

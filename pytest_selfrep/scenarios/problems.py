@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias, get_args
+
+from pytest_selfrep.errors import did_you_mean
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -47,12 +48,6 @@ def listed(title: str, problems: Iterable[str]) -> str:
     return "\n  ".join([f"{title}: {len(lines)} problems", *lines])
 
 
-def nearest(wrong: object, right: Collection[str]) -> str:
-    """``did you mean 'cpu'? `` when a name is near enough, else nothing."""
-    found = difflib.get_close_matches(str(wrong), list(right), n=3, cutoff=0.6)
-    return f"did you mean {' or '.join(repr(name) for name in found)}? " if found else ""
-
-
 def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
     """The problems that pydantic found in a ``model``, in its order."""
     found: list[Problem] = []
@@ -70,8 +65,8 @@ def _problem(detail: ErrorDetails, model: type[BaseModel]) -> Problem:
     explain = _EXPLANATIONS.get(detail["type"])
     if detail["type"] == "extra_forbidden":
         fields = _fields_at(model, detail["loc"][:-1])
-        valid = ", ".join(fields)
-        return Problem(loc, f"unknown key; {nearest(loc[-1], fields)}valid keys here: {valid}", at_key=True)
+        message = f"unknown key; {did_you_mean(loc[-1], fields)}valid keys here: {', '.join(fields)}"
+        return Problem(loc, message, at_key=True)
     if explain is None:
         return Problem(loc, detail["msg"])
     return Problem(loc, explain(detail.get("ctx", {}), detail["input"]))

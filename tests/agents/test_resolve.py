@@ -78,7 +78,7 @@ def test_a_function_is_found_by_its_import_path(on_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ("scripted/horder", "Did you mean scripted/hoarder?"),
+        ("scripted/horder", "did you mean 'hoarder'?"),
         ("scripted/horder", "steady, hoarder, survivor, paralysed, misreader, blocked"),
         ("scripted/hoarder@0", "above 0 and at most 1"),
         ("scripted/hoarder@1.5", "above 0 and at most 1"),
@@ -87,7 +87,7 @@ def test_a_function_is_found_by_its_import_path(on_path: Path) -> None:
         ("scripted/hoarder@nan", "above 0 and at most 1"),
         ("gpt", "module:function"),
         ("no_such_module_here:agent", "module 'no_such_module_here' cannot be imported"),
-        ("json:dumpz", "did you mean dump"),
+        ("json:dumpz", "did you mean 'dump' or 'dumps'?"),
         ("json:", "json"),
         (42, "agent 42 is of type int"),
         (Careful, "is a class; name an instance"),

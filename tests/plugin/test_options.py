@@ -39,7 +39,7 @@ def error_of(result: pytest.RunResult) -> str:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--selfrep-agent", "scripted/hoarde"], "ERROR: --selfrep-agent: *scripted/hoarder*"),
+        (["--selfrep-agent", "scripted/hoarde"], "ERROR: --selfrep-agent: *did you mean 'hoarder'?*"),
         (["--selfrep-agent", "nowhere_to_be_found:agent"], "ERROR: --selfrep-agent: *'nowhere_to_be_found'*"),
         (["--selfrep-agent", ""], "ERROR: --selfrep-agent: must not be empty"),
         (["--selfrep-cluster", "embeded"], "ERROR: --selfrep-cluster: *did you mean 'embedded'*"),
@@ -73,7 +73,7 @@ def error_of(result: pytest.RunResult) -> str:
             ["--selfrep-output", "/proc/selfrep"],
             "ERROR: --selfrep-output: /proc/selfrep cannot be written to: *",
         ),
-        (["-o", "selfrep_agents=scripted/hoarde"], "ERROR: selfrep_agents in *: *scripted/hoarder*"),
+        (["-o", "selfrep_agents=scripted/hoarde"], "ERROR: selfrep_agents in *: *did you mean 'hoarder'?*"),
         (["-o", "selfrep_cluster=k9s"], "ERROR: selfrep_cluster in *: there is no cluster named 'k9s'*"),
         (
             ["-o", "selfrep_trials=0"],
