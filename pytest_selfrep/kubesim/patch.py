@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import orjson
+
 from pytest_selfrep.kubesim.objects import Json, Object, copy
 from pytest_selfrep.kubesim.status import StatusError, bad_request, unsupported_media_type
 from pytest_selfrep.kubesim.strategic import strategic
@@ -15,9 +17,14 @@ _ACCEPTED = (
     "application/strategic-merge-patch+json",
 )
 
+MAX_OPERATIONS = 10_000
+"""Of one JSON patch, as the API server has it."""
+MAX_COPIED = 3 * 1024 * 1024
+"""Bytes that the copy operations of one JSON patch may add, or few of them would fill any memory."""
+
 
 def apply(content_type: str, target: Object, patch: Json) -> Json:
-    """What ``target`` becomes; it stays as it is. Raises StatusError 400, 415 or 422."""
+    """What ``target`` becomes; it stays as it is. Raises StatusError 400, 413, 415 or 422."""
     if content_type not in _ACCEPTED:
         raise unsupported_media_type(
             "the body of the request was in an unknown format - accepted media types include: "
@@ -66,13 +73,35 @@ def _json_patch(target: Object, operations: Json) -> Json:
             f"error decoding patch: json: cannot unmarshal {_go_name(operations)} into Go value of type "
             "jsonpatch.Patch"
         )
+    if len(operations) > MAX_OPERATIONS:
+        raise _too_large(
+            f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}"
+        )
+    for operation in operations:
+        if not isinstance(operation, dict):
+            raise bad_request(
+                f"error decoding patch: json: cannot unmarshal {_go_name(operation)} into Go value of type "
+                "jsonpatch.Operation"
+            )
     document: Json = {"": copy(target)}
+    copied = 0
     try:
         for operation in operations:
+            if operation["op"] == "copy":
+                copied += len(orjson.dumps(_look(document, _pointer(operation["from"]))))
+                if copied > MAX_COPIED:
+                    raise _too_large(
+                        f"Unable to copy, the accumulated size increase of copy is {copied}, "
+                        f"exceeding the limit {MAX_COPIED}"
+                    )
             _operate(document, operation)
         return document[""]
-    except (_Refused, KeyError, IndexError, TypeError, ValueError, AttributeError):
+    except (_Refused, KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError):
         raise StatusError(422, "Invalid", _REFUSED) from None
+
+
+def _too_large(message: str) -> StatusError:
+    return StatusError(413, "RequestEntityTooLarge", message)
 
 
 def _operate(document: Json, operation: Object) -> None:

@@ -32,6 +32,22 @@ def test_a_body_that_is_no_json_is_a_bad_request(kube: Kube, method: str, path: 
     assert answer.body["message"].startswith("the object provided is unrecognized (must be of type Pod)")
 
 
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b'{"spec":', "unexpected end of JSON input"),
+        (b'{"spec":}', "invalid character '}' looking for beginning of value"),
+    ],
+)
+def test_malformed_json_is_refused_in_the_words_of_gos_decoder(kube: Kube, body: bytes, why: str) -> None:
+    kube.add_pod("a")
+    created = raw(kube, "POST", PODS, body).body["message"]
+    patched = raw(kube, "PATCH", f"{PODS}/a", body, "application/merge-patch+json").body["message"]
+    head = "the object provided is unrecognized (must be of type Pod): couldn't get version/kind"
+    assert created == f"{head}; json parse error: {why} ({body.decode()})"
+    assert patched == why
+
+
 @pytest.mark.parametrize("levels", [101, 900, 5_000, 100_000])
 @pytest.mark.parametrize("content_type", ["application/json", "application/yaml"])
 def test_a_body_nested_too_deeply_is_a_bad_request(kube: Kube, content_type: str, levels: int) -> None:

@@ -104,7 +104,6 @@ def test_a_json_patch_adds_removes_replaces_moves_copies_and_tests(web: Kube) ->
         {"op": "remove", "path": ""},
         {"path": "/spec"},
         {"op": "remove"},
-        "remove",
     ],
 )
 def test_a_json_patch_that_does_not_fit_is_unprocessable_and_changes_nothing(
@@ -116,6 +115,18 @@ def test_a_json_patch_that_does_not_fit_is_unprocessable_and_changes_nothing(
     )
     assert (answer.status, answer.body["message"]) == (422, REFUSED)
     assert web.get(PATH) == before
+
+
+@pytest.mark.parametrize(
+    ("sent", "why"),
+    [
+        ({"op": "remove"}, "json: cannot unmarshal object into Go value of type jsonpatch.Patch"),
+        (["remove"], "json: cannot unmarshal string into Go value of type jsonpatch.Operation"),
+    ],
+)
+def test_what_is_no_list_of_operations_cannot_be_decoded(web: Kube, sent: Any, why: str) -> None:
+    answer = web.send("PATCH", PATH, sent, None, JSON)
+    assert (answer.status, answer.body["message"]) == (400, f"error decoding patch: {why}")
 
 
 def test_a_strategic_patch_changes_the_container_it_names_and_no_other_field(web: Kube) -> None:
@@ -236,3 +247,34 @@ def test_an_empty_patch_changes_nothing(web: Kube) -> None:
 def test_a_patch_cannot_rename(web: Kube) -> None:
     answer = web.send("PATCH", PATH, {"metadata": {"name": "other"}}, content_type=MERGE)
     assert answer.status == 400
+
+
+def test_copies_within_a_json_patch_cannot_fill_the_memory(web: Kube) -> None:
+    doubling = [{"op": "add", "path": "/x", "value": {"seed": "x" * 1000}}]
+    doubling += [{"op": "copy", "from": "/x", "path": f"/x/{step}"} for step in range(64)]
+
+    answer = web.send("PATCH", PATH, doubling, content_type=JSON)
+
+    assert (answer.status, answer.body["reason"]) == (413, "RequestEntityTooLarge")
+    assert answer.body["message"].startswith("Unable to copy, the accumulated size increase of copy is")
+
+
+def test_a_json_patch_has_a_largest_number_of_operations(web: Kube) -> None:
+    answer = web.send("PATCH", PATH, [{"op": "test", "path": "/kind", "value": "Deployment"}] * 10_001)
+    assert answer.status == 415
+
+    answer = web.send("PATCH", PATH, [{"op": "remove", "path": "/x"}] * 10_001, content_type=JSON)
+
+    assert answer.status == 413
+    assert answer.body["message"] == "The allowed maximum operations in a JSON patch is 10000, got 10001"
+
+
+def test_patches_cannot_pile_up_a_depth_that_none_of_them_has(web: Kube) -> None:
+    piling = [{"op": "add", "path": "/metadata/annotations", "value": {}}]
+    piling += [
+        {"op": "add", "path": "/metadata/annotations" + "/a" * level, "value": {}} for level in range(1, 300)
+    ]
+
+    answer = web.send("PATCH", PATH, piling, content_type=JSON)
+
+    assert (answer.status, answer.body["message"]) == (400, "exceeded max depth")
