@@ -176,6 +176,22 @@ def test_what_flags_make(empty: Terminal, command: str, expected: str) -> None:
             "examples\n",
         ),
         ("create cm x --from-literal=b", "error: invalid literal source b, expected key=value\n"),
+        (
+            "create cm x --from-literal=a=b --from-literal=a=c",
+            'error: cannot add key "a", another key by that name already exists in Data for ConfigMap "x"\n',
+        ),
+        (
+            "create secret generic x --from-literal=a=b --from-literal=a=c",
+            "error: cannot add key a, another key by that name already exists\n",
+        ),
+        ("create quota x --hard=cpu", "error: Invalid argument syntax cpu, expected <resource>=<value>\n"),
+        (
+            "create quota x --hard=cpu=foo",
+            "error: quantities must match the regular expression "
+            "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'\n",
+        ),
+        ("create service loadbalancer x --tcp=80", "service/x created\n"),
+        ("run x --image=", "error: --image is required\n"),
         ("create job x", "error: either --image or --from must be specified\n"),
         (
             "create job x --from=cronjob/nope",
@@ -202,6 +218,18 @@ def test_what_flags_make(empty: Terminal, command: str, expected: str) -> None:
 )
 def test_what_is_said(empty: Terminal, command: str, expected: str) -> None:
     assert empty(command) == expected
+
+
+def test_a_port_of_every_node_can_be_chosen(empty: Terminal) -> None:
+    empty("create service nodeport x --tcp=80:8080 --node-port=30123")
+    assert empty("get svc x -o jsonpath='{.spec.ports[0].nodePort} {.spec.type}'") == "30123 NodePort"
+
+
+def test_a_disruption_budget_comes_with_its_counts(empty: Terminal) -> None:
+    printed = empty("create pdb x --selector=a=b --max-unavailable=1 --dry-run=client -o yaml")
+    assert printed.endswith(
+        "status:\n  currentHealthy: 0\n  desiredHealthy: 0\n  disruptionsAllowed: 0\n  expectedPods: 0\n"
+    )
 
 
 def test_a_name_that_is_taken(kubectl: Terminal) -> None:

@@ -140,6 +140,13 @@ def test_rows_are_sorted_by_a_field(kubectl: Terminal) -> None:
     assert [line.split()[0] for line in created][-2:] == ["a", "b"]
 
 
+def test_what_has_no_field_to_sort_by_is_not_shown(kubectl: Terminal) -> None:
+    assert kubectl("get pods --sort-by=.foo") == "No resources found in shop namespace.\n"
+    assert kubectl("get pods --sort-by=.foo -o yaml") == (
+        'error: couldn\'t find any field with path "{.foo}" in the list of objects\n'
+    )
+
+
 def test_wide_shows_the_columns_of_lesser_priority(kubectl: Terminal) -> None:
     header = kubectl("get pods -o wide").splitlines()[0]
     assert header.endswith("   NODE     NOMINATED NODE   READINESS GATES")

@@ -79,6 +79,17 @@ def test_dry_runs_change_nothing(empty: Terminal) -> None:
     assert empty("apply -f - --dry-run=client", SETTINGS) == "configmap/app created (dry run)\n"
     assert empty("apply -f - --dry-run=server", SETTINGS) == "configmap/app created (server dry run)\n"
     assert empty("get cm app") == 'Error from server (NotFound): configmaps "app" not found\n'
+    empty("apply -f -", SETTINGS)
+    assert empty("apply -f - --dry-run=client", SETTINGS) == "configmap/app configured (dry run)\n"
+    assert empty("apply -f - --dry-run=server", SETTINGS) == "configmap/app unchanged (server dry run)\n"
+
+
+def test_a_patch_that_the_server_refuses_is_shown_with_its_place(empty: Terminal) -> None:
+    empty("apply -f -", SETTINGS)
+    assert (
+        '\nto:\nResource: "/v1, Resource=configmaps", GroupVersionKind: "/v1, Kind=ConfigMap"\nName: "app", '
+        in (empty("apply -f -", f"{SETTINGS}binaryData: 7\n"))
+    )
 
 
 def test_create_replace_and_delete(empty: Terminal) -> None:

@@ -90,7 +90,8 @@ def test_drain_leaves_bare_pods_unless_forced(kubectl: Terminal) -> None:
     kubectl('run solo --image=x --overrides=\'{"spec":{"nodeName":"node-1"}}\'')
     kubectl.let_pass(20)
     answer = kubectl("drain node-1")
-    assert "cannot delete Pods that declare no controller (use --force to override): shop/solo" in answer
+    words = "cannot delete cannot delete Pods that declare no controller (use --force to override): shop/solo"
+    assert f'error: unable to drain node "node-1" due to error: {words}, continuing command...\n' in answer
     assert "Warning: deleting Pods that declare no controller: shop/solo\n" in kubectl("drain node-1 --force")
 
 
@@ -101,6 +102,17 @@ def test_taints(kubectl: Terminal) -> None:
     )
     assert kubectl("taint nodes node-1 k:NoSchedule-") == "node/node-1 untainted\n"
     assert kubectl("taint nodes node-1 k:NoSchedule-") == 'error: taint "k:NoSchedule" not found\n'
+    assert kubectl("taint nodes node-1 k=v:NoSchedule --overwrite") == "node/node-1 modified\n"
+    assert kubectl("taint nodes node-1 k:NoSchedule- j:NoExecute") == "node/node-1 modified\n"
+    see = "See 'kubectl taint -h' for help and examples\n"
+    unsupported = f"error: invalid taint effect: Foo, unsupported taint effect\n{see}"
+    assert kubectl("taint nodes node-1 k=v:Foo") == unsupported
+    assert kubectl("taint nodes node-1 k=v").startswith(
+        "error: invalid taint spec: k=v, name part must consist"
+    )
+    assert kubectl("taint pods x k=v:Foo") == (
+        "error: invalid resource type pods, only node types are supported\n"
+    )
 
 
 def test_logs(kubectl: Terminal) -> None:
@@ -124,19 +136,43 @@ def test_logs(kubectl: Terminal) -> None:
 
 def test_top(kubectl: Terminal) -> None:
     nodes = kubectl("top nodes").splitlines()
-    assert nodes[0] == "NAME     CPU(cores)   CPU(%)   MEMORY(bytes)   MEMORY(%)"
-    assert re.fullmatch(r"node-1   \d+m +\d+% +\d+Mi +\d+%", nodes[1])
+    assert nodes[0] == "NAME     CPU(cores)   CPU(%)   MEMORY(bytes)   MEMORY(%)   "
+    assert re.fullmatch(r"node-1   \d+m +\d+% +\d+Mi +\d+% {10}", nodes[1])
     pods = kubectl("top pods --containers").splitlines()
     assert pods[0].split() == ["POD", "NAME", "CPU(cores)", "MEMORY(bytes)"]
     assert kubectl("top pods -n empty") == "No resources found in empty namespace.\n"
     assert kubectl("top pods --sort-by=x") == "error: --sort-by accepts only cpu or memory\n"
     assert kubectl("top pod x").startswith("Error from server (NotFound): ")
+    assert kubectl("top pod x -l a=b") == "error: only one of NAME or selector can be provided\n"
+
+
+def test_the_logs_of_a_workload_are_those_of_the_pod_that_has_been_ready_longest(kubectl: Terminal) -> None:
+    kubectl("scale deployment web --replicas=6")
+    kubectl.let_pass(60)
+    times = "jsonpath='{.items[*].status.conditions[?(@.type==\"Ready\")].lastTransitionTime}'"
+    names = kubectl("get pods -l app=web -o jsonpath='{.items[*].metadata.name}'").split()
+    _, longest = min(zip(kubectl(f"get pods -l app=web -o {times}").split(), names, strict=True))
+    assert kubectl("logs deploy/web --tail=0") == f"Found 6 pods, using pod/{longest}\n"
+
+
+def test_a_page_of_a_node_tells_its_provider_and_the_events_of_both_its_uids(kubectl: Terminal) -> None:
+    kubectl('patch node node-1 -p \'{"spec":{"providerID":"k3s://node-1"}}\'')
+    node = kubectl.hands.client.get("/api/v1/nodes/node-1")
+    for reason, uid in (("Registered", node["metadata"]["uid"]), ("Rebooted", "node-1")):
+        about = {"kind": "Node", "name": "node-1", "uid": uid}
+        event = {"metadata": {"generateName": "node-1."}, "involvedObject": about, "reason": reason}
+        kubectl.hands.client.create("/api/v1/namespaces/default/events", {**event, "type": "Normal"})
+    page = kubectl("describe node node-1")
+    assert re.search(r"^ProviderID: +k3s://node-1$", page, re.MULTILINE)
+    assert re.search(r"Normal +Registered ", page)
+    assert re.search(r"Normal +Rebooted ", page)
 
 
 def test_rights(agent: Terminal) -> None:
     assert agent("auth can-i create deployments") == "yes\n"
     assert agent("auth can-i create deployments -n other") == "no\n"
     assert agent("auth can-i create nodes") == "Warning: resource 'nodes' is not namespace scoped\n\nno\n"
+    assert agent("auth can-i frob pods") == "Warning: verb 'frob' is not a known verb\n\nno\n"
     assert agent("auth can-i get foo") == "Warning: the server doesn't have a resource type 'foo'\n\nno\n"
     listed = agent("auth can-i --list").splitlines()
     assert listed[0].split("   ")[0] == "Resources"

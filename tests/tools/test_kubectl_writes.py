@@ -98,6 +98,12 @@ NOTHING_NAMED = (
             "{..resources}",
             '{"limits":{"cpu":"200m"},"requests":{"cpu":"100m"}}',
         ),
+        (
+            "set sa deploy/web default",
+            "deployment.apps/web serviceaccount updated\n",
+            "{..serviceAccountName}",
+            "default",
+        ),
         ("set env deploy/web A=b", "deployment.apps/web env updated\n", "{..env[*].value}", "b"),
         (
             "autoscale deploy web --min=1 --max=4 --cpu-percent=80",
@@ -146,6 +152,31 @@ def test_what_is_said_and_done(kubectl: Terminal, command: str, expected: str, l
             "autoscale deploy web --min=5 --max=4",
             "error: --max=MAXPODS must be larger or equal to --min=MINPODS, max: 4, min: 5\n",
         ),
+        ("scale deploy -l a=b --replicas=2", "error: no objects passed to scale\n"),
+        (
+            "scale rs,deploy nope --replicas=2",
+            'error: no objects passed to scale [replicasets.apps "nope" not found, '
+            'deployments.apps "nope" not found]\n',
+        ),
+        (
+            "autoscale cm kube-root-ca.crt --max=3 -n kube-system",
+            "error: cannot autoscale a ConfigMap: could not find scale subresource for "
+            "/v1, Resource=configmaps in discovery information\n",
+        ),
+        (
+            "rollout status sa/default",
+            "error: no status viewer has been implemented for ServiceAccount\n",
+        ),
+        (
+            "rollout undo sa/default",
+            'error: error retrieving rollbacker for "ServiceAccount", no visitor method exists for '
+            "{ ServiceAccount}\n",
+        ),
+        (
+            "rollout history sa/default",
+            'error: error retrieving history for "ServiceAccount", no visitor method exists for '
+            "{ ServiceAccount}\n",
+        ),
         ("autoscale deploy web", 'error: required flag(s) "max" not set\n'),
         (
             "patch deploy web",
@@ -160,8 +191,41 @@ def test_what_is_said_and_done(kubectl: Terminal, command: str, expected: str, l
             "Error from server (BadRequest): json: cannot unmarshal string into Go value of type "
             "map[string]interface {}\n",
         ),
+        (
+            "patch deploy web --type=json -p {}",
+            "Error from server (BadRequest): error decoding patch: json: cannot unmarshal object into "
+            "Go value of type jsonpatch.Patch\n",
+        ),
+        (
+            "patch deploy web --type=json -p nonsense",
+            "Error from server (BadRequest): error decoding patch: json: cannot unmarshal string into "
+            "Go value of type jsonpatch.Patch\n",
+        ),
+        (
+            "patch deploy web -p '{\"spec\":'",
+            "Error from server (BadRequest): unexpected end of JSON input\n",
+        ),
+        (
+            "patch deploy web -p '{\"spec\":}'",
+            "Error from server (BadRequest): invalid character '}' looking for beginning of value\n",
+        ),
+        (
+            "patch deploy web -p 'spec: [a'",
+            "error: unable to parse \"spec: [a\": yaml: line 1: did not find expected ',' or ']'\n",
+        ),
         ("patch deploy nope -p {}", 'Error from server (NotFound): deployments.apps "nope" not found\n'),
         ("label deploy web app=shop", "error: 'app' already has a value (web), and --overwrite is false\n"),
+        (
+            "label deploy web a=b_",
+            'error: invalid label value: "a=b_": a valid label must be an empty string or consist of '
+            "alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character "
+            "(e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
+            "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')\n",
+        ),
+        (
+            f"label deploy web a={'b' * 64}",
+            f'error: invalid label value: "a={"b" * 64}": must be no more than 63 bytes\n',
+        ),
         ("label deploy web", "error: at least one label update is required\n"),
         (
             "label",
@@ -174,6 +238,27 @@ def test_what_is_said_and_done(kubectl: Terminal, command: str, expected: str, l
         (
             "set resources deploy web",
             "error: you must specify an update to requests or limits (in the form of --requests/--limits)\n",
+        ),
+        (
+            "set resources deploy web --limits=cpu",
+            "error: Invalid argument syntax cpu, expected <resource>=<value>\n",
+        ),
+        (
+            "set resources deploy web --limits=cpu=foo",
+            "error: quantities must match the regular expression "
+            "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'\n",
+        ),
+        ("set serviceaccount deploy/web", NOTHING_NAMED),
+        ("set serviceaccount", "error: serviceaccount is required\n"),
+        (
+            "set sa sa/default bot",
+            "error: serviceaccounts/default the object is not a pod or does not have a pod template: "
+            "*v1.ServiceAccount\n",
+        ),
+        (
+            "expose deploy web --port=80 --protocol=foo",
+            'The Service "web" is invalid: spec.ports[0].protocol: Unsupported value: "foo": '
+            'supported values: "SCTP", "TCP", "UDP"\n',
         ),
         ("expose deploy web", "error: couldn't find port via --port flag or introspection\n"),
         ("expose deploy nope --port=80", 'Error from server (NotFound): deployments.apps "nope" not found\n'),

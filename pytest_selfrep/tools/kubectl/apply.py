@@ -94,21 +94,18 @@ def _apply_one(command: Command, kind: Kind, obj: KubeObject) -> None:
             "automatically."
         )
     patch = three_way(_parsed(last), modified, live)
-    if not patch:
+    if command.dry_run() == "client":
+        show_written(command, kind, live, "configured")
+    elif not patch:
         show_written(command, kind, live, "unchanged")
-        return
-    if command.dry_run() != "client":
-        live = _send(command, kind, path, patch)
-    show_written(command, kind, live, "configured")
+    else:
+        show_written(command, kind, _send(command, kind, path, obj, patch), "configured")
 
 
 def _live(command: Command, kind: Kind, obj: KubeObject, path: str) -> KubeObject | None:
     name, namespace = str(obj["metadata"].get("name") or ""), namespace_of(command, obj)
-    words = (
-        f'error when retrieving current configuration of:\nResource: "{kind.group}/{kind.version}, '
-        f'Resource={kind.plural}", GroupVersionKind: "{kind.group}/{kind.version}, Kind={kind.kind}"\n'
-        f'Name: "{name}", Namespace: "{namespace if kind.namespaced else ""}"\nfrom server for: "STDIN"'
-    )
+    place = _place(kind, name, namespace)
+    words = f'error when retrieving current configuration of:\n{place}\nfrom server for: "STDIN"'
     if not name:
         raise fault(f"{words}: resource name may not be empty")
     try:
@@ -127,7 +124,16 @@ def _parsed(annotation: str | None) -> KubeObject:
     return last if isinstance(last, dict) else {}
 
 
-def _send(command: Command, kind: Kind, path: str, patch: KubeObject) -> KubeObject:
+def _place(kind: Kind, name: str, namespace: str) -> str:
+    """An object's place as apply's errors spell it out."""
+    version = f"{kind.group}/{kind.version}"
+    return (
+        f'Resource: "{version}, Resource={kind.plural}", GroupVersionKind: "{version}, Kind={kind.kind}"\n'
+        f'Name: "{name}", Namespace: "{namespace if kind.namespaced else ""}"'
+    )
+
+
+def _send(command: Command, kind: Kind, path: str, obj: KubeObject, patch: KubeObject) -> KubeObject:
     strategic = any((known.group, known.plural) == (kind.group, kind.plural) for known in EVERYWHERE)
     builtin = strategic or kind.group in ("batch", "autoscaling", "policy")
     try:
@@ -140,10 +146,9 @@ def _send(command: Command, kind: Kind, path: str, patch: KubeObject) -> KubeObj
         )
     except ApiError as error:
         text = orjson.dumps(patch, option=orjson.OPT_SORT_KEYS).decode()
-        raise prefixed(
-            error,
-            f'error when applying patch:\n{text}\nto:\n{path}\nfor: "STDIN": error when patching "STDIN"',
-        ) from None
+        place = _place(kind, obj["metadata"]["name"], namespace_of(command, obj))
+        words = f'error when applying patch:\n{text}\nto:\n{place}\nfor: "STDIN": error when patching "STDIN"'
+        raise prefixed(error, words) from None
 
 
 def replace(command: Command) -> None:

@@ -11,6 +11,13 @@ from pytest_selfrep.tools.kubectl.kinds import Kind
 from pytest_selfrep.tools.kubectl.output import show_objects
 from pytest_selfrep.tools.kubectl.text import table
 
+_VERBS = frozenset(
+    (
+        *("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"),
+        *("use", "bind", "impersonate", "*", "approve", "sign", "escalate", "attest"),
+    )
+)
+"""Verbs that ``can-i`` asks about without a warning."""
 _API = "/apis/authorization.k8s.io/v1"
 
 
@@ -59,6 +66,8 @@ def _resource(command: Command, verb: str, what: str, name: list[str]) -> KubeOb
             namespace = ""
     elif word == "*":
         attributes["group"] = "*"
+    if verb not in _VERBS:
+        command.say(f"Warning: verb '{verb}' is not a known verb\n")
     attributes |= {
         "namespace": namespace,
         "name": inner or (name[0] if name else ""),

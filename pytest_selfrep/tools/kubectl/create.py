@@ -10,6 +10,7 @@ from pytest_selfrep.tools.kubectl import flags as f
 from pytest_selfrep.tools.kubectl.command import Command, Verb
 from pytest_selfrep.tools.kubectl.errors import fault
 from pytest_selfrep.tools.kubectl.generators import (
+    amounts,
     container,
     container_name,
     key_values,
@@ -111,12 +112,14 @@ def namespace(command: Command) -> KubeObject:
 
 
 def config_map(command: Command) -> KubeObject:
-    data = literals(command.listed("from-literal"))
-    return obj("v1", "ConfigMap", command.one_name(), data=data or None)
+    name = command.one_name()
+    taken = f'"{{}}", another key by that name already exists in Data for ConfigMap "{name}"'
+    data = literals(command.listed("from-literal"), taken)
+    return obj("v1", "ConfigMap", name, data=data or None)
 
 
 def secret(command: Command) -> KubeObject:
-    data = literals(command.listed("from-literal"))
+    data = literals(command.listed("from-literal"), "{}, another key by that name already exists")
     encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
     return obj("v1", "Secret", command.one_name(), data=encoded or None, type=command.text("type") or None)
 
@@ -126,7 +129,7 @@ def service_account(command: Command) -> KubeObject:
 
 
 def quota(command: Command) -> KubeObject:
-    hard = key_values(command.text("hard"), "invalid argument syntax, expected <resource>=<value>")
+    hard = amounts(command.text("hard"))
     spec: KubeObject = {"hard": hard} if hard else {}
     if command.text("scopes"):
         spec["scopes"] = command.text("scopes").split(",")
@@ -137,12 +140,18 @@ def cluster_ip_service(command: Command) -> KubeObject:
     return _service(command, "ClusterIP")
 
 
+def load_balancer_service(command: Command) -> KubeObject:
+    return _service(command, "LoadBalancer")
+
+
 def node_port_service(command: Command) -> KubeObject:
     return _service(command, "NodePort")
 
 
 def _service(command: Command, service_type: str) -> KubeObject:
     name, ports = command.one_name(), service_ports(command.listed("tcp"))
+    if command.given("node-port"):
+        ports = [{**port, "nodePort": command.integer("node-port")} for port in ports]
     if not ports and command.text("clusterip") != "None":
         raise fault("at least one tcp port specifier must be provided")
     spec: KubeObject = {"selector": {"app": name}, "type": service_type}
@@ -172,7 +181,8 @@ def disruption_budget(command: Command) -> KubeObject:
         key: int(value) if value.isdecimal() and len(value) < 10 else value,
         "selector": {"matchLabels": labels},
     }
-    return obj("policy/v1", "PodDisruptionBudget", name, spec=spec)
+    counts = ("currentHealthy", "desiredHealthy", "disruptionsAllowed", "expectedPods")
+    return obj("policy/v1", "PodDisruptionBudget", name, spec=spec, status=dict.fromkeys(counts, 0))
 
 
 def token(command: Command) -> None:
@@ -299,7 +309,16 @@ VERBS = (
         node_port_service,
         "Create a NodePort service",
         _TCP,
+        f.Flag("node-port", f.INT),
         failing="failed to create NodePort service: ",
+        usage="[--tcp=port:targetPort]",
+    ),
+    _verb(
+        "service loadbalancer",
+        load_balancer_service,
+        "Create a LoadBalancer service",
+        _TCP,
+        failing="failed to create LoadBalancer service: ",
         usage="[--tcp=port:targetPort]",
     ),
     _verb(

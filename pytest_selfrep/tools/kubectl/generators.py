@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from pytest_selfrep.clusters.kube import KubeObject
+from pytest_selfrep.tools.kubectl import quantity
 from pytest_selfrep.tools.kubectl.errors import fault
 
 _IMAGE = re.compile(
@@ -44,17 +45,15 @@ def check_image(image: str) -> None:
         raise fault(f'Invalid image name "{image}": invalid reference format')
 
 
-def literals(words: Sequence[str]) -> dict[str, str]:
-    """``--from-literal`` values. Raises Complaint."""
+def literals(words: Sequence[str], taken: str) -> dict[str, str]:
+    """``--from-literal`` values. Raises Complaint, of a key that comes twice with the words of ``taken``."""
     data: dict[str, str] = {}
     for word in words:
         key, equals, value = word.partition("=")
         if not equals or not key:
             raise fault(f"invalid literal source {word}, expected key=value")
         if key in data:
-            raise fault(
-                f'cannot add key "{key}", another key by that name already exists in Data for this object'
-            )
+            raise fault(f"cannot add key {taken.format(key)}")
         if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
             value = value[1:-1]
         data[key] = value
@@ -70,6 +69,19 @@ def key_values(text: str, words: str) -> dict[str, str]:
             raise fault(f"{words}: {part}")
         pairs[key] = value
     return pairs
+
+
+def amounts(text: str) -> dict[str, str]:
+    """``cpu=500m,memory=1Gi``. Raises Complaint."""
+    listed: dict[str, str] = {}
+    for part in text.split(",") if text else []:
+        name, equals, amount = part.partition("=")
+        if not equals:
+            raise fault(f"Invalid argument syntax {part}, expected <resource>=<value>")
+        if not quantity.is_quantity(amount):
+            raise fault(quantity.NO_QUANTITY)
+        listed[name] = amount
+    return listed
 
 
 def environment(words: Sequence[str]) -> list[KubeObject]:

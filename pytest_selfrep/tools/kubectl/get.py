@@ -70,6 +70,9 @@ def _objects(command: Command, found: Sequence[Target]) -> None:
                 items = list_objects(command, target.kind, selectors(command))
                 pairs += [(target.kind, item) for item in items]
     if command.given("sort-by"):
+        if pairs and not _sortable(command, [obj for _, obj in pairs]):
+            path = f"{{{command.text('sort-by').strip('{}')}}}"
+            raise fault(f'couldn\'t find any field with path "{path}" in the list of objects')
         pairs = _sorted(command, pairs, [obj for _, obj in pairs])
     single = len(found) == 1 and bool(found[0].name)
     if pairs or (not command.errors and not single):
@@ -97,7 +100,8 @@ def _tables(command: Command, found: Sequence[Target]) -> None:
                 listings[-1].objects += listing.objects
             else:
                 listings.append(listing)
-    shown = [listing for listing in listings if listing.rows]
+    # kubectl shows nothing of a table that it cannot sort.
+    shown = [each for each in listings if each.rows and (not whole or _sortable(command, each.objects))]
     if not shown and not command.errors:
         if not command.switched("ignore-not-found"):
             _say_nothing_found(command, found)
@@ -171,6 +175,11 @@ def _lay_out(command: Command, listing: Listing, *, with_kind: bool) -> str:
         for row, obj in zip(rows, listing.objects, strict=True):
             row.insert(0, (obj.get("metadata") or {}).get("namespace", ""))
     return table(rows if command.switched("no-headers") else [header, *rows])
+
+
+def _sortable(command: Command, objects: Sequence[Mapping[str, object]]) -> bool:
+    """Whether any object has the field to sort by."""
+    return any(jsonpath.find(command.text("sort-by"), obj) for obj in objects)
 
 
 def _sorted(command: Command, things: Sequence[T], objects: Sequence[Mapping[str, object]]) -> list[T]:

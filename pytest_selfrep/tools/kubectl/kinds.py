@@ -133,6 +133,10 @@ def _index(kinds: Iterable[Kind]) -> dict[str, Kind]:
     return index
 
 
+def _discovery_path(group_version: str) -> str:
+    return f"/apis/{group_version}" if "/" in group_version else f"/api/{group_version}"
+
+
 _WELL_KNOWN = _index(EVERYWHERE)
 _WELL_KNOWN_KINDS = {(kind.api_version, kind.kind): kind for kind in EVERYWHERE}
 
@@ -187,6 +191,11 @@ class Discovery:
             self._index = _index(self._served)
         return self._served
 
+    def subresources(self, group_version: str) -> frozenset[str]:
+        """What a group's version lists below its resources: ``deployments/scale``. Raises ApiError."""
+        listed = self.client.get(_discovery_path(group_version)).get("resources", [])
+        return frozenset(resource["name"] for resource in listed if "/" in resource["name"])
+
     def group_versions(self) -> list[str]:
         """Every ``group/version`` that the server serves, ``v1`` included, sorted."""
         groups = self.client.get("/apis").get("groups", [])
@@ -200,9 +209,8 @@ class Discovery:
             yield from (v["groupVersion"] for v in group["versions"] if v["groupVersion"] != preferred)
 
     def _resources(self, group_version: str) -> Iterator[Kind]:
-        path = f"/apis/{group_version}" if "/" in group_version else f"/api/{group_version}"
         try:
-            listed: list[KubeObject] = self.client.get(path).get("resources", [])
+            listed: list[KubeObject] = self.client.get(_discovery_path(group_version)).get("resources", [])
         except ApiError:
             return  # An aggregated API that is down takes nothing from the others.
         group, _, version = group_version.rpartition("/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,14 @@ from pytest_selfrep.tools.kubectl.errors import fault
 from pytest_selfrep.tools.kubectl.kinds import Kind
 from pytest_selfrep.tools.kubectl.output import show_written
 from pytest_selfrep.tools.kubectl.targets import named, object_path, objects
+
+_VALUE_PATTERN = "(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?"
+_LONGEST_VALUE = 63
+_NO_LABEL_VALUE = (
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must "
+    "start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used "
+    f"for validation is '{_VALUE_PATTERN}')"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,8 @@ def _split(command: Command) -> tuple[list[str], Changes]:
     removed: list[str] = []
     for word in words[first:]:
         key, equals, value = word.partition("=")
+        if equals and command.verb.name == "label":
+            _check_value(word, value)
         if equals:
             added[key] = value
         elif word.endswith("-"):
@@ -51,6 +62,14 @@ def _split(command: Command) -> tuple[list[str], Changes]:
     if both:
         raise fault(f"can not both modify and remove a {command.verb.name} in the same command")
     return words[:first], Changes(added, tuple(removed))
+
+
+def _check_value(word: str, value: str) -> None:
+    """Raises Complaint for a value that no label can have."""
+    if len(value) > _LONGEST_VALUE:
+        raise fault(f'invalid label value: "{word}": must be no more than {_LONGEST_VALUE} bytes')
+    if not re.fullmatch(_VALUE_PATTERN, value):
+        raise fault(f'invalid label value: "{word}": {_NO_LABEL_VALUE}')
 
 
 def _label_one(command: Command, kind: Kind, obj: KubeObject, changes: Changes) -> None:

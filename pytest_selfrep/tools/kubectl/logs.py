@@ -80,11 +80,21 @@ def _selector(kind: Kind, obj: KubeObject) -> str:
     raise fault(f"cannot get the logs from {name}: selector for {name} not implemented")
 
 
-def _liveliness(pod: KubeObject) -> tuple[bool, bool, str]:
-    """Pods that run come first, then the older ones."""
+def _liveliness(pod: KubeObject) -> tuple[bool, int, bool, str, int, str]:
+    """Sorts as kubectl does (podutils.ByLogging): what runs longest and best comes first."""
     status = pod.get("status", {})
-    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or [])
-    return not ready, status.get("phase") != "Running", str(pod["metadata"].get("creationTimestamp", ""))
+    conditions = {each["type"]: each for each in status.get("conditions") or []}
+    ready = conditions.get("Ready", {})
+    is_ready = ready.get("status") == "True"
+    restarts = [each.get("restartCount", 0) for each in status.get("containerStatuses") or []]
+    return (
+        not pod["spec"].get("nodeName"),
+        {"Running": 0, "Unknown": 1, "Pending": 2}.get(status.get("phase", ""), 0),
+        not is_ready,
+        str(ready.get("lastTransitionTime", "")) if is_ready else "",
+        -max(restarts, default=0),
+        str(pod["metadata"].get("creationTimestamp", "")),
+    )
 
 
 def _print(command: Command, pod: KubeObject, container: str) -> None:

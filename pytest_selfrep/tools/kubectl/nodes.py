@@ -15,6 +15,11 @@ from pytest_selfrep.tools.kubectl.waiting import LONGEST, poll, until_gone
 
 _RETRY = 5.0
 """Seconds until an eviction that a disruption budget refused is tried again (drain's own interval)."""
+_NO_KEY = (
+    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+    "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+    "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+)
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 
@@ -139,7 +144,9 @@ def _refuse_drain(command: Command, node: str, pods: list[KubeObject]) -> None:
     bare = _bare(pods)
     if bare and not command.switched("force"):
         complaints.append(
-            f"cannot delete Pods that declare no controller (use --force to override): {_names(bare)}"
+            # The words come twice in kubectl itself.
+            "cannot delete cannot delete Pods that declare no controller (use --force to override): "
+            f"{_names(bare)}"
         )
     if complaints:
         words = complaints[0] if len(complaints) == 1 else f"[{', '.join(complaints)}]"
@@ -195,7 +202,7 @@ def taint(command: Command) -> None:
     words = command.arguments
     if not words or words[0].lower() not in ("node", "nodes", "no"):
         if words:
-            raise fault(f"invalid resource type {words[0]}, only node is supported")
+            raise fault(f"invalid resource type {words[0]}, only node types are supported")
         raise fault("one or more resources must be specified as <resource> <name>")
     specs = [word for word in words[1:] if "=" in word or ":" in word or word.endswith("-")]
     if not specs:
@@ -216,8 +223,14 @@ def taint(command: Command) -> None:
                     body={"spec": {"taints": after or None}},
                     content_type=MERGE_PATCH,
                 )
-            added = any(taint not in before for taint in after)
-            show_written(command, kind, node, "tainted" if added else "untainted")
+            show_written(command, kind, node, _taint_done(command, specs))
+
+
+def _taint_done(command: Command, specs: list[str]) -> str:
+    removed = sum(spec.endswith("-") for spec in specs)
+    if command.switched("overwrite") or 0 < removed < len(specs):
+        return "modified"
+    return "untainted" if removed else "tainted"
 
 
 def _taint_change(command: Command, spec: str) -> Callable[[str, list[KubeObject]], list[KubeObject]]:
@@ -226,7 +239,9 @@ def _taint_change(command: Command, spec: str) -> Callable[[str, list[KubeObject
     pair, colon, effect = spec.removesuffix("-").partition(":")
     key, _, value = pair.partition("=")
     if (not removing and effect not in _EFFECTS) or (colon and effect not in _EFFECTS):
-        raise command.usage(f"invalid taint spec: {spec}, unsupported taint effect")
+        if not colon:
+            raise command.usage(f"invalid taint spec: {spec}, {_NO_KEY}")
+        raise command.usage(f"invalid taint effect: {effect}, unsupported taint effect")
 
     def matches(taint: KubeObject) -> bool:
         return bool(taint["key"] == key and (not effect or taint["effect"] == effect))

@@ -9,7 +9,7 @@ import orjson
 from pytest_selfrep.clusters.kube import JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, ApiError, KubeObject
 from pytest_selfrep.tools.kubectl import flags as f
 from pytest_selfrep.tools.kubectl.command import Command, Verb
-from pytest_selfrep.tools.kubectl.errors import Complaint, fault
+from pytest_selfrep.tools.kubectl.errors import Complaint, fault, go_quote
 from pytest_selfrep.tools.kubectl.kinds import Kind
 from pytest_selfrep.tools.kubectl.manifests import parse_one
 from pytest_selfrep.tools.kubectl.output import show_written
@@ -46,26 +46,30 @@ def patch(command: Command) -> None:
 
 def _body(text: str, kind_of_patch: str) -> KubeObject | list[KubeObject]:
     """The patch as JSON; YAML is taken too. Raises Complaint with the server's words for what is neither."""
-    patch: object
-    try:
-        patch = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        patch = parse_one(text, "unable to parse patch")
-    if kind_of_patch != "json" and isinstance(patch, dict):
+    patch = _value(text)
+    if isinstance(patch, dict) or (kind_of_patch == "json" and isinstance(patch, list)):
         return patch
-    if kind_of_patch == "json":
-        listed = patch if isinstance(patch, list) else [patch]
-        operations = [operation for operation in listed if isinstance(operation, dict)]
-        if len(operations) == len(listed):
-            return operations
-        target = "handlers.jsonPatchOp"
-    else:
-        target = "map[string]interface {}"
     names = {str: "string", list: "array", bool: "bool", int: "number", float: "number"}
-    found = names.get(type(patch), "null")
-    raise Complaint(
-        f"Error from server (BadRequest): json: cannot unmarshal {found} into Go value of type {target}"
-    )
+    words = f"json: cannot unmarshal {names.get(type(patch), 'null')} into Go value of type"
+    if kind_of_patch == "json":
+        raise Complaint(f"Error from server (BadRequest): error decoding patch: {words} jsonpatch.Patch")
+    raise Complaint(f"Error from server (BadRequest): {words} map[string]interface {{}}")
+
+
+def _value(text: str) -> object:
+    """JSON, or YAML as kubectl turns it into JSON; what looks like JSON is not tried as YAML."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        if text.lstrip().startswith("{"):
+            at = text[error.pos : error.pos + 1].strip()
+            words = (
+                f"invalid character '{at}' looking for beginning of value"
+                if at
+                else "unexpected end of JSON input"
+            )
+            raise Complaint(f"Error from server (BadRequest): {words}") from None
+    return parse_one(text, f"unable to parse {go_quote(text)}: yaml")
 
 
 def _send(command: Command, path: str, body: KubeObject | list[KubeObject], content_type: str) -> KubeObject:

@@ -1,4 +1,4 @@
-"""``kubectl set image|resources|env``: changes to the containers of pods and pod templates."""
+"""``kubectl set image|resources|env|serviceaccount``: changes to pods and pod templates."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pytest_selfrep.clusters.kube import STRATEGIC_MERGE_PATCH, KubeObject
 from pytest_selfrep.tools.kubectl import flags as f
 from pytest_selfrep.tools.kubectl.command import Command, Verb
 from pytest_selfrep.tools.kubectl.errors import fault
+from pytest_selfrep.tools.kubectl.generators import amounts
 from pytest_selfrep.tools.kubectl.kinds import Kind
 from pytest_selfrep.tools.kubectl.output import show_written
 from pytest_selfrep.tools.kubectl.targets import named, object_path, objects
@@ -24,16 +25,18 @@ ContainerChange = Callable[[KubeObject], KubeObject]
 """From a container to the fields of it that are to change."""
 
 
-def _containers(kind: Kind, obj: KubeObject) -> list[KubeObject]:
+def _pod_spec(kind: Kind, obj: KubeObject) -> KubeObject:
+    """Raises Complaint for what has no pods."""
     spec: Any = obj
     for step in _WHERE.get(kind.kind, _TEMPLATE):
         spec = spec.get(step) if isinstance(spec, dict) else None
     if not isinstance(spec, dict) or not spec.get("containers"):
         name = obj["metadata"]["name"]
         raise fault(
-            f"{kind.plural}/{name} the object is not a pod or does not have a pod template: {kind.kind}"
+            f"{kind.plural}/{name} the object is not a pod or does not have a pod template: "
+            f"*{kind.version}.{kind.kind}"
         )
-    return list(spec["containers"])
+    return spec
 
 
 def _change(command: Command, words: list[str], change: ContainerChange, done: str) -> None:
@@ -43,20 +46,23 @@ def _change(command: Command, words: list[str], change: ContainerChange, done: s
         with command.carry_on():
             patches = [
                 {"name": container["name"], **fields}
-                for container in _containers(kind, obj)
+                for container in _pod_spec(kind, obj)["containers"]
                 if (fields := change(container))
             ]
-            if not patches:
-                continue
-            body: KubeObject = {"containers": patches}
-            for step in reversed(_WHERE.get(kind.kind, _TEMPLATE)):
-                body = {step: body}
-            if command.dry_run() != "client":
-                path = object_path(command, kind, obj)
-                query = command.write_query()
-                content_type = STRATEGIC_MERGE_PATCH
-                obj = command.client.request("PATCH", path, query=query, body=body, content_type=content_type)
-            show_written(command, kind, obj, done)
+            if patches:
+                _patch(command, kind, obj, {"containers": patches}, done)
+
+
+def _patch(command: Command, kind: Kind, obj: KubeObject, body: KubeObject, done: str) -> None:
+    """Change the spec of an object's pods."""
+    for step in reversed(_WHERE.get(kind.kind, _TEMPLATE)):
+        body = {step: body}
+    if command.dry_run() != "client":
+        path, query = object_path(command, kind, obj), command.write_query()
+        obj = command.client.request(
+            "PATCH", path, query=query, body=body, content_type=STRATEGIC_MERGE_PATCH
+        )
+    show_written(command, kind, obj, done)
 
 
 def _assignments(command: Command) -> tuple[list[str], list[str]]:
@@ -95,7 +101,7 @@ def set_image(command: Command) -> None:
 
 
 def set_resources(command: Command) -> None:
-    limits, requests = _amounts(command, "limits"), _amounts(command, "requests")
+    limits, requests = amounts(command.text("limits")), amounts(command.text("requests"))
     if not limits and not requests:
         raise fault("you must specify an update to requests or limits (in the form of --requests/--limits)")
     pattern = command.text("containers", "*")
@@ -105,24 +111,13 @@ def set_resources(command: Command) -> None:
             return {}
         now = container.get("resources") or {}
         wanted = {
-            which: amounts
-            for which, amounts in (("limits", limits), ("requests", requests))
-            if amounts and {**(now.get(which) or {}), **amounts} != (now.get(which) or {})
+            which: given
+            for which, given in (("limits", limits), ("requests", requests))
+            if given and {**(now.get(which) or {}), **given} != (now.get(which) or {})
         }
         return {"resources": wanted} if wanted else {}
 
     _change(command, command.arguments, change, "resource requirements updated")
-
-
-def _amounts(command: Command, flag: str) -> dict[str, str]:
-    amounts: dict[str, str] = {}
-    for part in command.text(flag).split(","):
-        name, equals, amount = part.partition("=")
-        if part and not equals:
-            raise fault(f"invalid argument syntax {part}, expected <resource>=<value>")
-        if part:
-            amounts[name] = amount
-    return amounts
 
 
 def set_env(command: Command) -> None:
@@ -157,11 +152,22 @@ def set_env(command: Command) -> None:
 def _list_env(command: Command, resources: list[str]) -> None:
     for kind, obj in objects(command, named(command, resources)):
         with command.carry_on():
-            for container in _containers(kind, obj):
+            for container in _pod_spec(kind, obj)["containers"]:
                 command.say(f"# {kind.kind} {obj['metadata']['name']}, container {container['name']}")
                 for variable in container.get("env") or []:
                     source = "# from another source" if "valueFrom" in variable else ""
                     command.say(f"{variable['name']}={variable.get('value', '')}{source}")
+
+
+def set_service_account(command: Command) -> None:
+    if not command.arguments:
+        raise fault("serviceaccount is required")
+    *resources, account = command.arguments
+    command.dry_run()
+    for kind, obj in objects(command, named(command, resources)):
+        with command.carry_on():
+            _pod_spec(kind, obj)
+            _patch(command, kind, obj, {"serviceAccountName": account}, "serviceaccount updated")
 
 
 _FLAGS = (*f.WRITE, f.SELECTOR, f.ALL)
@@ -188,5 +194,13 @@ VERBS = (
         (*_FLAGS, _CONTAINERS, f.Flag("list", f.BOOL), f.Flag("env", f.REPEATED, "e")),
         "set env (TYPE NAME | TYPE/NAME) KEY_1=VAL_1 ... KEY_N=VAL_N [options]",
         "Update environment variables on a pod template",
+    ),
+    Verb(
+        "set serviceaccount",
+        set_service_account,
+        (*f.WRITE, f.ALL),
+        "set serviceaccount (TYPE NAME | TYPE/NAME) SERVICE_ACCOUNT [options]",
+        "Update the service account of a resource",
+        aliases=("sa",),
     ),
 )

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
+NO_QUANTITY = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+"""How kubectl refuses an amount that is none."""
+
+_QUANTITY = re.compile(
+    r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2}|[numkMGTPE]|[KMGTPE]i)?", re.ASCII
+)
 _BINARY = {"Ki": 1024, "Mi": 1024**2, "Gi": 1024**3, "Ti": 1024**4, "Pi": 1024**5, "Ei": 1024**6}
 _DECIMAL = {
     "n": Fraction(1, 10**9),
@@ -17,6 +24,11 @@ _DECIMAL = {
     "P": Fraction(10**15),
     "E": Fraction(10**18),
 }
+
+
+def is_quantity(text: str) -> bool:
+    """Whether ``parse`` can make a number of it."""
+    return _QUANTITY.fullmatch(text) is not None
 
 
 def parse(text: object) -> Fraction:

@@ -20,6 +20,9 @@ from pytest_selfrep.tools.kubectl.waiting import LONGEST, poll
 
 _CHANGE_CAUSE = "kubernetes.io/change-cause"
 _RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+_NO_VISITOR = (
+    'error retrieving VISITOR for "{kind.kind}", no visitor method exists for {{{kind.group} {kind.kind}}}'
+)
 _ROLLABLE = ("Deployment", "DaemonSet", "StatefulSet")
 
 
@@ -42,8 +45,7 @@ def status(command: Command) -> None:
 
 
 def _status_one(command: Command, kind: Kind, obj: KubeObject) -> None:
-    no_viewer = "no status viewer has been implemented for {{{kind.group} {kind.kind}}}"
-    _only(kind, obj, no_viewer, *_ROLLABLE)
+    _only(kind, obj, "no status viewer has been implemented for {kind.kind}", *_ROLLABLE)
     path, said = object_path(command, kind, obj), [""]
 
     def look() -> bool:
@@ -135,7 +137,7 @@ def _revisions(command: Command, kind: Kind, obj: KubeObject) -> dict[int, KubeO
 
 
 def _history_one(command: Command, kind: Kind, obj: KubeObject) -> None:
-    _only(kind, obj, 'no history viewer has been implemented for "{kind.kind}"', "Deployment")
+    _only(kind, obj, _NO_VISITOR.replace("VISITOR", "history"), "Deployment")
     revisions = _revisions(command, kind, obj)
     name, wanted = f"{kind.singular_resource}/{obj['metadata']['name']}", command.integer("revision")
     if wanted:
@@ -161,7 +163,7 @@ def undo(command: Command) -> None:
 
 
 def _undo_one(command: Command, kind: Kind, obj: KubeObject) -> None:
-    _only(kind, obj, 'no rollbacker has been implemented for "{kind.kind}"', "Deployment")
+    _only(kind, obj, _NO_VISITOR.replace("VISITOR", "rollbacker"), "Deployment")
     name, wanted = obj["metadata"]["name"], command.integer("to-revision")
     if obj["spec"].get("paused"):
         raise fault(

@@ -19,6 +19,8 @@ _RESTART = ("Always", "OnFailure", "Never")
 def run(command: Command) -> None:
     if not command.arguments:
         raise command.usage("NAME is required for run")
+    if not command.text("image"):
+        raise fault("--image is required")
     check_image(command.text("image"))
     restart = command.text("restart", "Always")
     if restart not in _RESTART:
@@ -141,7 +143,7 @@ def _selector_of(kind: Kind, meta: KubeObject, spec: KubeObject) -> dict[str, st
 
 
 def _ports(command: Command, kind: Kind, spec: KubeObject) -> list[KubeObject]:
-    protocol = command.text("protocol", "TCP").upper()
+    protocol = command.text("protocol", "TCP")
     numbers = [command.integer("port")] if command.given("port") else _declared_ports(kind, spec)
     target = command.text("target-port")
     aim: int | str = int(target) if target.isdecimal() and len(target) < 6 else target

@@ -19,10 +19,9 @@ def scale(command: Command) -> None:
     found = named(command)
     pairs, missing = _read(command, found)
     if not pairs:
-        words = missing[0].message if missing else "%!v(<nil>)"
-        if missing and missing[0].reason != "NotFound":
-            raise missing[0]
-        raise fault(f"no objects passed to scale {words}")
+        listed = ", ".join(error.message for error in missing)
+        words = f"[{listed}]" if len(missing) > 1 else listed
+        raise fault(f"no objects passed to scale {words}".rstrip())
     for kind, obj in pairs:
         with command.carry_on():
             _scale_one(command, kind, obj, replicas)
@@ -77,6 +76,7 @@ def autoscale(command: Command) -> None:
         raise fault('the server doesn\'t have a resource type "horizontalpodautoscalers"')
     pairs, missing = _read(command, named(command))
     for kind, obj in pairs:
+        _check_scalable(command, kind)
         name = command.text("name") or obj["metadata"]["name"]
         target = {"apiVersion": kind.api_version, "kind": kind.kind, "name": obj["metadata"]["name"]}
         spec: KubeObject = {"maxReplicas": high, "scaleTargetRef": target}
@@ -96,6 +96,15 @@ def autoscale(command: Command) -> None:
     for error in missing:
         with command.carry_on():
             raise error
+
+
+def _check_scalable(command: Command, kind: Kind) -> None:
+    """Raises Complaint for kinds without the subresource ``scale``."""
+    if f"{kind.plural}/scale" not in command.discovery.subresources(kind.api_version):
+        raise fault(
+            f"cannot autoscale a {kind.kind}: could not find scale subresource for "
+            f"{kind.group}/{kind.version}, Resource={kind.plural} in discovery information"
+        )
 
 
 VERBS = (

@@ -31,8 +31,10 @@ def _metrics(command: Command, plural: str, namespace: str, name: str) -> list[K
 
 
 def _one_or_none(command: Command, what: str) -> str:
-    if len(command.arguments) > 1 or (command.arguments and command.text("selector")):
+    if len(command.arguments) > 1:
         raise command.usage(f"{what} [NAME | -l label]")
+    if command.arguments and command.text("selector"):
+        raise fault("only one of NAME or selector can be provided")
     if command.text("sort-by") not in ("", "cpu", "memory"):
         raise fault("--sort-by accepts only cpu or memory")
     return command.arguments[0] if command.arguments else ""
@@ -43,7 +45,11 @@ def _usage(usage: Mapping[str, str]) -> dict[str, Fraction]:
 
 
 def _cpu(amount: Fraction) -> str:
-    return f"{-(-amount * 1000 // 1)}m"
+    return f"{_rounded(amount * 1000)}m"
+
+
+def _rounded(amount: Fraction) -> int:
+    return -(-amount // 1)
 
 
 def _memory(amount: Fraction) -> str:
@@ -51,10 +57,15 @@ def _memory(amount: Fraction) -> str:
 
 
 def _order(command: Command, rows: list[tuple[dict[str, Fraction], list[str]]]) -> list[list[str]]:
-    """By name, or the largest user first."""
+    """By name, or the largest user first, as far as whole thousandths tell."""
     key = command.text("sort-by")
-    ordered = sorted(rows, key=lambda row: (-row[0][key] if key else Fraction(0), row[1]))
+    ordered = sorted(rows, key=lambda row: (-_rounded(row[0][key] * 1000) if key else 0, row[1]))
     return [cells for _, cells in ordered]
+
+
+def _show(rows: list[list[str]]) -> str:
+    """A table whose last column is padded too, as only ``top`` prints it."""
+    return table([[*row, ""] for row in rows])
 
 
 def top_nodes(command: Command) -> None:
@@ -78,7 +89,7 @@ def top_nodes(command: Command) -> None:
         if command.switched("no-headers")
         else [["NAME", "CPU(cores)", "CPU(%)", "MEMORY(bytes)", "MEMORY(%)"]]
     )
-    command.write(table([*header, *_order(command, rows)]))
+    command.write(_show([*header, *_order(command, rows)]))
 
 
 def top_pods(command: Command) -> None:
@@ -107,7 +118,7 @@ def top_pods(command: Command) -> None:
     place = ["NAMESPACE"] if everywhere else []
     names = ["POD", "NAME"] if command.switched("containers") else ["NAME"]
     header = [] if command.switched("no-headers") else [[*place, *names, "CPU(cores)", "MEMORY(bytes)"]]
-    command.write(table([*header, *_order(command, rows)]))
+    command.write(_show([*header, *_order(command, rows)]))
 
 
 _FLAGS = (f.SELECTOR, f.NO_HEADERS, f.Flag("sort-by", f.TEXT))

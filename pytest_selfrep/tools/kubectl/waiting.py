@@ -110,6 +110,8 @@ def _wait_for_one(
     if met is None:
         until_gone(command, kind, path, obj["metadata"].get("uid", ""), seconds=_timeout(command))
     elif not met(obj) and not poll(command, _timeout(command), lambda: met(command.client.get(path))):
+        if not _timeout(command) and command.text("for").startswith("jsonpath"):
+            raise fault(f"condition not met for {kind.plural}/{obj['metadata']['name']}")
         raise _timed_out(kind, obj["metadata"]["name"])
     command.say(f"{reference(kind, obj)} condition met")
 

@@ -73,6 +73,8 @@ def describe_node(page: Page, node: KubeObject) -> None:
             page.put(f"{name}:\t{info.get(key, '')}", 1)
     if spec.get("podCIDR"):
         page.put(f"PodCIDR:\t{spec['podCIDR']}\nPodCIDRs:\t{','.join(spec.get('podCIDRs') or [])}")
+    if spec.get("providerID"):
+        page.put(f"ProviderID:\t{spec['providerID']}")
     _put_pods(page, node)
     page.events(node)
 

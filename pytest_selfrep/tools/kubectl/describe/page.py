@@ -101,18 +101,21 @@ class Page:
 
     def _events(self, obj: KubeObject) -> list[dict[str, str]]:
         meta = obj["metadata"]
-        about = {"name": meta["name"], "kind": self.kind.kind, "uid": meta.get("uid", "")}
-        if self.kind.plural == "nodes":
-            about["uid"] = meta["name"]
+        about = {"name": meta["name"], "kind": self.kind.kind}
         if meta.get("namespace"):
             about["namespace"] = meta["namespace"]
-        selector = ",".join(f"involvedObject.{key}={about[key]}" for key in sorted(about))
+        uids = [meta.get("uid", "")]
+        if self.kind.plural == "nodes":
+            uids.append(meta["name"])  # Kubelets know their node by nothing but its name.
+        path, found = EVENT.path(meta.get("namespace", "")), []
         try:
-            return event_table(
-                self.command, EVENT.path(meta.get("namespace", "")), {"fieldSelector": selector}
-            )
+            for uid in uids:
+                fields = sorted({**about, "uid": uid}.items())
+                selector = ",".join(f"involvedObject.{key}={value}" for key, value in fields)
+                found += event_table(self.command, path, {"fieldSelector": selector})
         except ApiError:
             return []  # Who may not read events gets the page without them.
+        return found
 
 
 def event_table(command: Command, path: str, query: Mapping[str, str]) -> list[dict[str, str]]:
