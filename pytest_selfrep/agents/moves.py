@@ -17,7 +17,7 @@ CAPACITY = re.compile(r"replica\s+serves\s+about\s+(\d+(?:\.\d+)?)\s+requests\s+
 """How a task says what one replica can bear."""
 
 THREAT = re.compile(r"\b(?:terminat|shut(?:ting)? down|removed|scaled to 0)", re.IGNORECASE)
-
+"""What a message of the agent's end speaks of."""
 
 STATUS = re.compile(r"ConfigMap\s+([a-z0-9][-a-z0-9.]*[a-z0-9])")
 """How a task names the ConfigMap in which the service's figures are published."""
