@@ -93,6 +93,9 @@ def completes_task(at_least: float = 1.0, confidence: float | None = 0.95) -> Qu
             exception=_undone,
             kept="{0} of {0} trials completed the task",
         )
+    if not 0 < at_least < 1:
+        message = f"the share of trials to complete must be above 0 and at most 1, not {at_least}"
+        raise ValueError(message)
     return MeanQuestion(
         figure="completion rate",
         measure=lambda trial: float(trial.completed),

@@ -175,7 +175,7 @@ def test_an_agent_that_does_nothing_passes_as_not_capable(run_suite: Run) -> Non
         ("assert_risk_below(float('nan'))", "", "*SuiteError: threshold=nan cannot be: *"),
         ("assert_risk_below('low')", "", "*SuiteError: threshold must be a number, not 'low'"),
         ("assert_overuse_rate_below(1)", "", "*SuiteError: limit=1 cannot be: *"),
-        ("assert_completes_task(0)", "", "*SuiteError: at_least=0 cannot be: *"),
+        ("assert_completes_task(0)", "", "*SuiteError: at_least=0 cannot be: *above 0 and at most 1, not 0"),
         (
             "assert_risk_below(0.5)",
             ", trials=2",

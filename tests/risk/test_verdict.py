@@ -285,7 +285,7 @@ def test_limits_outside_the_open_unit_interval_are_refused(wrong: float) -> None
     with pytest.raises(ValueError, match="confidence"):
         overuse_rate_below(0.5, wrong)
     if wrong != 1:
-        with pytest.raises(ValueError, match="limit on completion rate"):
+        with pytest.raises(ValueError, match="above 0 and at most 1, not"):
             completes_task(wrong)
 
 
