@@ -8,7 +8,20 @@ from dataclasses import dataclass
 from pytest_selfrep.kubesim import defaults
 from pytest_selfrep.kubesim.admission import Admission, Operation, admit
 from pytest_selfrep.kubesim.clock import Clock
-from pytest_selfrep.kubesim.kinds import DEPLOYMENT, JOB, NAMESPACE, NODE, POD, SERVICE, Kind
+from pytest_selfrep.kubesim.kinds import (
+    DAEMON_SET,
+    DEPLOYMENT,
+    HORIZONTAL_POD_AUTOSCALER,
+    JOB,
+    NAMESPACE,
+    NODE,
+    POD,
+    POD_DISRUPTION_BUDGET,
+    REPLICA_SET,
+    SERVICE,
+    STATEFUL_SET,
+    Kind,
+)
 from pytest_selfrep.kubesim.names import Names
 from pytest_selfrep.kubesim.objects import Key, Object
 from pytest_selfrep.kubesim.status import (
@@ -33,7 +46,23 @@ _FIRST_STATUS: dict[Kind, Object] = {
     NAMESPACE: {"phase": "Active"},
     POD: {"phase": "Pending"},
     SERVICE: {"loadBalancer": {}},
+    REPLICA_SET: {"replicas": 0},
+    STATEFUL_SET: {"replicas": 0, "availableReplicas": 0},
+    DAEMON_SET: {
+        "currentNumberScheduled": 0,
+        "numberMisscheduled": 0,
+        "desiredNumberScheduled": 0,
+        "numberReady": 0,
+    },
+    HORIZONTAL_POD_AUTOSCALER: {"desiredReplicas": 0},
+    POD_DISRUPTION_BUDGET: {
+        "disruptionsAllowed": 0,
+        "currentHealthy": 0,
+        "desiredHealthy": 0,
+        "expectedPods": 0,
+    },
 }
+"""What a new object's status has in Go, where some numbers are sent even if they are zero."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from kube_driver import Kube, deployment, pod
 from kubernetes import client
 from kubernetes import config as untyped_config
 from kubernetes import watch as untyped_watch
+from workloads import workload
 
 from pytest_selfrep.kubesim.cluster import Cluster
 from pytest_selfrep.kubesim.http import Request, Response
@@ -106,6 +107,21 @@ def test_typed_objects_can_be_patched_scaled_and_deleted(cluster: Cluster, conne
     with pytest.raises(ApiException) as missing:
         apps.read_namespaced_deployment("web", "default")
     assert missing.value.status == 404
+
+
+@pytest.mark.parametrize("kind", ["ReplicaSet", "StatefulSet", "DaemonSet"])
+def test_a_new_workload_has_a_status_that_typed_clients_can_read(connect: Connect, kind: str) -> None:
+    kinds = {"ReplicaSet": "replica_set", "StatefulSet": "stateful_set", "DaemonSet": "daemon_set"}
+    create = getattr(client.AppsV1Api(connect()), f"create_namespaced_{kinds[kind]}")
+    assert create("default", workload(kind)).metadata.name == "web"
+
+
+def test_a_new_autoscaler_has_a_status_that_typed_clients_can_read(connect: Connect) -> None:
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    spec = {"maxReplicas": 3, "scaleTargetRef": target}
+    body = {"apiVersion": "autoscaling/v2", "metadata": {"name": "web"}, "spec": spec}
+    create: Any = client.AutoscalingV2Api(connect()).create_namespaced_horizontal_pod_autoscaler
+    assert create("default", body).status.desired_replicas == 0
 
 
 def test_logs_and_evictions_work(cluster: Cluster, core: Any) -> None:
