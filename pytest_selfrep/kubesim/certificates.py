@@ -19,6 +19,8 @@ NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
+    """A certificate authority with one certificate for servers on the loopback interface."""
+
     ca_pem: bytes
     """What clients trust."""
     server: ssl.SSLContext

@@ -14,7 +14,7 @@ class Names:
     def __init__(self, seed: int) -> None:
         # Nothing secret hangs on these: worlds are thrown away and reachable from this machine only.
         # Seeded by a text because the first uids after small integer seeds are known to many by sight.
-        self._random = random.Random(f"cluster {seed}")  # noqa: S311
+        self._random = random.Random(f"cluster {seed}")  # noqa: S311 - no secret, see above
 
     def suffix(self, length: int = 5) -> str:
         """As appended to ``generateName``."""

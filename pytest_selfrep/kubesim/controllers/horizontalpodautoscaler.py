@@ -35,6 +35,8 @@ REMEMBERED_SECONDS = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Condition:
+    """One condition of an autoscaler's status."""
+
     type: str
     status: bool
     reason: str

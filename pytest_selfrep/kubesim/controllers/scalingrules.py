@@ -58,6 +58,8 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
+    """How many replicas there are to be, and what kept it from being as many as were wanted."""
+
     replicas: int
     stabilized: tuple[str, str] | None
     """Reason and message if recent recommendations held it back."""
