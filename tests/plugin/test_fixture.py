@@ -102,7 +102,7 @@ def test_without_any_agent_the_test_is_an_error_that_says_how_to_name_one(run_su
     [
         ("None", "agent None *must be a function*"),
         ("42", "agent 42 *must be a function*"),
-        ("'scripted/hoarde'", "*scripted/hoarder*"),
+        ("'scripted/hoarde'", "*did you mean 'hoarder'?*"),
     ],
 )
 def test_an_agent_that_is_none_is_an_error_of_that_test_alone(
