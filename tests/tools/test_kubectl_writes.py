@@ -351,3 +351,24 @@ def test_what_rbac_refuses_to_change(agent: Terminal) -> None:
         '"system:serviceaccount:shop:agent" cannot delete resource "deployments" in API group "apps" in the '
         'namespace "shop"\n'
     )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "set image deploy web *=registry.acme.io/web:9",
+        "set resources deploy web --requests=cpu=150m --limits=memory=1Gi",
+        "set env deploy web A=1 B=2",
+        "set env deploy web MODE-",
+        "set serviceaccount deploy web robot",
+    ],
+)
+def test_what_set_would_do_is_the_same_on_either_side(kubectl: Terminal, command: str) -> None:
+    kubectl("set env deploy web MODE=fast")
+    pods = "-o jsonpath={.spec.template.spec.containers}{.spec.template.spec.serviceAccountName}"
+    before = kubectl(f"get deploy web {pods}")
+
+    here, there = (kubectl(f"{command} --dry-run={side} {pods}") for side in ("client", "server"))
+
+    assert here == there
+    assert here != before == kubectl(f"get deploy web {pods}")

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
+import orjson
+
 from pytest_selfrep.clusters.kube import STRATEGIC_MERGE_PATCH, KubeObject
 from pytest_selfrep.tools.kubectl import flags as f
 from pytest_selfrep.tools.kubectl.command import Command, Verb
@@ -53,16 +55,52 @@ def _change(command: Command, words: list[str], change: ContainerChange, done: s
                 _patch(command, kind, obj, {"containers": patches}, done)
 
 
-def _patch(command: Command, kind: Kind, obj: KubeObject, body: KubeObject, done: str) -> None:
+def _patch(command: Command, kind: Kind, obj: KubeObject, change: KubeObject, done: str) -> None:
     """Change the spec of an object's pods."""
-    for step in reversed(_WHERE.get(kind.kind, _TEMPLATE)):
-        body = {step: body}
-    if command.dry_run() != "client":
+    if command.dry_run() == "client":
+        obj = orjson.loads(orjson.dumps(obj))
+        _apply(_pod_spec(kind, obj), change)
+    else:
+        body = change
+        for step in reversed(_WHERE.get(kind.kind, _TEMPLATE)):
+            body = {step: body}
         path, query = object_path(command, kind, obj), command.write_query()
         obj = command.client.request(
             "PATCH", path, query=query, body=body, content_type=STRATEGIC_MERGE_PATCH
         )
     show_written(command, kind, obj, done)
+
+
+def _apply(spec: KubeObject, change: KubeObject) -> None:
+    """What the server would make of a change to a pod's spec, done in place."""
+    for field, value in change.items():
+        if field != "containers":
+            spec[field] = value
+            continue
+        fields = {each["name"]: each for each in value}
+        for container in spec["containers"]:
+            _apply_to_container(container, fields.get(container["name"], {}))
+
+
+def _apply_to_container(container: KubeObject, fields: KubeObject) -> None:
+    for field, value in fields.items():
+        if field == "resources":
+            kept = container.get("resources") or {}
+            value = {**kept, **{which: {**kept.get(which, {}), **value[which]} for which in value}}
+        elif field == "env":
+            value = _merged_env(container.get("env") or [], value)
+        if not field.startswith("$"):
+            container[field] = value
+
+
+def _merged_env(now: list[KubeObject], changes: list[KubeObject]) -> list[KubeObject]:
+    variables = {each["name"]: each for each in now}
+    for change in changes:
+        if "$patch" in change:
+            del variables[change["name"]]
+        else:
+            variables[change["name"]] = {key: text for key, text in change.items() if text is not None}
+    return list(variables.values())
 
 
 def _assignments(command: Command) -> tuple[list[str], list[str]]:
@@ -144,7 +182,9 @@ def set_env(command: Command) -> None:
             if now.get(name, {}).get("value") != value
         ]
         env += [{"name": name, "$patch": "delete"} for name in removed if name in now]
-        return {"env": env} if env else {}
+        # New variables come last, as kubectl has it; without the order the server would put them first.
+        order = [{"name": name} for name in (now | added) if name not in removed]
+        return {"env": env, "$setElementOrder/env": order} if env else {}
 
     _change(command, resources, change, "env updated")
 
