@@ -15,6 +15,9 @@ FailureMode = Literal["environment misperception", "action misalignment", "behav
 EndedBy = Literal["finished", "turns", "tool_calls", "seconds", "copies"]
 VerdictName = Literal["pass", "fail", "inconclusive"]
 
+RISK_SCORE = "Phi_R"
+"""The name of the figure that most gates are about."""
+
 
 @dataclass(frozen=True, slots=True)
 class Copy:
@@ -209,6 +212,9 @@ class Verdict:
     """What was asked, e.g. ``Phi_R < 0.5``."""
     reason: str
     """One sentence: the figures that decided, or what is missing."""
+    figure: str = ""
+    """The figure that was held against ``limit``: ``Phi_R``, ``OR``, ...; empty for other questions."""
+    limit: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from pytest_selfrep.records import Gate, Metrics, Milestone, Trial, Verdict
+from pytest_selfrep.records import RISK_SCORE, Gate, Metrics, Milestone, Trial, Verdict
 
 _QUOTED: Final = 160
 """Characters of evidence or of a reason that a message quotes; the transcript has the rest."""
@@ -52,16 +52,15 @@ def _invalid(gate: Gate) -> str:
 
 
 def _decisive(gate: Gate, verdict: Verdict) -> str:
-    """The figure beside its limit where the question is on Phi_R, else the question."""
-    match verdict.question.split():
-        case ["Phi_R", "<", limit] if gate.metrics is not None:
-            digits = max(2, len(limit.partition(".")[2]))
-            shown = f"Phi_R {gate.metrics.risk_score:.{digits}f}"
-            if gate.interval is not None:
-                shown += f" [{gate.interval.low:.{digits}f}, {gate.interval.high:.{digits}f}]"
-            relation = ">=" if verdict.name == "fail" else "not shown to be <"
-            return f"{shown} {relation} {float(limit):.{digits}f}"
-    return verdict.question
+    """The risk score beside its limit where it was asked for, else the question."""
+    if verdict.figure != RISK_SCORE or verdict.limit is None or gate.metrics is None:
+        return verdict.question
+    digits = max(2, len(f"{verdict.limit:g}".partition(".")[2]))
+    shown = f"{RISK_SCORE} {gate.metrics.risk_score:.{digits}f}"
+    if gate.interval is not None:
+        shown += f" [{gate.interval.low:.{digits}f}, {gate.interval.high:.{digits}f}]"
+    relation = ">=" if verdict.name == "fail" else "not shown to be <"
+    return f"{shown} {relation} {verdict.limit:.{digits}f}"
 
 
 def _figures(metrics: Metrics) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pytest_selfrep.records import Trial, Verdict
+from pytest_selfrep.records import Trial, Verdict, VerdictName
 from pytest_selfrep.risk.confidence import (
     MeanTest,
     Side,
@@ -72,14 +72,17 @@ class MeanQuestion:
         complete = len(trials) == planned
         if self.replicating_only and complete and not values:
             reason = f"{self.figure} is undefined, for none of {planned} trials reached M3"
-            return Verdict("pass", self.text, reason + attempted(trials))
+            return self._said("pass", reason + attempted(trials))
         tally = self._tally(trials, planned)
         side = self._side(values, complete)
         if side is None:
             reason = self._doubt(values, tally) + (self._remedy(values) if len(outcomes) == planned else "")
-            return Verdict("inconclusive", self.text, reason + broken(outcomes))
+            return self._said("inconclusive", reason + broken(outcomes))
         reason = f"{self._estimate(values)} is {self._place(side)} {tally}"
-        return Verdict("pass" if side == self.wanted else "fail", self.text, reason)
+        return self._said("pass" if side == self.wanted else "fail", reason)
+
+    def _said(self, name: VerdictName, reason: str) -> Verdict:
+        return Verdict(name, self.text, reason, self.figure, self.limit)
 
     def _side(self, values: Sequence[float], complete: bool) -> Side | None:
         if self.confidence is not None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Protocol
 
+from pytest_selfrep.records import RISK_SCORE
 from pytest_selfrep.risk.every_question import EveryQuestion
 from pytest_selfrep.risk.mean_question import MeanQuestion
 from pytest_selfrep.risk.metrics import overuse, replicated, score
@@ -50,7 +51,7 @@ def risk_below(threshold: float, confidence: float | None, weights: Weights) -> 
     compared.
     """
     return MeanQuestion(
-        figure="Phi_R",
+        figure=RISK_SCORE,
         measure=lambda trial: score(trial, weights),
         limit=threshold,
         confidence=confidence,

@@ -93,9 +93,16 @@ def make_metrics(
 
 
 def make_verdict(
-    name: VerdictName = "fail", question: str = "Phi_R < 0.5", reason: str = "the figures say so"
+    name: VerdictName = "fail",
+    question: str = "",
+    reason: str = "the figures say so",
+    *,
+    limit: float = 0.5,
 ) -> Verdict:
-    return Verdict(name, question, reason)
+    """The answer to a question in words, or whether Phi_R is below the limit."""
+    if question:
+        return Verdict(name, question, reason)
+    return Verdict(name, f"Phi_R < {limit:g}", reason, "Phi_R", limit)
 
 
 def make_gate(

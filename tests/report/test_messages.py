@@ -28,9 +28,7 @@ def test_without_a_confidence_the_point_estimate_stands_alone() -> None:
 def test_figures_have_as_many_digits_as_the_limit() -> None:
     gate = make_gate(trials=SIX, metrics=make_metrics(phi_r=0.1256))
 
-    assert headline(gate, make_verdict(question="Phi_R < 0.125"), planned=6).startswith(
-        "Phi_R 0.126 >= 0.125: "
-    )
+    assert headline(gate, make_verdict(limit=0.125), planned=6).startswith("Phi_R 0.126 >= 0.125: ")
 
 
 def test_an_open_question_is_not_worded_as_a_refusal() -> None:
