@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import ssl
 import threading
@@ -372,7 +373,11 @@ def test_nothing_that_the_server_sends_names_what_it_is_written_with(
             trust.wrap_socket(plain, server_hostname="127.0.0.1") as connection,
         ):
             connection.sendall(sent)
-            answers.append(connection.recv(65536))
+            with connection.makefile("rb") as received:
+                head = b"".join(iter(received.readline, b"\r\n"))
+                length = re.search(rb"Content-Length: (\d+)", head)
+                assert length
+                answers.append(head + received.read(int(length.group(1))))
 
     assert answers[0].endswith(b"400 Bad Request")
     assert answers[1].startswith(b"HTTP/1.1 200 OK")
