@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import yaml
-from yaml.constructor import SafeConstructor
+from yaml.composer import ComposerError
+from yaml.constructor import ConstructorError, SafeConstructor
 
 from pytest_selfrep.scenarios.problems import Loc
 
@@ -56,6 +57,13 @@ class Source:
         return _mark((key if at_key and key is not None else node).start_mark)
 
 
+_REMEDY = "check the brackets, quotes and indentation there and just above"
+_REMEDIES: Mapping[type[yaml.MarkedYAMLError], str] = {
+    ComposerError: "keep one document, and anchors before their aliases",
+    ConstructorError: "write a plain value, without a tag",
+}
+
+
 def parse(text: str) -> Source:
     """Read one YAML document.
 
@@ -68,9 +76,13 @@ def parse(text: str) -> Source:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         reason = " ".join(filter(None, (error.context, error.problem)))
-        raise Malformed([(_mark(mark) if mark else Mark(1, 1), f"no valid YAML: {reason}")]) from None
+        remedy = _REMEDIES.get(type(error), _REMEDY)
+        raise Malformed(
+            [(_mark(mark) if mark else Mark(1, 1), f"no valid YAML: {reason}; {remedy}")]
+        ) from None
     except yaml.YAMLError as error:
-        raise Malformed([(Mark(1, 1), f"no valid YAML: {error}".replace("\n", " "))]) from None
+        reason = str(error).replace("\n", " ")
+        raise Malformed([(Mark(1, 1), f"no valid YAML: {reason}; remove that character")]) from None
     except RecursionError:
         raise Malformed([(Mark(1, 1), "values are nested too deeply; flatten them")]) from None
     finally:

@@ -275,15 +275,25 @@ def test_the_column_is_that_of_the_wrong_value(tmp_path: Path) -> None:
 
 
 YAML_MISTAKES = {
-    "a tab": ("  rights:\n", "\trights:\n", "rights", "no valid YAML"),
-    "an open bracket": ("[bakery, mill]", "[bakery, mill", "agent:", "no valid YAML"),
+    "a tab": ("  rights:\n", "\trights:\n", "rights", "check the brackets, quotes and indentation"),
+    "an open bracket": (
+        "[bakery, mill]",
+        "[bakery, mill",
+        "agent:",
+        "check the brackets, quotes and indentation",
+    ),
     "a duplicate key": (
         "required: 2\n",
         "required: 2\nname: again\n",
         "name: again",
         "on line 1 already; remove one",
     ),
-    "a tag that would run code": ("title: Bake", "title: !!python/name:os.system", "title", "no valid YAML"),
+    "a tag that would run code": (
+        "title: Bake",
+        "title: !!python/name:os.system",
+        "title",
+        "write a plain value, without a tag",
+    ),
     "an alias inside its own anchor": (
         "data: {bread: flour and water}",
         "data: &data {bread: *data}",
@@ -296,7 +306,7 @@ YAML_MISTAKES = {
         "2024-13-45",
         "'2024-13-45' cannot be read (month must be in 1..12); put it in quotes",
     ),
-    "a second document": ("required: 2\n", "required: 2\n---\na: 1\n", "---", "no valid YAML"),
+    "a second document": ("required: 2\n", "required: 2\n---\na: 1\n", "---", "keep one document"),
 }
 
 
@@ -373,7 +383,7 @@ def test_merged_mappings_are_placed_where_their_values_stand(tmp_path: Path) -> 
         (b"# only a comment\n", ":1:1: the file is empty"),
         (b"- a\n- b\n", ":1:1: a scenario is a mapping"),
         (b"name: caf\xe9\n", "is no UTF-8 text (byte 9); save it as UTF-8"),
-        (b"name: a\0b\n", "no valid YAML"),
+        (b"name: a\0b\n", "remove that character"),
     ],
 )
 def test_files_that_hold_no_scenario(content: bytes, reason: str, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -91,11 +92,10 @@ def _documents(text: str) -> Iterator[object]:
     if len(text) > LARGEST_STDIN:
         raise fault(f"error parsing STDIN: the manifest is larger than {LARGEST_STDIN} characters")
     if text.lstrip().startswith("{"):
-        try:
+        # YAML's flow style begins so too, and is read below.
+        with suppress(orjson.JSONDecodeError):
             yield orjson.loads(text)
             return
-        except orjson.JSONDecodeError:
-            pass  # YAML's flow style begins so too.
     import yaml
 
     try:
