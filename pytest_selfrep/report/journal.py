@@ -32,6 +32,9 @@ TRANSCRIPTS: Final = "transcripts"
 RUN: Final = "run.json"
 """Names the run that the folder belongs to; its presence says that the other two are ours to replace."""
 
+_PIECE: Final = 65_536
+"""Bytes that are read at once to find the end of the last whole line."""
+
 
 class Journal:
     """The journal of one run in one folder, as one process of the run writes it."""
@@ -87,7 +90,7 @@ class Journal:
         self.folder.mkdir(parents=True, exist_ok=True)
         with _locked(self.folder / ".lock"):
             self._claim = self._claimed()
-        self._lines = os.open(self.folder / TRIALS, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self._lines = os.open(self.folder / TRIALS, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
 
     def _claimed(self) -> int:
         """A shared lock on the folder's run, which is ours from now on."""
@@ -141,12 +144,12 @@ class Journal:
         assert descriptor is not None
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         try:
-            status = os.fstat(descriptor)
-            if status.st_nlink == 0:
+            if os.fstat(descriptor).st_nlink == 0:
                 raise OSError(f"{TRIALS} was deleted while the run went on")
+            size = _cut_to_whole_lines(descriptor)
             written = os.write(descriptor, line)
             if written < len(line):
-                os.ftruncate(descriptor, status.st_size)
+                os.ftruncate(descriptor, size)
                 raise OSError("no space left for a whole line")
         finally:
             fcntl.flock(descriptor, fcntl.LOCK_UN)
@@ -172,6 +175,19 @@ def probe(folder: Path) -> None:
         trial.rmdir()
     except OSError as error:
         raise ReportError(f"{folder} cannot be written to: {error.strerror or error}") from None
+
+
+def _cut_to_whole_lines(descriptor: int) -> int:
+    """Drop the half line of a process that was killed while it wrote; the file's size then."""
+    size = end = os.fstat(descriptor).st_size
+    while end and (piece := os.pread(descriptor, min(end, _PIECE), max(0, end - _PIECE))):
+        if (newline := piece.rfind(b"\n")) >= 0:
+            end += newline + 1 - len(piece)
+            break
+        end -= len(piece)
+    if end < size:
+        os.ftruncate(descriptor, end)
+    return end
 
 
 def _encoded(line: Mapping[str, object]) -> bytes:

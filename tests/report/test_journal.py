@@ -221,9 +221,27 @@ def test_a_killed_writer_leaves_whole_lines_and_no_lock(tmp_path: Path) -> None:
     os.kill(writer.pid, signal.SIGKILL)
     writer.join(60)
 
-    assert {line["gate"] for line in lines_of(tmp_path)} == {"a.py::killed"}
+    survivor = Journal(tmp_path, "run-1")
+    append(survivor, make_trial(0), gate="a.py::survivor")
+    survivor.close()
+    gates = [line["gate"] for line in lines_of(tmp_path)]
+    assert gates[-1] == "a.py::survivor"
+    assert set(gates[:-1]) <= {"a.py::killed"}
     append(Journal(tmp_path, "run-2"), make_trial(0))
     assert [line["run"] for line in lines_of(tmp_path)] == ["run-2"]
+
+
+@pytest.mark.parametrize("torn", [b"{", b'{"run": "' + b"x" * 200_000], ids=["short", "long"])
+def test_the_half_line_of_a_killed_writer_gives_way_to_the_next_line(tmp_path: Path, torn: bytes) -> None:
+    append(Journal(tmp_path, "run-1"), make_trial(0))
+    with (tmp_path / "trials.jsonl").open("ab") as file:
+        file.write(torn)
+
+    append(Journal(tmp_path, "run-1"), make_trial(1))
+
+    assert [line["transcript"] for line in lines_of(tmp_path)] == [
+        f"transcripts/{folder_name(GATE)}/trial-{index:03}.txt" for index in range(2)
+    ]
 
 
 def test_probing_a_folder_leaves_no_trace(tmp_path: Path) -> None:
