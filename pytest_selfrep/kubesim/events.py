@@ -12,7 +12,11 @@ MOST_SIMILAR = 10
 """Events that differ in their message only; further ones are counted up as one."""
 COMBINED = "(combined from similar events): "
 
-_COMPONENTS = {"system:kube-scheduler": "default-scheduler"}
+_COMPONENTS = {
+    "system:kube-scheduler": "default-scheduler",
+    "system:serviceaccount:kube-system:daemon-set-controller": "daemonset-controller",
+}
+"""Where the component of events is not the last part of its user's name."""
 
 
 def source_of(user: str) -> Object:
@@ -32,8 +36,13 @@ class Recorder:
         self._written: dict[tuple[str, ...], Key] = {}
         self._similar: dict[tuple[str, ...], dict[str, None]] = {}
 
-    def record(self, user: str, about: Object, type_: str, reason: str, message: str) -> Object | None:
-        """The event as stored; None if there is no namespace that could take it."""
+    def record(
+        self, user: str, about: Object, type_: str, reason: str, message: str, field_path: str = ""
+    ) -> Object | None:
+        """The event as stored; None if there is no namespace that could take it.
+
+        ``field_path`` names the part of the object that it is about, such as ``spec.containers{web}``.
+        """
         meta = about["metadata"]
         namespace = meta.get("namespace") or "default"
         home = self._store.get(NAMESPACE, Key("", namespace))
@@ -43,7 +52,7 @@ class Recorder:
         messages = self._similar.setdefault(alike, {})
         messages[message] = None
         combined = len(messages) >= MOST_SIMILAR
-        same = (*alike, COMBINED if combined else message)
+        same = (*alike, field_path, COMBINED if combined else message)
         known = self._written.get(same)
         old = self._store.get(EVENT, known) if known else None
         if combined:
@@ -51,6 +60,8 @@ class Recorder:
         if old is not None:
             return self._count_up(old, message)
         event = self._event(user, about, namespace, type_, reason, message)
+        if field_path:
+            event["involvedObject"]["fieldPath"] = field_path
         self._written[same] = Key(namespace, event["metadata"]["name"])
         return self._store.put(EVENT, event)
 

@@ -114,13 +114,14 @@ class PodWorker:
         process.spec, process.pulled, process.pull_failures = spec, False, 0
         if process.is_running:
             message = f"Container {process.name} definition changed, will be restarted"
-            self._record("Normal", "Killing", message)
+            self._record(process, "Normal", "Killing", message)
             self._end(process, TERMINATED)
             process.last_state = process.state
         self._pull(process)
 
     def _pull(self, process: Process) -> None:
-        ImagePuller(self._host, self._timers, self._record, self._publish, self._run).pull(process)
+        record = partial(self._record, process)
+        ImagePuller(self._host, self._timers, record, self._publish, self._run).pull(process)
 
     @property
     def is_blocked(self) -> bool:
@@ -146,7 +147,7 @@ class PodWorker:
         if missing:
             self._blocked = partial(self._run, process)
             process.state = waiting("CreateContainerConfigError", missing)
-            self._record("Warning", "Failed", f"Error: {missing}")
+            self._record(process, "Warning", "Failed", f"Error: {missing}")
             self._publish()
             return
         process.runs += 1
@@ -154,8 +155,8 @@ class PodWorker:
         process.container_id = container_id(self._uid, process.name, process.restarts)
         process.state = {"running": {"startedAt": self._clock.timestamp()}}
         process.since = self._clock.now
-        self._record("Normal", "Created", f"Created container: {process.name}")
-        self._record("Normal", "Started", f"Started container {process.name}")
+        self._record(process, "Normal", "Created", f"Created container: {process.name}")
+        self._record(process, "Normal", "Started", f"Started container {process.name}")
         run = run_of(process.spec, self._host.work_seconds if process.name in self._ending else None)
         if run.seconds is not None:
             ended = partial(self._exited, process, run.exit_code)
@@ -218,7 +219,7 @@ class PodWorker:
         message = f"back-off {_go_duration(seconds)} restarting failed container={process.name} pod={pod}"
         process.last_state, process.state = process.state, waiting("CrashLoopBackOff", message)
         self._record(
-            "Warning", "BackOff", f"Back-off restarting failed container {process.name} in pod {pod}"
+            process, "Warning", "BackOff", f"Back-off restarting failed container {process.name} in pod {pod}"
         )
         self._timers.after(process.name, seconds, partial(self._restart, process))
 
@@ -249,7 +250,7 @@ class PodWorker:
             self._halt()
             for process in self._sequence:
                 if process.is_running:
-                    self._record("Normal", "Killing", f"Stopping container {process.name}")
+                    self._record(process, "Normal", "Killing", f"Stopping container {process.name}")
         slowest = max((self._time_to_stop(each) for each in self._main if each.is_running), default=0.0)
         self._timers.after("stop", min(float(grace_seconds), slowest), self._stopped)
 
@@ -269,7 +270,7 @@ class PodWorker:
     def fail(self, reason: str, message: str, *conditions: Condition) -> None:
         """End the pod at once with phase Failed; the object stays for its owner to see."""
         for process in self._running():
-            self._record("Normal", "Killing", f"Stopping container {process.name}")
+            self._record(process, "Normal", "Killing", f"Stopping container {process.name}")
             self._end(process, KILLED)
         self._finish("Failed", reason, message, *conditions)
 
@@ -319,10 +320,11 @@ class PodWorker:
             status.update(reason=reason, message=message)
         self._host.writer.update_status(POD, {**pod, "status": status})
 
-    def _record(self, type_: str, reason: str, message: str) -> None:
+    def _record(self, process: Process, type_: str, reason: str, message: str) -> None:
         pod = self._pod()
         if pod is not None:
-            self._host.writer.record(pod, type_, reason, message)
+            part = "initContainers" if any(process is each for each in self._init) else "containers"
+            self._host.writer.record(pod, type_, reason, message, f"spec.{part}{{{process.name}}}")
 
     def _pod(self) -> Object | None:
         """The pod as it is now; None if it is gone or another took its name."""

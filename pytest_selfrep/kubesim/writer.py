@@ -73,8 +73,8 @@ class ComponentWriter:
             raise
         self._note("delete", kind, "", key, 200, None, last)
 
-    def record(self, about: Object, type_: str, reason: str, message: str) -> None:
-        event = self._recorder.record(self._user, about, type_, reason, message)
+    def record(self, about: Object, type_: str, reason: str, message: str, field_path: str = "") -> None:
+        event = self._recorder.record(self._user, about, type_, reason, message, field_path)
         if event is not None:
             verb, code = ("create", 201) if event["count"] == 1 else ("patch", 200)
             self._note(verb, EVENT, "", key_of(event), code, event, event)

@@ -40,7 +40,7 @@ class Writer(Protocol):
     ) -> None:
         """As a DELETE request; an object that is gone already is no error."""
 
-    def record(self, about: Object, type_: str, reason: str, message: str) -> None:
+    def record(self, about: Object, type_: str, reason: str, message: str, field_path: str = "") -> None:
         """Emit an Event about an object; equal ones are counted up, as client-go's recorder does."""
 
 

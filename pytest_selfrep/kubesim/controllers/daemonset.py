@@ -23,6 +23,7 @@ from pytest_selfrep.kubesim.kinds import DAEMON_SET, NODE, POD, Kind
 from pytest_selfrep.kubesim.nodeselection import selects, untolerated
 from pytest_selfrep.kubesim.objects import Key, Object, is_ready, is_terminating, key_of, labels_of
 from pytest_selfrep.kubesim.status import StatusError
+from pytest_selfrep.kubesim.templategeneration import template_generation
 from pytest_selfrep.kubesim.store import Change
 
 # Troubles of a node that its daemons are there to live through.
@@ -171,7 +172,7 @@ class DaemonSetController:
         pod = pod_from(daemon_set["spec"]["template"], daemon_set)
         meta, spec = pod["metadata"], pod["spec"]
         meta["generateName"] = f"{daemon_set['metadata']['name']}-"
-        generation = str(daemon_set["metadata"].get("generation", 1))
+        generation = str(template_generation(daemon_set) or 1)
         own = {HASH_LABEL: digest, "pod-template-generation": generation}
         meta["labels"] = {**(meta.get("labels") or {}), **own}
         spec["tolerations"] = _tolerations(spec)

@@ -106,7 +106,7 @@ class StatefulSetController:
         if condemned or stateful_set["spec"]["updateStrategy"]["type"] == "OnDelete":
             return
         kept = [(ordinal, pod) for ordinal, pod in pods.items() if ordinal in ordinals]
-        self._roll(stateful_set, kept, hash_of(update))
+        self._roll(stateful_set, kept, update["metadata"]["name"])
 
     def _keep(
         self, stateful_set: Object, ordinal: int, pod: Object | None, current: Object, update: Object
@@ -129,12 +129,12 @@ class StatefulSetController:
             self._context.queue.add_after(self, key_of(stateful_set), left)
         return left == 0
 
-    def _roll(self, stateful_set: Object, kept: Sequence[tuple[int, Object]], digest: str) -> None:
+    def _roll(self, stateful_set: Object, kept: Sequence[tuple[int, Object]], revision: str) -> None:
         """Replace the highest outdated pod, once those above it are up again."""
         for ordinal, pod in reversed(kept):
             if ordinal < _partition(stateful_set):
                 return
-            if labels_of(pod).get(HASH_LABEL) != digest and not is_terminating(pod):
+            if labels_of(pod).get(HASH_LABEL) != revision and not is_terminating(pod):
                 self._delete(stateful_set, pod)
                 return
             if is_terminating(pod) or not is_ready(pod):
@@ -150,7 +150,7 @@ class StatefulSetController:
         meta["labels"] = {
             **(meta.get("labels") or {}),
             POD_INDEX_LABEL: str(ordinal),
-            HASH_LABEL: hash_of(revision),
+            HASH_LABEL: revision["metadata"]["name"],
             POD_NAME_LABEL: name,
         }
         spec["hostname"] = name
@@ -183,10 +183,11 @@ class StatefulSetController:
         pods = list(self._pods(stateful_set).values())
         live = [pod for pod in pods if not is_terminating(pod)]
         ready = [pod for pod in live if is_ready(pod)]
-        updated = sum(1 for pod in live if labels_of(pod).get(HASH_LABEL) == hash_of(update))
+        newest = update["metadata"]["name"]
+        updated = sum(1 for pod in live if labels_of(pod).get(HASH_LABEL) == newest)
         if updated == len(pods) == len(ready) == spec["replicas"]:
             current = update
-        old = hash_of(current)
+        old = current["metadata"]["name"]
         status = {
             "observedGeneration": stateful_set["metadata"].get("generation", 1),
             "replicas": len(pods),
@@ -195,8 +196,8 @@ class StatefulSetController:
                 currentReplicas=sum(1 for pod in live if labels_of(pod).get(HASH_LABEL) == old),
                 updatedReplicas=updated,
             ),
-            "currentRevision": current["metadata"]["name"],
-            "updateRevision": update["metadata"]["name"],
+            "currentRevision": old,
+            "updateRevision": newest,
             "collisionCount": 0,
             "availableReplicas": sum(
                 1 for pod in ready if available_in(pod, spec.get("minReadySeconds", 0), clock) == 0
