@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pytest_selfrep.kubesim import discovery
+from pytest_selfrep.kubesim import information
 from pytest_selfrep.kubesim.audit import Entry, Trail
 from pytest_selfrep.kubesim.authn import User
 from pytest_selfrep.kubesim.calls import Backend, Call, Handler
@@ -13,6 +13,7 @@ from pytest_selfrep.kubesim.http import Request, Response
 from pytest_selfrep.kubesim.kinds import BY_RESOURCE, Kind
 from pytest_selfrep.kubesim.objects import Json, Object
 from pytest_selfrep.kubesim.rbac import Attributes
+from pytest_selfrep.kubesim.resources import builtin
 from pytest_selfrep.kubesim.routes import Target, parse, verb_of
 from pytest_selfrep.kubesim.selectors import parse_fields
 from pytest_selfrep.kubesim.status import StatusError, method_not_allowed
@@ -50,7 +51,7 @@ class Api:
                     raise method_not_allowed(
                         "the server does not allow this method on the requested resource"
                     )
-                shown = response = discovery.answer(request)
+                shown = response = information.answer(request, builtin())
         except StatusError as error:
             shown = response = Response(error.code, error.to_object())
             call = call or self._unrouted(request, target, query, user, verb)

@@ -1,180 +1,182 @@
-"""What the server tells of itself: version, groups, resources, health."""
+"""What the server tells of itself: groups, versions and resources, in the old and the aggregated form."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
+import base64
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
 
-from pytest_selfrep.kubesim.extensions import SUBRESOURCES, VIRTUAL
-from pytest_selfrep.kubesim.http import JSON, TEXT, Request, Response
-from pytest_selfrep.kubesim.kinds import KINDS, VERBS, Kind
+import orjson
+
 from pytest_selfrep.kubesim.objects import Object
-from pytest_selfrep.kubesim.status import StatusError
+from pytest_selfrep.kubesim.priorities import sorted_groups, sorted_versions
+from pytest_selfrep.kubesim.resources import Resource, Subresource
 
-VERSION: Object = {
-    "major": "1",
-    "minor": "32",
-    "gitVersion": "v1.32.4",
-    "gitCommit": "59526cd4867447956156ae3a602fcbac10a2c335",
-    "gitTreeState": "clean",
-    "buildDate": "2025-04-22T15:59:07Z",
-    "goVersion": "go1.23.6",
-    "compiler": "gc",
-    "platform": "linux/amd64",
-}
-_AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-# Scale and Eviction are kinds of other groups than the resource they belong to.
-_FOREIGN: Mapping[str, tuple[str, str, str]] = {
-    "scale": ("autoscaling", "v1", "Scale"),
-    "eviction": ("policy", "v1", "Eviction"),
-    "token": ("authentication.k8s.io", "v1", "TokenRequest"),
-    "binding": ("", "v1", "Binding"),
-    "exec": ("", "v1", "PodExecOptions"),
-    "attach": ("", "v1", "PodAttachOptions"),
-    "portforward": ("", "v1", "PodPortForwardOptions"),
-}
+ADDRESS: Final = "10.0.0.10:6443"
+"""Where the control plane is reached from inside the network."""
+_AGGREGATED: Final = ("v2", "v2beta1")
+_REMEMBERED = 8
 
 
-def answer(request: Request) -> Response:
-    """A path that is no resource. Raises StatusError 404."""
-    path = request.path.rstrip("/") or "/"
-    if path in ("/healthz", "/livez", "/readyz"):
-        return Response(200, "ok", TEXT)
-    if path in ("/api", "/apis") and "apidiscovery.k8s.io" in request.headers.get("accept", ""):
-        return Response(200, _aggregated(path == "/api"), _AGGREGATED)
-    found = _documents().get(path)
-    if found is None:
-        raise StatusError(404, "NotFound", "the server could not find the requested resource")
-    return Response(200, found, JSON)
+def document(path: str, resources: tuple[Resource, ...]) -> Object | None:
+    """The answer at a path below ``/api`` or ``/apis``, in the form of before aggregated discovery."""
+    parts = path.strip("/").split("/")
+    if parts == ["api"]:
+        return {
+            "kind": "APIVersions",
+            "versions": sorted_versions("", (each.kind.version for each in resources if not each.kind.group)),
+            "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": ADDRESS}],
+        }
+    if parts == ["apis"]:
+        groups = [_group(group, resources) for group in _groups(resources)]
+        return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
+    group, version = ("", parts[-1]) if parts[0] == "api" else (parts[1], parts[-1])
+    chosen = [each for each in resources if each.kind.group == group]
+    if parts[0] == "apis" and len(parts) == 2 and chosen:
+        return {"kind": "APIGroup", "apiVersion": "v1", **_group(group, resources)}
+    chosen = [each for each in chosen if each.kind.version == version]
+    expected = 2 if parts[0] == "api" else 3
+    return _resource_list(group, version, chosen) if chosen and len(parts) == expected else None
 
 
-@cache
-def _documents() -> Mapping[str, Object]:
-    """Path to document, in the form of before aggregated discovery."""
-    groups = sorted({kind.group for kind in _kinds() if kind.group})
-    documents: dict[str, Object] = {
-        "/": {"paths": ["/api", "/api/v1", "/apis", *(f"/apis/{group}" for group in groups), "/version"]},
-        "/version": VERSION,
-        "/api": {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []},
-        "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(group) for group in groups]},
+def accepted(accept: str) -> str:
+    """The version of aggregated discovery that a client prefers to the old form; empty for none."""
+    for media in accept.split(","):
+        kind, *parameters = (part.strip() for part in media.split(";"))
+        said = dict(parameter.partition("=")[::2] for parameter in parameters)
+        if kind not in ("application/json", "application/*", "*/*"):
+            continue
+        if said.get("as") != "APIGroupDiscoveryList":
+            return ""
+        if said.get("g") == "apidiscovery.k8s.io" and said.get("v") in _AGGREGATED:
+            return said["v"]
+    return ""
+
+
+def media_type(version: str) -> str:
+    """The content type of aggregated discovery."""
+    return f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def aggregated(resources: tuple[Resource, ...], version: str, core: bool) -> tuple[Object, str]:
+    """All groups with all their resources, and the hash of that; the core group has a document of its own."""
+    groups = [""] if core else _groups(resources)
+    content = {
+        "kind": "APIGroupDiscoveryList",
+        "apiVersion": f"apidiscovery.k8s.io/{version}",
+        "metadata": {},
+        "items": [_aggregated_group(group, resources) for group in groups],
     }
-    for group in groups:
-        documents[f"/apis/{group}"] = {"kind": "APIGroup", "apiVersion": "v1", **_group(group)}
-    for group, version in dict.fromkeys((kind.group, kind.version) for kind in _kinds()):
-        path = f"/apis/{group}/{version}" if group else f"/api/{version}"
-        documents[path] = _resource_list(group, version)
-    return documents
+    return content, hashlib.sha512(orjson.dumps(content)).hexdigest().upper()
 
 
-def _kinds() -> tuple[Kind, ...]:
-    return (*KINDS, *(virtual.kind for virtual in VIRTUAL.values()))
+def _groups(resources: Sequence[Resource]) -> list[str]:
+    return sorted_groups(each.kind.group for each in resources if each.kind.group)
 
 
-def _versions(group: str) -> list[str]:
-    return list(dict.fromkeys(kind.version for kind in _kinds() if kind.group == group))
+def _versions(group: str, resources: Sequence[Resource]) -> list[str]:
+    return sorted_versions(group, (each.kind.version for each in resources if each.kind.group == group))
 
 
-def _group(group: str) -> Object:
-    versions = [{"groupVersion": f"{group}/{version}", "version": version} for version in _versions(group)]
+def _group(group: str, resources: Sequence[Resource]) -> Object:
+    versions = [
+        {"groupVersion": f"{group}/{version}", "version": version} for version in _versions(group, resources)
+    ]
     return {"name": group, "versions": versions, "preferredVersion": versions[0]}
 
 
-def _verbs(kind: Kind) -> list[str]:
-    virtual = VIRTUAL.get((kind.group, kind.version, kind.plural))
-    return sorted(virtual.handlers) if virtual else list(VERBS)
+def _resource_list(group: str, version: str, resources: Sequence[Resource]) -> Object:
+    found: list[Object] = []
+    for each in sorted(resources, key=lambda each: each.kind.plural):
+        found.append(_resource(each))
+        found.extend(_part(each, below) for below in each.subresources)
+    # The core group's list says its kind and no apiVersion.
+    typed = {"kind": "APIResourceList", "apiVersion": "v1"} if group else {"kind": "APIResourceList"}
+    return {**typed, "groupVersion": f"{group}/{version}" if group else version, "resources": found}
 
 
-def _subresources(kind: Kind) -> list[tuple[str, list[str], tuple[str, str, str]]]:
-    """Name, verbs and kind of every subresource."""
-    found = []
-    for name in sorted(kind.subresources):
-        verbs = sorted(
-            verb for plural, sub, verb in SUBRESOURCES if sub == name and plural in ("*", kind.plural)
-        )
-        found.append((name, verbs, _FOREIGN.get(name, (kind.group, kind.version, kind.kind))))
+def _resource(resource: Resource) -> Object:
+    kind = resource.kind
+    found: Object = {
+        "name": kind.plural,
+        "singularName": kind.singular,
+        "namespaced": kind.namespaced,
+        "kind": kind.kind,
+        "verbs": list(resource.verbs),
+    }
+    found |= _names(resource)
+    if "watch" in resource.verbs:
+        found["storageVersionHash"] = _storage_hash(resource)
     return found
 
 
-def _resource_list(group: str, version: str) -> Object:
-    resources: list[Object] = []
-    for kind in sorted(_kinds(), key=lambda each: each.plural):
-        if (kind.group, kind.version) != (group, version):
-            continue
-        resource: Object = {
-            "name": kind.plural,
-            "singularName": kind.singular,
-            "namespaced": kind.namespaced,
-            "kind": kind.kind,
-            "verbs": _verbs(kind),
-        }
-        if kind.short:
-            resource["shortNames"] = list(kind.short)
-        if kind.categories:
-            resource["categories"] = list(kind.categories)
-        resources.append(resource)
-        for name, verbs, (sub_group, sub_version, sub_kind) in _subresources(kind):
-            part: Object = {
-                "name": f"{kind.plural}/{name}",
-                "singularName": "",
-                "namespaced": kind.namespaced,
-            }
-            if (sub_group, sub_version) != (group, version):
-                part |= {"group": sub_group, "version": sub_version}
-            resources.append({**part, "kind": sub_kind, "verbs": verbs})
-    group_version = f"{group}/{version}" if group else version
-    return {
-        "kind": "APIResourceList",
-        "apiVersion": "v1",
-        "groupVersion": group_version,
-        "resources": resources,
+def _names(resource: Resource) -> Object:
+    kind = resource.kind
+    found: Object = {"shortNames": list(kind.short)} if kind.short else {}
+    if kind.categories:
+        found["categories"] = list(kind.categories)
+    return found
+
+
+def _storage_hash(resource: Resource) -> str:
+    """What tells in which version objects are stored, for clients that move them to another one."""
+    kind = resource.kind
+    # Autoscalers are stored as v2, whatever version they are asked for in.
+    version = "v2" if (kind.group, kind.kind) == ("autoscaling", "HorizontalPodAutoscaler") else kind.version
+    digest = hashlib.sha256(f"{kind.group}/{version}/{kind.kind}".encode()).digest()
+    return base64.b64encode(digest[:8]).decode()
+
+
+def _part(resource: Resource, below: Subresource) -> Object:
+    kind = resource.kind
+    found: Object = {
+        "name": f"{kind.plural}/{below.name}",
+        "singularName": "",
+        "namespaced": kind.namespaced,
     }
+    if (below.group, below.version) != resource.group_version:
+        found |= {"group": below.group, "version": below.version}
+    return {**found, "kind": below.kind, "verbs": list(below.verbs)}
 
 
-@cache
-def _aggregated(core: bool) -> Object:
-    """apidiscovery.k8s.io/v2: all groups with all their resources in one document."""
-    groups = [""] if core else sorted({kind.group for kind in _kinds() if kind.group})
-    items = []
-    for group in groups:
-        versions = [
-            {"version": version, "resources": _aggregated_resources(group, version), "freshness": "Current"}
-            for version in _versions(group)
-        ]
-        meta = {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None}
-        items.append({"metadata": meta, "versions": versions})
-    return {
-        "kind": "APIGroupDiscoveryList",
-        "apiVersion": "apidiscovery.k8s.io/v2",
-        "metadata": {},
-        "items": items,
-    }
-
-
-def _aggregated_resources(group: str, version: str) -> list[Object]:
-    resources = []
-    for kind in sorted(_kinds(), key=lambda each: each.plural):
-        if (kind.group, kind.version) != (group, version):
-            continue
-        resource: Object = {
-            "resource": kind.plural,
-            "responseKind": {"group": group, "version": version, "kind": kind.kind},
-            "scope": "Namespaced" if kind.namespaced else "Cluster",
-            "singularResource": kind.singular,
-            "verbs": _verbs(kind),
+def _aggregated_group(group: str, resources: Sequence[Resource]) -> Object:
+    versions = [
+        {
+            "version": version,
+            "resources": [
+                _aggregated_resource(each)
+                for each in sorted(resources, key=lambda each: each.kind.plural)
+                if each.group_version == (group, version)
+            ],
+            "freshness": "Current",
         }
-        if kind.short:
-            resource["shortNames"] = list(kind.short)
-        if kind.categories:
-            resource["categories"] = list(kind.categories)
-        parts = [
-            {
-                "subresource": name,
-                "responseKind": {"group": of[0], "version": of[1], "kind": of[2]},
-                "verbs": verbs,
-            }
-            for name, verbs, of in _subresources(kind)
-        ]
-        if parts:
-            resource["subresources"] = parts
-        resources.append(resource)
-    return resources
+        for version in _versions(group, resources)
+    ]
+    named = {"name": group} if group else {}
+    return {"metadata": {**named, "creationTimestamp": None}, "versions": versions}
+
+
+def _aggregated_resource(resource: Resource) -> Object:
+    kind = resource.kind
+    found: Object = {
+        "resource": kind.plural,
+        "responseKind": {"group": kind.group, "version": kind.version, "kind": kind.kind},
+        "scope": "Namespaced" if kind.namespaced else "Cluster",
+        "singularResource": kind.singular,
+        "verbs": list(resource.verbs),
+        **_names(resource),
+    }
+    below = [
+        {
+            "subresource": each.name,
+            "responseKind": {"group": each.group, "version": each.version, "kind": each.kind},
+            "verbs": list(each.verbs),
+        }
+        for each in resource.subresources
+    ]
+    if below:
+        found["subresources"] = below
+    return found

@@ -36,6 +36,7 @@ SCALARS: Final = frozenset(
         "bytes",  # base64 in JSON
         "Time",
         "MicroTime",
+        "Duration",
         "Quantity",
         "IntOrString",
         "StringList",  # a list of texts that protobuf wraps in a message

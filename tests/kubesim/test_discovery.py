@@ -32,7 +32,7 @@ def test_the_version_is_that_of_kubernetes_1_32(kube: Kube) -> None:
 @pytest.mark.parametrize("path", ["/healthz", "/livez", "/readyz"])
 def test_the_server_says_that_it_is_well(kube: Kube, path: str) -> None:
     answer = kube.send("GET", path)
-    assert (answer.status, answer.body, answer.content_type) == (200, "ok", "text/plain")
+    assert (answer.status, answer.body, answer.content_type) == (200, "ok", "text/plain; charset=utf-8")
 
 
 def test_groups_are_listed_with_their_versions(kube: Kube) -> None:
@@ -52,6 +52,7 @@ def test_resources_are_listed_with_names_verbs_and_categories(kube: Kube) -> Non
         "verbs": ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
         "shortNames": ["deploy"],
         "categories": ["all"],
+        "storageVersionHash": "8aSe+NMegvE=",
     }
 
 

@@ -1,0 +1,116 @@
+"""Paths that are no resources: discovery, OpenAPI, health, version, and who issues tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from pytest_selfrep.kubesim import discovery, health
+from pytest_selfrep.kubesim.authn import ISSUER
+from pytest_selfrep.kubesim.http import JSON, Request, Response
+from pytest_selfrep.kubesim.objects import Object
+from pytest_selfrep.kubesim.openapi import documents
+from pytest_selfrep.kubesim.resources import Resource
+from pytest_selfrep.kubesim.status import StatusError
+from pytest_selfrep.kubesim.version import VERSION
+
+_PLAIN: Final = "text/plain; charset=utf-8"
+_FOREVER: Final = {"Cache-Control": "public, immutable", "Vary": "Accept"}
+_CHECKED: Final = {"Vary": "Accept"}
+
+
+def answer(request: Request, resources: tuple[Resource, ...]) -> Response:
+    """A path that is no resource, of a server with these. Raises StatusError."""
+    path, query = request.path.rstrip("/") or "/", dict(request.query)
+    excluded = [value for name, value in _pairs(request) if name == "exclude"]
+    said = health.answer(path, query, excluded)
+    if said is not None:
+        return Response(200, said, _PLAIN, headers={"X-Content-Type-Options": "nosniff"})
+    if path.startswith("/openapi/v3"):
+        return _openapi(request, path.removeprefix("/openapi/v3").strip("/"), query, resources)
+    if path in ("/api", "/apis"):
+        version = discovery.accepted(request.headers.get("accept", ""))
+        if version:
+            content, digest = discovery.aggregated(resources, version, path == "/api")
+            return _cached(request, content, digest, discovery.media_type(version), _CHECKED)
+    found = _document(path, resources)
+    if found is None:
+        raise _unknown()
+    return Response(200, found, JSON)
+
+
+def _document(path: str, resources: tuple[Resource, ...]) -> Object | None:
+    if path == "/version":
+        return VERSION
+    if path == "/":
+        return {"paths": _paths(resources)}
+    if path == "/.well-known/openid-configuration":
+        return {
+            "issuer": ISSUER,
+            "jwks_uri": f"https://{discovery.ADDRESS}/openid/v1/jwks",
+            "response_types_supported": ["id_token"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+        }
+    if path in ("/api", "/apis") or path.startswith(("/api/", "/apis/")):
+        return discovery.document(path, resources)
+    return None
+
+
+def _openapi(
+    request: Request, name: str, query: Mapping[str, str], resources: tuple[Resource, ...]
+) -> Response:
+    if not name:
+        return Response(200, documents.index(resources), JSON, headers=_CHECKED)
+    parts = name.split("/")
+    group = parts[1] if parts[0] == "apis" and len(parts) == 3 else ""
+    if name != documents.key(group, parts[-1]):
+        raise _unknown()
+    try:
+        found = documents.document(resources, group, parts[-1])
+    except LookupError:
+        raise _unknown() from None
+    asked = query.get("hash")
+    if asked and asked != found.hash:
+        # What the client has read of is gone; where it is now says this.
+        moved = {"Location": f"/openapi/v3/{name}?hash={found.hash}"}
+        return Response(301, "", _PLAIN, headers=moved)
+    return _cached(request, found.content, found.hash, JSON, _FOREVER if asked else _CHECKED)
+
+
+def _cached(
+    request: Request, content: Object, digest: str, media_type: str, headers: Mapping[str, str]
+) -> Response:
+    """A document that clients keep, or that they have kept already."""
+    tag = f'"{digest}"'
+    known = (each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(","))
+    if tag in known:
+        return Response(304, "", media_type, headers={**headers, "ETag": tag})
+    return Response(200, content, media_type, headers={**headers, "ETag": tag})
+
+
+def _paths(resources: tuple[Resource, ...]) -> list[str]:
+    """All paths that answer something."""
+    found = {
+        "/.well-known/openid-configuration",
+        "/api",
+        "/apis",
+        "/apis/",
+        "/openapi/v3",
+        "/openapi/v3/",
+        "/version",
+    }
+    for group, version in documents.group_versions(resources):
+        found |= {f"/{documents.key(group, version)}", f"/apis/{group}" if group else "/api"}
+    for whole, checks in health.CHECKS.items():
+        found |= {f"/{whole}", *(f"/{whole}/{check}" for check in checks)}
+    return sorted(found)
+
+
+def _pairs(request: Request) -> list[tuple[str, str]]:
+    query = request.query
+    return list(query.items()) if isinstance(query, Mapping) else list(query)
+
+
+def _unknown() -> StatusError:
+    return StatusError(404, "NotFound", "the server could not find the requested resource")
