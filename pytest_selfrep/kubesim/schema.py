@@ -50,6 +50,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "required": "must be there",
     "inline": "protobuf has a struct here whose fields JSON has one level up",
     "value": "there even if left out, then empty: Go has it by value",
+    "zero": "kept if zero or empty: Go has a pointer here, or writes it always (as what is required)",
     "atomic": "server-side apply: owned as a whole",
     "set": "server-side apply: each item of the list has an owner of its own",
     "map(KEYS)": "server-side apply: items of the list are known by the fields KEYS",
@@ -132,6 +133,7 @@ class Field:
     required: bool = False
     inline: bool = False
     value: bool = False
+    zero: bool = False
     atomic: bool = False
     set: bool = False
     keys: tuple[str, ...] = ()
@@ -190,6 +192,7 @@ def _field(line: str, home: str) -> Field:
         required="required" in flags,
         inline="inline" in flags,
         value="value" in flags,
+        zero="zero" in flags,
         atomic="atomic" in flags,
         set="set" in flags,
         keys=tuple((flags.get("map") or "").split(",")) if "map" in flags else (),
