@@ -17,6 +17,7 @@ from pytest_selfrep.kubesim.kinds import (
     SERVICE_ACCOUNT,
     Kind,
 )
+from pytest_selfrep.kubesim.names import suffix_of
 from pytest_selfrep.kubesim.objects import Key, Object, is_terminating
 from pytest_selfrep.kubesim.status import StatusError, forbidden, invalid, not_found
 from pytest_selfrep.kubesim.store import Store
@@ -143,7 +144,7 @@ def _service_account(request: Admission) -> None:
         raise _refusal(request, why)
     spec["serviceAccountName"] = spec["serviceAccount"] = name
     asked = spec.get("automountServiceAccountToken", account.get("automountServiceAccountToken"))
-    if asked:
+    if asked is not False:
         _mount_token(request)
 
 
@@ -153,11 +154,11 @@ def _mount_token(request: Admission) -> None:
     missing = [
         container
         for container in containers
-        if all(mount["mountPath"] != _TOKEN_MOUNT for mount in container.get("volumeMounts") or ())
+        if all(mount.get("mountPath") != _TOKEN_MOUNT for mount in container.get("volumeMounts") or ())
     ]
     if not missing:
         return
-    volume = f"kube-api-access-{request.obj['metadata']['uid'][:5]}"
+    volume = f"kube-api-access-{suffix_of(request.obj['metadata']['uid'])}"
     for container in missing:
         mount = {"name": volume, "readOnly": True, "mountPath": _TOKEN_MOUNT}
         container["volumeMounts"] = [*(container.get("volumeMounts") or ()), mount]

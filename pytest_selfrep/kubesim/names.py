@@ -33,3 +33,9 @@ class Names:
 def safe_encode(number: int) -> str:
     """How Kubernetes spells a hash in names (rand.SafeEncodeString of its decimal digits)."""
     return "".join(_ALPHABET[ord(digit) % len(_ALPHABET)] for digit in str(number))
+
+
+def suffix_of(uid: str) -> str:
+    """A suffix that follows from a UUID, spelled as a random one is."""
+    number = int(uid[:8], 16)
+    return "".join(_ALPHABET[number // len(_ALPHABET) ** place % len(_ALPHABET)] for place in range(5))

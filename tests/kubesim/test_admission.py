@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -34,21 +35,19 @@ def test_a_service_account_that_does_not_exist_is_refused(kube: Kube) -> None:
     )
 
 
-def test_no_token_is_mounted_unless_asked_for(kube: Kube) -> None:
-    assert "volumes" not in kube.add_pod("a")["spec"]
+def test_no_token_is_mounted_where_the_pod_says_no_or_else_its_account(kube: Kube) -> None:
+    assert "volumes" not in kube.add_pod("a", automountServiceAccountToken=False)["spec"]
+    kube.merge(f"{CORE}/serviceaccounts/default", {"automountServiceAccountToken": False})
+    assert "volumes" not in kube.add_pod("b")["spec"]
+    assert "volumes" in kube.add_pod("c", automountServiceAccountToken=True)["spec"]
 
 
-@pytest.mark.parametrize("asker", ["pod", "account"])
-def test_a_token_is_mounted_when_the_pod_or_its_account_asks(kube: Kube, asker: str) -> None:
-    if asker == "account":
-        kube.merge(f"{CORE}/serviceaccounts/default", {"automountServiceAccountToken": True})
-        spec = kube.add_pod("a")["spec"]
-    else:
-        spec = kube.add_pod("a", automountServiceAccountToken=True)["spec"]
+def test_a_token_is_mounted_into_every_other_pod(kube: Kube) -> None:
+    spec = kube.add_pod("a")["spec"]
     (volume,) = spec["volumes"]
     (mount,) = spec["containers"][0]["volumeMounts"]
     assert mount["name"] == volume["name"]
-    assert volume["name"].startswith("kube-api-access-")
+    assert re.fullmatch("kube-api-access-[bcdfghjklmnpqrstvwxz2456789]{5}", volume["name"])
     assert mount["mountPath"] == "/var/run/secrets/kubernetes.io/serviceaccount"
     assert [next(iter(each)) for each in volume["projected"]["sources"]] == [
         "serviceAccountToken",

@@ -123,8 +123,8 @@ def test_a_pod(kubectl: Terminal) -> None:
         "    Restart Count:  0",
         "  Type                        Status",
         "  Ready                       True ",
-        "QoS Class:                    BestEffort",
-        "Tolerations:                  node.kubernetes.io/not-ready:NoExecute op=Exists for 300s",
+        "QoS Class:                   BestEffort",
+        "Tolerations:                 node.kubernetes.io/not-ready:NoExecute op=Exists for 300s",
         "  Normal  Started    17s   kubelet            Started container web",
     ):
         assert line in page.splitlines() or line.startswith("  Normal  Started"), page
