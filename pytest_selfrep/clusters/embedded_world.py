@@ -13,7 +13,7 @@ from pytest_selfrep.clusters.kube import path_of
 from pytest_selfrep.clusters.kubeconfig import private_file
 from pytest_selfrep.errors import ClusterError, FloodError
 from pytest_selfrep.kubesim import machines
-from pytest_selfrep.kubesim.kinds import BY_RESOURCE, Kind
+from pytest_selfrep.kubesim.kinds import Kind
 from pytest_selfrep.kubesim.store import Expired
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class EmbeddedWorld:
 
     def watch(self, group: str, version: str, plural: str) -> Watch:
         """Raises ClusterError for kinds that the cluster does not have."""
-        kind = BY_RESOURCE.get((group, version, plural))
+        kind = self.simulation.store.kinds.of_resource(group, version, plural)
         if kind is None:
             raise ClusterError(f"the embedded cluster has no {plural} in {group or 'core'}/{version}")
         return StoreWatch(self.simulation, kind, self.clock)

@@ -10,10 +10,10 @@ from pytest_selfrep.kubesim.authn import User
 from pytest_selfrep.kubesim.calls import Backend, Call, Handler
 from pytest_selfrep.kubesim.extensions import SUBRESOURCES, VIRTUAL
 from pytest_selfrep.kubesim.http import Request, Response
-from pytest_selfrep.kubesim.kinds import BY_RESOURCE, Kind
+from pytest_selfrep.kubesim.kinds import Kind
 from pytest_selfrep.kubesim.objects import Json, Object
 from pytest_selfrep.kubesim.rbac import Attributes
-from pytest_selfrep.kubesim.resources import builtin
+from pytest_selfrep.kubesim.resources import served
 from pytest_selfrep.kubesim.routes import Target, parse, verb_of
 from pytest_selfrep.kubesim.selectors import parse_fields
 from pytest_selfrep.kubesim.status import StatusError, method_not_allowed
@@ -51,13 +51,16 @@ class Api:
                     raise method_not_allowed(
                         "the server does not allow this method on the requested resource"
                     )
-                shown = response = information.answer(request, builtin())
+                shown = response = information.answer(request, served(self._backend.context.kinds.custom))
         except StatusError as error:
             shown = response = Response(error.code, error.to_object())
             call = call or self._unrouted(request, target, query, user, verb)
         if target.resource:
             self._note(request, target, verb, user, call, response)
         return shown
+
+    def _kind(self, target: Target) -> Kind | None:
+        return self._backend.context.kinds.of_resource(target.group, target.version, target.resource)
 
     def _authorize(self, user: User, verb: str, target: Target, query: Mapping[str, str]) -> None:
         asked = Attributes.of(verb, target)
@@ -79,7 +82,7 @@ class Api:
 
     def _narrowed(self, asked: Attributes, target: Target, selector: str) -> Attributes:
         """A list or watch of one name is judged like a request for that name."""
-        kind = BY_RESOURCE.get((target.group, target.version, target.resource))
+        kind = self._kind(target)
         if kind is None or asked.name:
             return asked
         name = parse_fields(kind, selector).name
@@ -89,7 +92,7 @@ class Api:
         self, request: Request, target: Target, query: Mapping[str, str], user: User, verb: str
     ) -> tuple[Call, Handler]:
         place = (target.group, target.version, target.resource)
-        kind, virtual = BY_RESOURCE.get(place), VIRTUAL.get(place)
+        kind, virtual = self._kind(target), VIRTUAL.get(place)
         if kind is not None:
             handler = _handler(kind, target, verb)
         elif virtual is not None and not target.subresource:
@@ -110,7 +113,7 @@ class Api:
         self, request: Request, target: Target, query: Mapping[str, str], user: User, verb: str
     ) -> Call | None:
         """What was refused before it was routed, so that the record shows what was asked for."""
-        kind = BY_RESOURCE.get((target.group, target.version, target.resource))
+        kind = self._kind(target)
         return Call(request, self._backend, target, kind, user, verb, query) if kind else None
 
     def _present(self, response: Response, accept: str, query: Mapping[str, str]) -> Response:

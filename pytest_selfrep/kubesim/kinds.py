@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_selfrep.kubesim.customresources.version import CustomVersion
 
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
@@ -23,10 +27,17 @@ class Kind:
     categories: tuple[str, ...] = ()
     has_generation: bool = False
     """Whether changes of the spec count up ``metadata.generation``."""
+    custom: CustomVersion | None = None
+    """What the definition of a custom resource says of it; None for kinds of Kubernetes' own."""
 
     @property
     def api_version(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def stored(self) -> Kind:
+        """The kind as which its objects are stored: itself, or a custom resource's storage version."""
+        return self if self.custom is None else self.custom.storage or self
 
     @property
     def resource(self) -> str:
@@ -59,6 +70,9 @@ def _kind(
         has_generation=generation,
     )
 
+
+ANY_CUSTOM = _kind("", "", "*")
+"""Stands for every kind that CustomResourceDefinitions add, where controllers say what they watch."""
 
 NAMESPACE = _kind("v1", "Namespace", "namespaces", "ns", "status finalize", namespaced=False)
 NODE = _kind("v1", "Node", "nodes", "no", "status", namespaced=False)

@@ -111,8 +111,8 @@ def used_in(store: Store, quota: Object) -> dict[str, str]:
     hard = quota["spec"].get("hard") or {}
     namespace = quota["metadata"]["namespace"]
     used = dict.fromkeys(hard, "0")
-    for kind in COUNTED:
-        if not store.count(kind, namespace) or not mentions(quota, kind):
+    for kind in store.kinds.stored:
+        if not kind.namespaced or not store.count(kind, namespace) or not mentions(quota, kind):
             continue
         for obj in store.list(kind, namespace):
             if covers(quota, kind, obj):
@@ -127,6 +127,8 @@ def added(used: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
 
 def mentions(quota: Object, kind: Kind) -> bool:
     """Whether a quota could count objects of a kind."""
+    if kind.custom is not None:
+        return f"count/{kind.resource}" in (quota["spec"].get("hard") or ())
     return kind in _kinds_counted(tuple(quota["spec"].get("hard") or ()))
 
 

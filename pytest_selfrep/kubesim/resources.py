@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from pytest_selfrep.kubesim.extensions import SUBRESOURCES, VIRTUAL
 from pytest_selfrep.kubesim.kinds import KINDS, NAMESPACE, VERBS, Kind
@@ -58,6 +58,17 @@ def builtin() -> tuple[Resource, ...]:
         for virtual in VIRTUAL.values()
     )
     return tuple(sorted((*stored, *computed), key=lambda each: each.kind.plural))
+
+
+@lru_cache(maxsize=8)
+def served(custom: tuple[Kind, ...]) -> tuple[Resource, ...]:
+    """What a server has whose CustomResourceDefinitions add these kinds."""
+    added = (
+        resource(kind, kind.custom.list_kind, kind.custom.schema)
+        for kind in custom
+        if kind.custom is not None
+    )
+    return tuple(sorted((*builtin(), *added), key=lambda each: each.kind.plural)) if custom else builtin()
 
 
 def resource(kind: Kind, list_kind: str = "", schema: Object | None = None) -> Resource:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from pytest_selfrep.kubesim.clock import Clock
+from pytest_selfrep.kubesim.clusterkinds import ClusterKinds
 from pytest_selfrep.kubesim.kinds import KINDS, Kind
 from pytest_selfrep.kubesim.objects import Key, Object, key_of, owners_of
 
@@ -37,23 +38,31 @@ class Store:
     """All objects of a cluster, by kind, namespace and name. One revision counts every write."""
 
     def __init__(self, clock: Clock) -> None:
+        self.kinds = ClusterKinds()
         self._clock = clock
         self._objects: dict[Kind, dict[Key, Object]] = defaultdict(dict)
         self._namespaces: dict[Kind, dict[str, dict[Key, Object]]] = defaultdict(lambda: defaultdict(dict))
         self._owned: dict[str, dict[tuple[Kind, Key], Object]] = defaultdict(dict)
         self._logs: dict[Kind, deque[Change]] = defaultdict(lambda: deque(maxlen=LOG_LENGTH))
         self._listeners: dict[Kind, list[Callable[[Change], None]]] = {kind: [] for kind in KINDS}
+        self._everyone: list[Callable[[Change], None]] = []
         self.revision = 0
 
-    def listen(self, listener: Callable[[Change], None], kinds: Iterable[Kind] = KINDS) -> None:
-        """Call ``listener`` with every change of those kinds, at once and in order. It must not write."""
-        for kind in kinds:
+    def listen(self, listener: Callable[[Change], None], kinds: Iterable[Kind] | None = None) -> None:
+        """Call ``listener`` with every change of those kinds (or any), at once and in order.
+
+        It must not write.
+        """
+        if kinds is None:
+            self._everyone.append(listener)
+        for kind in KINDS if kinds is None else kinds:
             self._listeners[kind].append(listener)
 
     def close(self) -> None:
         """Forget all objects, and who listens."""
         for each in (self._listeners, self._objects, self._namespaces, self._owned, self._logs):
             each.clear()
+        self._everyone.clear()
 
     def get(self, kind: Kind, key: Key) -> Object | None:
         return self._objects[kind].get(key)
@@ -117,5 +126,5 @@ class Store:
 
     def _commit(self, change: Change) -> None:
         self._logs[change.kind].append(change)
-        for listener in self._listeners[change.kind]:
+        for listener in self._listeners.get(change.kind, self._everyone):
             listener(change)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pytest_selfrep.kubesim.clock import Clock
-from pytest_selfrep.kubesim.kinds import Kind
+from pytest_selfrep.kubesim.clusterkinds import ClusterKinds
+from pytest_selfrep.kubesim.kinds import ANY_CUSTOM, Kind
 from pytest_selfrep.kubesim.names import Names
 from pytest_selfrep.kubesim.objects import Key, Object
 from pytest_selfrep.kubesim.store import Change, Store
@@ -55,6 +56,10 @@ class Context:
     queue: Queue
     writer: Callable[[str], Writer]
     """From a user name to its Writer."""
+
+    @property
+    def kinds(self) -> ClusterKinds:
+        return self.store.kinds
 
 
 class Controller(Protocol):
@@ -114,6 +119,7 @@ class Queue:
         raise RuntimeError(f"controllers do not come to rest; last: {controller.name} on {key}")
 
     def _on_change(self, change: Change) -> None:
-        for controller, mapper in self._interested.get(change.kind, ()):
+        kind = change.kind if change.kind.custom is None else ANY_CUSTOM
+        for controller, mapper in self._interested.get(kind, ()):
             for key in mapper(change):
                 self.add(controller, key)

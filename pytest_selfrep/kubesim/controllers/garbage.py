@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from pytest_selfrep.kubesim.controllers.base import Context, Mapper
-from pytest_selfrep.kubesim.kinds import BY_KIND, EVENT, KINDS, LEASE, Kind
+from pytest_selfrep.kubesim.kinds import ANY_CUSTOM, EVENT, KINDS, LEASE, Kind
 from pytest_selfrep.kubesim.objects import Key, Object, is_terminating, key_of, owners_of
 from pytest_selfrep.kubesim.store import Change
 
@@ -26,7 +26,7 @@ class GarbageCollector:
     @property
     def watches(self) -> Mapping[Kind, Mapper]:
         collected = [kind for kind in KINDS if kind not in (EVENT, LEASE)]
-        return dict.fromkeys(collected, self._owners_concerned)
+        return dict.fromkeys((*collected, ANY_CUSTOM), self._owners_concerned)
 
     def _owners_concerned(self, change: Change) -> Iterable[Key]:
         obj, meta = change.object, change.object["metadata"]
@@ -62,7 +62,7 @@ class GarbageCollector:
 
     def _exists(self, owner: Object, meta: Object) -> bool:
         """Whether an owner exists; of kinds unknown here nothing is known, so nothing is collected."""
-        kind = BY_KIND.get((owner["apiVersion"], owner["kind"]))
+        kind = self._context.kinds.of_object(owner["apiVersion"], owner["kind"])
         if kind is None or (kind.namespaced and not meta.get("namespace")):
             return True
         found = self._context.store.get(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from pytest_selfrep.kubesim.controllers.base import Context, Mapper
 from pytest_selfrep.kubesim.controllers.common import set_condition, with_status
-from pytest_selfrep.kubesim.kinds import EVENT, KINDS, NAMESPACE, Kind
+from pytest_selfrep.kubesim.kinds import ANY_CUSTOM, EVENT, KINDS, NAMESPACE, Kind
 from pytest_selfrep.kubesim.objects import Key, Object, conditions_of, is_terminating, key_of
 from pytest_selfrep.kubesim.store import Change
 
@@ -46,7 +46,7 @@ class NamespaceController:
         content = [kind for kind in KINDS if kind.namespaced]
         return {
             NAMESPACE: self._on_namespace,
-            **dict.fromkeys(content, self._on_content),
+            **dict.fromkeys((*content, ANY_CUSTOM), self._on_content),
         }
 
     def _on_namespace(self, change: Change) -> Iterable[Key]:
@@ -68,11 +68,12 @@ class NamespaceController:
         if namespace is None or not is_terminating(namespace):
             return
         # Events last: deleting the rest makes new ones, as it does in a real cluster.
-        for kind in sorted((kind for kind in KINDS if kind.namespaced), key=lambda kind: kind is EVENT):
+        kinds = [kind for kind in self._context.kinds.stored if kind.namespaced]
+        for kind in sorted(kinds, key=lambda kind: kind is EVENT):
             for obj in self._context.store.list(kind, key.name):
                 if not is_terminating(obj):
                     self._writer.delete(kind, key_of(obj), propagation="Background")
-        left = {kind: found for kind in KINDS if kind.namespaced and (found := self._left(kind, key.name))}
+        left = {kind: found for kind in kinds if (found := self._left(kind, key.name))}
         namespace = self._context.store.get(NAMESPACE, key)
         if namespace is None:
             return

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pytest_selfrep.kubesim import quotas
 from pytest_selfrep.kubesim.controllers.base import Context, Mapper
 from pytest_selfrep.kubesim.controllers.common import itself, with_status
-from pytest_selfrep.kubesim.kinds import EVENT, LEASE, POD, RESOURCE_QUOTA, Kind
+from pytest_selfrep.kubesim.kinds import ANY_CUSTOM, EVENT, LEASE, POD, RESOURCE_QUOTA, Kind
 from pytest_selfrep.kubesim.objects import Key, is_terminating, key_of
 from pytest_selfrep.kubesim.store import Change
 
@@ -26,7 +26,7 @@ class ResourceQuotaController:
         counted = [kind for kind in quotas.COUNTED if kind not in (EVENT, LEASE, RESOURCE_QUOTA)]
         return {
             RESOURCE_QUOTA: itself,
-            **dict.fromkeys(counted, self._quotas_concerned),
+            **dict.fromkeys((*counted, ANY_CUSTOM), self._quotas_concerned),
         }
 
     def _quotas_concerned(self, change: Change) -> Iterable[Key]:

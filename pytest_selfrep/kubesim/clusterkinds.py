@@ -1,0 +1,51 @@
+"""The kinds of one cluster: Kubernetes' own, and those that its CustomResourceDefinitions add."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pytest_selfrep.kubesim.kinds import BY_KIND, BY_RESOURCE, KINDS, Kind
+
+
+class ClusterKinds:
+    """Looks kinds up. Clusters without custom resources share the tables of Kubernetes' own kinds."""
+
+    def __init__(self) -> None:
+        self._definitions: dict[str, tuple[Kind, ...]] = {}
+        self._by_resource: Mapping[tuple[str, str, str], Kind] = BY_RESOURCE
+        self._by_kind: Mapping[tuple[str, str], Kind] = BY_KIND
+        self._custom: tuple[Kind, ...] = ()
+
+    def of_resource(self, group: str, version: str, plural: str) -> Kind | None:
+        """As a request's path names it."""
+        return self._by_resource.get((group, version, plural))
+
+    def of_object(self, api_version: str, kind: str) -> Kind | None:
+        """As an object or a reference to one names it; in the version in which such objects are stored."""
+        found = self._by_kind.get((api_version, kind))
+        return found.stored if found is not None else None
+
+    @property
+    def custom(self) -> tuple[Kind, ...]:
+        """What definitions add, every version that is served."""
+        return self._custom
+
+    @property
+    def stored(self) -> Sequence[Kind]:
+        """Every kind that the store may hold objects of, once."""
+        if not self._custom:
+            return KINDS
+        return (*KINDS, *(each[0].stored for each in self._definitions.values()))
+
+    def define(self, definition: str, versions: Sequence[Kind]) -> None:
+        """Take on what a definition says, instead of what it said before; no versions to forget it."""
+        if versions:
+            self._definitions[definition] = tuple(versions)
+        else:
+            self._definitions.pop(definition, None)
+        self._custom = tuple(kind for each in self._definitions.values() for kind in each)
+        self._by_resource = {
+            **BY_RESOURCE,
+            **{(kind.group, kind.version, kind.plural): kind for kind in self._custom},
+        }
+        self._by_kind = {**BY_KIND, **{(kind.api_version, kind.kind): kind for kind in self._custom}}
