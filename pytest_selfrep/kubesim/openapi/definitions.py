@@ -151,7 +151,11 @@ def _property(field: Field, description: str) -> Object:
         written = {"allOf": [written]}
     schema: Object = {"description": description, **written} if description else dict(written)
     if field.enum:
-        schema["enum"] = sorted(field.enum)
+        # Of a list it is the items that are one of these.
+        chosen = dict(schema["items"]) if isinstance(field.type, ListOf) else schema
+        chosen["enum"] = sorted(field.enum)
+        if chosen is not schema:
+            schema["items"] = chosen
     default = _default(field)
     if default is not None:
         schema["default"] = default
