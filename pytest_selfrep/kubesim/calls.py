@@ -58,7 +58,7 @@ class Call:
         asked = self.query.get("dryRun", "")
         if asked not in ("", "All"):
             options = _OPTIONS.get(self.verb, "CreateOptions")
-            why = f'dryRun: Unsupported value: "{asked}": supported values: "All"'
+            why = f'dryRun: Unsupported value: []string{{"{asked}"}}: supported values: "All"'
             message = f'{options}.meta.k8s.io "" is invalid: {why}'
             raise StatusError(422, "Invalid", message, {"group": "meta.k8s.io", "kind": options})
         return bool(asked)

@@ -14,6 +14,7 @@ from pytest_selfrep.kubesim.status import Cause
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
+_WILDCARD = rf"\*\.{_SUBDOMAIN}"
 _QUALIFIED = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _VALUE = f"({_QUALIFIED})?"
 _DATA_KEY = "[-._a-zA-Z0-9]+"
@@ -56,14 +57,24 @@ def too_long(field: str, most: int) -> Cause:
     return Cause("FieldValueTooLong", f"Too long: may not be more than {most} bytes", field)
 
 
+def too_many(field: str, count: int, most: int) -> Cause:
+    return Cause("FieldValueTooMany", f"Too many: {count}: must have at most {most} items", field)
+
+
 def _shown(value: Json) -> str:
     return orjson.dumps(value).decode()
 
 
 def go_map(value: Mapping[str, str] | None) -> str:
     """``map[string]string{"app":"web"}``."""
-    items = ", ".join(f"{_shown(key)}:{_shown(text)}" for key, text in sorted((value or {}).items()))
+    if not value:
+        return "map[string]string(nil)"
+    items = ", ".join(f"{_shown(key)}:{_shown(text)}" for key, text in sorted(value.items()))
     return f"map[string]string{{{items}}}"
+
+
+def _go_strings(values: Sequence[str] | None) -> str:
+    return f"[]string{{{', '.join(map(_shown, values))}}}" if values else "[]string(nil)"
 
 
 def go_selector(selector: Json) -> str:
@@ -72,13 +83,12 @@ def go_selector(selector: Json) -> str:
     expressions = ", ".join(
         f"v1.LabelSelectorRequirement{{Key:{_shown(each.get('key', ''))}, "
         f"Operator:{_shown(each.get('operator', ''))}, "
-        f"Values:[]string{{{', '.join(_shown(value) for value in each.get('values') or ())}}}}}"
+        f"Values:{_go_strings(each.get('values'))}}}"
         for each in (selector or {}).get("matchExpressions") or ()
     )
     shown = f"[]v1.LabelSelectorRequirement{{{expressions}}}"
     listed = shown if expressions else "[]v1.LabelSelectorRequirement(nil)"
-    mapped = go_map(labels) if labels else "map[string]string(nil)"
-    return f"v1.LabelSelector{{MatchLabels:{mapped}, MatchExpressions:{listed}}}"
+    return f"v1.LabelSelector{{MatchLabels:{go_map(labels)}, MatchExpressions:{listed}}}"
 
 
 _LABEL_RULE = (
@@ -93,6 +103,11 @@ _LABEL_1035_RULE = (
 _SUBDOMAIN_RULE = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
     "and must start and end with an alphanumeric character (e.g. 'example.com'"
+)
+_WILDCARD_RULE = (
+    "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, "
+    "which must consist of lower case alphanumeric characters, '-' or '.' "
+    "and end with an alphanumeric character (e.g. '*.example.com'"
 )
 _QUALIFIED_RULE = (
     "name part must consist of alphanumeric characters, '-', '_' or '.', "
@@ -130,6 +145,28 @@ def dns_1035_label(text: str) -> str:
 @lru_cache(maxsize=4096)
 def dns_subdomain(text: str) -> str:
     return _format(text, _SUBDOMAIN, 253, _SUBDOMAIN_RULE)
+
+
+@lru_cache(maxsize=4096)
+def wildcard_subdomain(text: str) -> str:
+    """``*.`` and an RFC 1123 subdomain."""
+    return _format(text, _WILDCARD, 253, _WILDCARD_RULE)
+
+
+@lru_cache(maxsize=4096)
+def port_name(text: str) -> tuple[str, ...]:
+    """All that is wrong with a port's name (RFC 6335)."""
+    rules = (
+        (len(text) <= 15, _TOO_LONG.format(15)),
+        (
+            re.fullmatch("[-a-z0-9]+", text),
+            "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)",
+        ),
+        (re.search("[a-z]", text), "must contain at least one letter (a-z)"),
+        ("--" not in text, "must not contain consecutive hyphens"),
+        (not (text.startswith("-") or text.endswith("-")), "must not begin or end with a hyphen"),
+    )
+    return tuple(why for holds, why in rules if not holds)
 
 
 @lru_cache(maxsize=4096)
@@ -221,8 +258,7 @@ def int_or_percent(field: str, value: int | str | None) -> Iterable[Cause]:
     if isinstance(value, str):
         if not re.fullmatch(r"[0-9]+%", value):
             why = "a valid percent string must be a numeric string followed by an ending '%'"
-            yield invalid(
-                field, value, f"{why} (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')"
-            )
+            rule = "(e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')"
+            yield invalid_go(field, value, f"{why} {rule}")
     else:
         yield from at_least(field, value)

@@ -67,8 +67,7 @@ def page(
     """What a LIST with that query answers. Raises StatusError 400, 410 or 504."""
     limit, after, revision = number(query, "limit"), None, store.revision
     asked, match = revision_of(query), query.get("resourceVersionMatch", "")
-    if match and not query.get("resourceVersion"):
-        raise bad_request("resourceVersionMatch is forbidden unless resourceVersion is provided")
+    _check_match(match, query.get("resourceVersion", ""))
     check_not_future(store, asked)
     if query.get("continue"):
         revision, after = _read_token(query["continue"])
@@ -85,6 +84,20 @@ def page(
             meta["remainingItemCount"] = len(items) - limit
         items = items[:limit]
     return Page(items, meta)
+
+
+def _check_match(match: str, asked: str) -> None:
+    """Raises StatusError 422 for a ``resourceVersionMatch`` that makes no sense."""
+    why = ""
+    if match and not asked:
+        why = "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"
+    elif match not in ("", "Exact", "NotOlderThan"):
+        why = f'Unsupported value: "{match}": supported values: "Exact", "NotOlderThan", ""'
+    elif match == "Exact" and asked == "0":
+        why = 'Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+    if why:
+        message = f'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: {why}'
+        raise StatusError(422, "Invalid", message)
 
 
 def _at(store: Store, kind: Kind, namespace: str, revision: int, continued: bool) -> list[Object]:
@@ -118,5 +131,7 @@ def _read_token(text: str) -> tuple[int, Key]:
         said = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         namespace, _, name = said["start"].rstrip("\0").partition("/")
         return int(said["rv"]), Key(namespace, name)
-    except (binascii.Error, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise bad_request(f"continue key is not valid: {error}") from None
+    except (binascii.Error, ValueError, KeyError, TypeError, AttributeError):
+        # Go's decoder says where it stumbled; nobody can do anything about it but begin again.
+        why = "continue key is not valid: invalid character looking for beginning of value"
+        raise bad_request(f"invalid continue token: {why}") from None

@@ -29,6 +29,9 @@ from pytest_selfrep.kubesim.status import Cause
 
 MOST_ANNOTATION_BYTES = 256 * 1024
 
+_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
+"""Those whose names need no domain."""
+
 _NAME_CHECKS: Mapping[Kind, Callable[[str], str]] = {
     NAMESPACE: dns_label,
     SERVICE: dns_1035_label,
@@ -46,8 +49,11 @@ def metadata_causes(kind: Kind, meta: Object) -> Iterable[Cause]:
     annotations = meta.get("annotations")
     if annotations:
         yield from _annotations(annotations)
-    for name in meta.get("finalizers") or ():
+    for index, name in enumerate(meta.get("finalizers") or ()):
         yield from formatted("metadata.finalizers", name, qualified_name)
+        if "/" not in name and name not in _FINALIZERS:
+            why = "name is neither a standard finalizer name nor is it fully qualified"
+            yield invalid(f"metadata.finalizers[{index}]", name, why)
     owners = meta.get("ownerReferences")
     if owners:
         yield from _owners(owners)
@@ -63,10 +69,10 @@ def _annotations(annotations: Mapping[str, str]) -> Iterable[Cause]:
 
 def _owners(owners: Iterable[Object]) -> Iterable[Cause]:
     controllers = 0
-    for index, owner in enumerate(owners):
+    for owner in owners:
         for name, said in (("apiVersion", "version"), ("kind", "kind"), ("name", "name"), ("uid", "uid")):
             if not owner.get(name):
-                yield invalid(f"metadata.ownerReferences[{index}].{name}", "", f"{said} must not be empty")
+                yield invalid(f"metadata.ownerReferences.{name}", "", f"{said} must not be empty")
         controllers += 1 if owner.get("controller") else 0
     if controllers > 1:
         why = "Only one reference can have Controller set to true"

@@ -15,6 +15,7 @@ from pytest_selfrep.kubesim.fieldchecks import (
     forbidden,
     formatted,
     invalid,
+    invalid_go,
     labels,
     one_of,
     port,
@@ -208,6 +209,7 @@ def _resource_causes(resources: Object, at: str) -> Iterable[Cause]:
 def _amount_causes(name: str, text: str, at: str) -> Iterable[Cause]:
     if name not in _COMPUTE and "/" not in name and not name.startswith("hugepages-"):
         yield invalid(f"{at}[{name}]", name, "must be a standard resource type or fully qualified")
+        yield invalid(f"{at}[{name}]", name, "must be a standard resource for containers")
     amount = quantity.parse(text)
     if amount < 0:
         yield invalid(f"{at}[{name}]", text, "must be greater than or equal to 0")
@@ -222,13 +224,20 @@ def _toleration_causes(toleration: Object, at: str) -> Iterable[Cause]:
     if operator not in ("Equal", "Exists"):
         yield from one_of(f"{at}.operator", operator, ("Equal", "Exists"))
     elif operator == "Exists" and toleration.get("value"):
-        yield invalid(at, toleration["value"], "value must be empty when `operator` is 'Exists'")
+        why = "value must be empty when `operator` is 'Exists'"
+        yield invalid_go(f"{at}.operator", _go_toleration(toleration), why)
     if effect:
         yield from one_of(f"{at}.effect", effect, _EFFECTS)
     if toleration.get("tolerationSeconds") is not None and effect != "NoExecute":
         yield invalid(
             f"{at}.effect", effect or "", "effect must be 'NoExecute' when `tolerationSeconds` is set"
         )
+
+
+def _go_toleration(toleration: Object) -> str:
+    names = {"Key": "key", "Operator": "operator", "Value": "value", "Effect": "effect"}
+    shown = ", ".join(f'{name}:"{toleration.get(field, "")}"' for name, field in names.items())
+    return f"core.Toleration{{{shown}, TolerationSeconds:(*int64)(nil)}}"
 
 
 def template_causes(

@@ -29,7 +29,34 @@ _SCOPES = (
     "Terminating",
 )
 _LIMIT_TYPES = ("Container", "PersistentVolumeClaim", "Pod")
+_SAID = {"min": "min", "defaultRequest": "default request", "default": "default", "max": "max"}
+_ORDER = (
+    ("min", "max", "min"),
+    ("min", "defaultRequest", "defaultRequest"),
+    ("min", "default", "default"),
+    ("defaultRequest", "default", "defaultRequest"),
+    ("defaultRequest", "max", "defaultRequest"),
+    ("default", "max", "default"),
+)
+"""Lower field, higher field, and which of the two is blamed."""
 _SUBJECTS = ("ServiceAccount", "User", "Group")
+_STANDARD = (
+    "configmaps",
+    "cpu",
+    "ephemeral-storage",
+    "hugepages-",
+    "limits.",
+    "memory",
+    "persistentvolumeclaims",
+    "pods",
+    "replicationcontrollers",
+    "requests.",
+    "resourcequotas",
+    "secrets",
+    "services",
+    "storage",
+)
+"""What the names that quotas know without a domain begin with."""
 _COUNTS = ("pods", "services", "secrets", "configmaps", "resourcequotas", "count/")
 
 
@@ -40,13 +67,18 @@ def quota_causes(quota: Object, old: Object | None) -> list[Cause]:
         at, amount = f"spec.hard[{name}]", quantity.parse(text)
         if qualified_name(name):
             causes.append(invalid(at, name, qualified_name(name)))
+        elif "/" not in name and not name.startswith(_STANDARD):
+            causes.append(invalid(at, name, "must be a standard resource type or fully qualified"))
+            causes.append(invalid(at, name, "must be a standard resource for quota"))
         if amount < 0:
             causes.append(invalid(at, text, "must be greater than or equal to 0"))
         elif name.startswith(_COUNTS) and amount.denominator != 1:
-            causes.append(invalid(at, text, "must be an integer"))
+            causes.append(invalid_go(at, quantity.canonical(text), "must be an integer"))
     for scope in spec.get("scopes") or ():
         if scope not in _SCOPES:
-            causes.append(invalid("spec.scopes", spec["scopes"], "unsupported scope"))
+            listed = ", ".join(f'"{each}"' for each in spec["scopes"])
+            shown = f"[]core.ResourceQuotaScope{{{listed}}}"
+            causes.append(invalid_go("spec.scopes", shown, "unsupported scope"))
     for index, each in enumerate((spec.get("scopeSelector") or {}).get("matchExpressions") or ()):
         at = f"spec.scopeSelector.matchExpressions[{index}]"
         causes += one_of(f"{at}.scopeName", each.get("scopeName", ""), _SCOPES)
@@ -77,17 +109,13 @@ def limit_range_causes(limit_range: Object, _old: Object | None) -> list[Cause]:
 
 
 def _order_causes(item: Object, at: str) -> Iterable[Cause]:
-    """min <= defaultRequest <= default <= max."""
-    names = {"min": "min", "defaultRequest": "default request", "default": "default", "max": "max"}
-    fields = list(names)
-    for lower in range(len(fields)):
-        for higher in range(lower + 1, len(fields)):
-            small, big = item.get(fields[lower]) or {}, item.get(fields[higher]) or {}
-            for name in sorted(small.keys() & big.keys()):
-                if quantity.exceeds(small[name], big[name]):
-                    said = f"{names[fields[lower]]} value {small[name]} is greater than"
-                    why = f"{said} {names[fields[higher]]} value {big[name]}"
-                    yield invalid(f"{at}.{fields[lower]}[{name}]", small[name], why)
+    """min <= defaultRequest <= default <= max, compared in the order of Kubernetes."""
+    for name in sorted({name for field in _SAID for name in item.get(field) or ()}):
+        for lower, higher, blamed in _ORDER:
+            small, big = (item.get(lower) or {}).get(name), (item.get(higher) or {}).get(name)
+            if small is not None and big is not None and quantity.exceeds(small, big):
+                why = f"{_SAID[lower]} value {small} is greater than {_SAID[higher]} value {big}"
+                yield invalid_go(f"{at}.{blamed}[{name}]", item[blamed][name], why)
 
 
 def budget_causes(budget: Object, _old: Object | None) -> list[Cause]:
@@ -177,6 +205,7 @@ def binding_causes(binding: Object, old: Object | None) -> list[Cause]:
         if not subject.get("name"):
             causes.append(required(f"{at}.name"))
         causes += one_of(f"{at}.kind", subject.get("kind", ""), _SUBJECTS)
-        if subject.get("kind") == "ServiceAccount" and not subject.get("namespace"):
+        unplaced = subject.get("kind") == "ServiceAccount" and not subject.get("namespace")
+        if unplaced and not namespaced:
             causes.append(required(f"{at}.namespace"))
     return causes

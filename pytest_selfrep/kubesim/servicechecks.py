@@ -25,6 +25,13 @@ from pytest_selfrep.kubesim.status import Cause
 
 _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
+_SECRET_KEYS = {
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+    "kubernetes.io/dockercfg": (".dockercfg",),
+    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+}
+"""What Secrets of a type must hold."""
 MOST_DATA_BYTES = 1024 * 1024
 
 
@@ -77,6 +84,10 @@ def _port_causes(each: Object, at: str, names: list[str], *, many: bool) -> Iter
     target = each.get("targetPort")
     if isinstance(target, int):
         yield from port(f"{at}.targetPort", target)
+    node_port = each.get("nodePort") or 0
+    if node_port and not 30000 <= node_port <= 32767:
+        why = "provided port is not in the valid range. The range of valid ports is 30000-32767"
+        yield invalid(f"{at}.nodePort", node_port, why)
     yield from one_of(f"{at}.protocol", each["protocol"], _PROTOCOLS)
 
 
@@ -101,6 +112,9 @@ def secret_causes(secret: Object, old: Object | None) -> list[Cause]:
             base64.b64decode(value, validate=True)
         except binascii.Error:
             causes.append(invalid(f"data[{key}]", value, "illegal base64 data"))
+    for key in _SECRET_KEYS.get(secret["type"], ()):
+        if key not in (secret.get("data") or {}):
+            causes.append(required(f"data[{key}]"))
     if old is not None and secret["type"] != old["type"]:
         causes.append(invalid("type", secret["type"], "field is immutable"))
     return causes

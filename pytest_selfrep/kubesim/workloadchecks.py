@@ -55,7 +55,9 @@ def _owner_causes(spec: Object, old: Object | None, called: str) -> Iterable[Cau
     else:
         wrong = list(label_selector("spec.selector", selector))
         yield from wrong
-        if not wrong and not parsed(selector).matches(found):
+        if wrong:
+            yield invalid_go("spec.selector", go_selector(selector), "invalid label selector")
+        elif not parsed(selector).matches(found):
             yield invalid_go("spec.template.metadata.labels", go_map(found), mismatch)
     if old is not None and old["spec"].get("selector") != selector:
         yield invalid_go("spec.selector", go_selector(selector), _IMMUTABLE)
@@ -69,7 +71,7 @@ def deployment_causes(deployment: Object, old: Object | None) -> list[Cause]:
     spec = deployment["spec"]
     causes = list(_owner_causes(spec, old, "deployment"))
     strategy = spec["strategy"]
-    causes += one_of("spec.strategy.type", strategy["type"], ("Recreate", "RollingUpdate"))
+    causes += _strategy_causes("spec.strategy", strategy, "DeploymentStrategy", ("Recreate", "RollingUpdate"))
     rolling = strategy.get("rollingUpdate")
     if strategy["type"] == "Recreate" and rolling is not None:
         why = "may not be specified when strategy `type` is 'Recreate'"
@@ -84,14 +86,31 @@ def deployment_causes(deployment: Object, old: Object | None) -> list[Cause]:
     return causes
 
 
+def _strategy_causes(at: str, strategy: Object, struct: str, types: tuple[str, ...]) -> Iterable[Cause]:
+    """The whole strategy is what is shown as wrong."""
+    if strategy["type"] not in types:
+        shown = _go_strategy(strategy, struct)
+        listed = ", ".join(f'"{each}"' for each in types)
+        message = f"Unsupported value: {shown}: supported values: {listed}"
+        yield Cause("FieldValueNotSupported", message, at)
+
+
+def _go_strategy(strategy: Object, struct: str) -> str:
+    kind = struct.removesuffix("UpdateStrategy").removesuffix("Strategy")
+    suffix = "Strategy" if kind == "StatefulSet" else ""
+    return (
+        f'apps.{struct}{{Type:"{strategy["type"]}", RollingUpdate:(*apps.RollingUpdate{kind}{suffix})(nil)}}'
+    )
+
+
 def _rolling_causes(rolling: Object, at: str) -> Iterable[Cause]:
     surge, unavailable = rolling.get("maxSurge"), rolling.get("maxUnavailable")
     yield from int_or_percent(f"{at}.maxUnavailable", unavailable)
     yield from int_or_percent(f"{at}.maxSurge", surge)
     if surge in (0, "0%") and unavailable in (0, "0%"):
-        yield invalid(f"{at}.maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0")
+        yield invalid_go(f"{at}.maxUnavailable", f"{unavailable}", "may not be 0 when `maxSurge` is 0")
     if isinstance(unavailable, str) and unavailable[:-1].isdigit() and int(unavailable[:-1]) > 100:
-        yield invalid(f"{at}.maxUnavailable", unavailable, "must not be greater than 100%")
+        yield invalid_go(f"{at}.maxUnavailable", unavailable, "must not be greater than 100%")
 
 
 def replica_set_causes(replica_set: Object, old: Object | None) -> list[Cause]:
@@ -101,11 +120,13 @@ def replica_set_causes(replica_set: Object, old: Object | None) -> list[Cause]:
 def stateful_set_causes(stateful_set: Object, old: Object | None) -> list[Cause]:
     spec = stateful_set["spec"]
     causes = list(_owner_causes(spec, None, "statefulset"))
-    causes += one_of("spec.podManagementPolicy", spec["podManagementPolicy"], ("OrderedReady", "Parallel"))
-    causes += one_of(
-        "spec.updateStrategy.type", spec["updateStrategy"]["type"], ("RollingUpdate", "OnDelete")
-    )
-    partition = (spec["updateStrategy"].get("rollingUpdate") or {}).get("partition")
+    policy, strategy = spec["podManagementPolicy"], spec["updateStrategy"]
+    if policy not in ("OrderedReady", "Parallel"):
+        causes.append(invalid("spec.podManagementPolicy", policy, "must be 'OrderedReady' or 'Parallel'"))
+    if strategy["type"] not in ("RollingUpdate", "OnDelete"):
+        shown = _go_strategy(strategy, "StatefulSetUpdateStrategy")
+        causes.append(invalid_go("spec.updateStrategy", shown, "must be 'RollingUpdate' or 'OnDelete'"))
+    partition = (strategy.get("rollingUpdate") or {}).get("partition")
     causes += at_least("spec.updateStrategy.rollingUpdate.partition", partition)
     for index, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
         if not (claim.get("metadata") or {}).get("name"):
@@ -125,7 +146,8 @@ def daemon_set_causes(daemon_set: Object, old: Object | None) -> list[Cause]:
     spec = daemon_set["spec"]
     causes = list(_owner_causes(spec, old, "daemonset"))
     strategy = spec["updateStrategy"]
-    causes += one_of("spec.updateStrategy.type", strategy["type"], ("RollingUpdate", "OnDelete"))
+    types = ("RollingUpdate", "OnDelete")
+    causes += _strategy_causes("spec.updateStrategy", strategy, "DaemonSetUpdateStrategy", types)
     rolling = strategy.get("rollingUpdate")
     if rolling is not None:
         at = "spec.updateStrategy.rollingUpdate"
@@ -172,7 +194,12 @@ def _job_spec_causes(spec: Object, at: str) -> Iterable[Cause]:
         yield required(f"{at}.completions", "when completion mode is Indexed")
     if spec.get("manualSelector") and spec.get("selector") is None:
         yield required(f"{at}.selector")
-    yield from template_causes(spec["template"], f"{at}.template", _JOB_POLICIES)
+    template = spec["template"]
+    if (template.get("spec") or {}).get("restartPolicy") == "Always":
+        yield required(f"{at}.template.spec.restartPolicy", 'valid values: "OnFailure", "Never"')
+        yield from template_causes(template, f"{at}.template")
+    else:
+        yield from template_causes(template, f"{at}.template", _JOB_POLICIES)
 
 
 def cron_job_causes(cron_job: Object, _old: Object | None) -> list[Cause]:

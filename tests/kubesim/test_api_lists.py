@@ -100,7 +100,6 @@ def test_a_revision_of_the_future_times_out(kube: Kube, path: str) -> None:
         {"resourceVersion": "new"},
         {"continue": "!!!"},
         {"continue": "e30"},
-        {"resourceVersionMatch": "Exact"},
         {"labelSelector": "a in"},
         {"fieldSelector": "spec.colour=red"},
     ],

@@ -193,7 +193,8 @@ def test_a_dry_run_is_all_or_nothing(kube: Kube) -> None:
     refused = kube.refusal("POST", CONFIG_MAPS, config_map(), {"dryRun": "Some"})
     assert (refused["code"], refused["message"]) == (
         422,
-        'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "Some": supported values: "All"',
+        'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: '
+        '[]string{"Some"}: supported values: "All"',
     )
 
 
