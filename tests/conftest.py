@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import pytest
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "real_kubernetes"]
 
 Run: TypeAlias = Callable[..., pytest.RunResult]
 
