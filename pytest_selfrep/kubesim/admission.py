@@ -6,13 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_selfrep.kubesim import limitranges, podresources, podsecurity, quotas
+from pytest_selfrep.kubesim import limitranges, podresources, podsecurity, priorityclasses, quotas
 from pytest_selfrep.kubesim.clock import Clock
 from pytest_selfrep.kubesim.kinds import (
+    INGRESS,
+    INGRESS_CLASS,
     LIMIT_RANGE,
     NAMESPACE,
     NODE,
     POD,
+    PRIORITY_CLASS,
     RESOURCE_QUOTA,
     SERVICE_ACCOUNT,
     Kind,
@@ -29,7 +32,7 @@ TERMINATING = "NamespaceTerminating"
 """The cause by which a client knows that a namespace takes nothing new."""
 
 _IMMORTAL = ("default", "kube-system", "kube-public")
-_PRIORITY_CLASSES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+_DEFAULT_INGRESS_CLASS = "ingressclass.kubernetes.io/is-default-class"
 _TOKEN_MOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a path
 _TOKEN_SECONDS = 3607
 _NODE_TROUBLE_SECONDS = 300
@@ -71,7 +74,7 @@ def admit(request: Admission) -> Object:
     :func:`validation.validate` themselves.
     """
     if request.operation == "DELETE":
-        _namespace_survives(request)
+        _survives(request)
         return request.obj
     # Schedulers and kubelets reckon with the status of nodes, so what it says must make sense.
     if request.subresource and request.kind is not NODE:
@@ -82,9 +85,13 @@ def admit(request: Admission) -> Object:
         if request.kind is POD:
             for plugin in _POD_MUTATING:
                 plugin(request)
+        elif request.kind is INGRESS:
+            _ingress_class(request)
     causes = validate(request.kind, request.obj, request.old)
     if causes:
         raise invalid(request.kind, request.name, causes)
+    if request.kind is PRIORITY_CLASS and request.obj.get("globalDefault"):
+        _only_default(request)
     if creating:
         if request.kind is POD:
             _limits(request)
@@ -98,9 +105,11 @@ def _refusal(request: Admission, why: str) -> StatusError:
     return forbidden(request.kind, request.name, why)
 
 
-def _namespace_survives(request: Admission) -> None:
+def _survives(request: Admission) -> None:
     if request.kind is NAMESPACE and request.name in _IMMORTAL:
         raise _refusal(request, "this namespace may not be deleted")
+    if request.kind is PRIORITY_CLASS and priorityclasses.is_built_in(request.name):
+        raise _refusal(request, "this is a system priority class and cannot be deleted")
 
 
 def _namespace_lives(request: Admission) -> None:
@@ -175,15 +184,45 @@ def _mount_token(request: Admission) -> None:
 def _priority(request: Admission) -> None:
     """Priority."""
     spec = request.obj["spec"]
-    name = spec.get("priorityClassName")
-    if name and name not in _PRIORITY_CLASSES:
-        raise _refusal(request, f"no PriorityClass with name {name} was found")
-    priority = _PRIORITY_CLASSES.get(name or "", 0)
-    if spec.setdefault("priority", priority) != priority:
-        found = spec["priority"]
-        why = f"the integer value of priority ({found}) must not be provided in pod spec; "
-        raise _refusal(request, f"{why}priority admission controller computed {priority} from the given name")
-    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    resolved = priorityclasses.resolve(request.store, spec.get("priorityClassName") or "")
+    if resolved is None:
+        raise _refusal(request, f"no PriorityClass with name {spec['priorityClassName']} was found")
+    name, priority, policy = resolved
+    if name:
+        spec["priorityClassName"] = name
+    for field, found, said in (
+        ("priority", priority, "integer value of priority"),
+        ("preemptionPolicy", policy, "string value of PreemptionPolicy"),
+    ):
+        if spec.setdefault(field, found) != found:
+            why = f"the {said} ({spec[field]}) must not be provided in pod spec; "
+            why += f"priority admission controller computed {found} from the given PriorityClass name"
+            raise _refusal(request, why)
+
+
+def _ingress_class(request: Admission) -> None:
+    """DefaultIngressClass: the newest class that is marked as default; the annotation is the older way."""
+    spec, annotations = request.obj["spec"], request.obj["metadata"].get("annotations") or {}
+    if spec.get("ingressClassName") is not None or "kubernetes.io/ingress.class" in annotations:
+        return
+    defaults = [
+        each["metadata"]
+        for each in request.store.list(INGRESS_CLASS)
+        if (each["metadata"].get("annotations") or {}).get(_DEFAULT_INGRESS_CLASS) == "true"
+    ]
+    if defaults:
+        newest = max(meta["creationTimestamp"] for meta in defaults)
+        spec["ingressClassName"] = min(
+            meta["name"] for meta in defaults if meta["creationTimestamp"] == newest
+        )
+
+
+def _only_default(request: Admission) -> None:
+    """Priority, for classes."""
+    found = priorityclasses.default(request.store)
+    if found is not None and found["metadata"]["name"] != request.name:
+        why = f"PriorityClass {found['metadata']['name']} is already marked as default. "
+        raise _refusal(request, f"{why}Only one default can exist")
 
 
 def _tolerations(request: Admission) -> None:

@@ -10,7 +10,7 @@ from pytest_selfrep.kubesim.durations import human
 from pytest_selfrep.kubesim.objects import Json, Object, condition, controller_of, is_terminating, labels_of
 from pytest_selfrep.kubesim.selectors import format_labels
 
-_NONE, _UNKNOWN = "<none>", "<unknown>"
+_NONE, _UNKNOWN, _UNSET = "<none>", "<unknown>", "<unset>"
 _ROLE = "node-role.kubernetes.io/"
 
 
@@ -173,6 +173,65 @@ def service_ports(service: Object) -> str:
         node = f":{port['nodePort']}" if port.get("nodePort") else ""
         shown.append(f"{port['port']}{node}/{port.get('protocol', 'TCP')}")
     return ",".join(shown) or _NONE
+
+
+# Networking
+
+
+def endpoints(obj: Object) -> str:
+    """The first three of the ready addresses with each of their ports."""
+    shown: list[str] = []
+    for subset in obj.get("subsets") or ():
+        ready = [each["ip"] for each in subset.get("addresses") or ()]
+        ports = subset.get("ports") or ()
+        shown += [f"{ip}:{port['port']}" for port in ports for ip in ready] if ports else ready
+    return _listed(shown, 3, " + {} more...") or _NONE
+
+
+def slice_ports(endpoint_slice: Object) -> str:
+    ports = endpoint_slice.get("ports") or ()
+    shown = [str(port["port"]) if port.get("port") is not None else port.get("name") or "*" for port in ports]
+    return _listed(shown, 3, " + {} more...") or _UNSET
+
+
+def slice_endpoints(endpoint_slice: Object) -> str:
+    endpoints = endpoint_slice.get("endpoints") or ()
+    shown = [address for each in endpoints for address in each.get("addresses") or ()]
+    return _listed(shown, 3, " + {} more...") or _UNSET
+
+
+def _listed(shown: list[str], most: int, more: str) -> str:
+    left = len(shown) - most
+    return ",".join(shown[:most]) + (more.format(left) if left > 0 else "")
+
+
+def ingress_hosts(ingress: Object) -> str:
+    rules = ingress["spec"].get("rules") or ()
+    return _listed([each["host"] for each in rules if each.get("host")], 3, " + {} more...") or "*"
+
+
+def ingress_ports(ingress: Object) -> str:
+    return "80, 443" if ingress["spec"].get("tls") else "80"
+
+
+def ingress_address(ingress: Object) -> str:
+    found = (_status_of(ingress).get("loadBalancer") or {}).get("ingress") or ()
+    return ",".join(each.get("ip") or each.get("hostname", "") for each in found)
+
+
+def class_parameters(ingress_class: Object) -> str:
+    found = ingress_class["spec"].get("parameters")
+    if found is None:
+        return _NONE
+    group = f".{found['apiGroup']}" if found.get("apiGroup") else ""
+    return f"{found['kind']}{group}/{found['name']}"
+
+
+def readiness_gates(pod: Object) -> str:
+    """How many of a pod's gates are open."""
+    gates = pod["spec"].get("readinessGates") or ()
+    open_ = [gate for gate in gates if (condition(pod, gate["conditionType"]) or {}).get("status") == "True"]
+    return f"{len(open_)}/{len(gates)}" if gates else _NONE
 
 
 def data_count(config_map: Object) -> int:

@@ -83,7 +83,7 @@ COLUMNS: Mapping[tuple[str, str], tuple[Column, ...]] = {
         _at("IP", "status.podIP", NONE, wide=True),
         _at("Node", "spec.nodeName", NONE, wide=True),
         _at("Nominated Node", "status.nominatedNodeName", NONE, wide=True),
-        _of("Readiness Gates", lambda obj: NONE, wide=True),
+        _of("Readiness Gates", cells.readiness_gates, wide=True),
     ),
     ("v1", "Namespace"): (_NAME, _at("Status", "status.phase"), _AGE),
     ("v1", "Node"): (
@@ -107,6 +107,7 @@ COLUMNS: Mapping[tuple[str, str], tuple[Column, ...]] = {
         _AGE,
         _of("Selector", lambda obj: cells.labels(obj["spec"].get("selector")), wide=True),
     ),
+    ("v1", "Endpoints"): (_NAME, _of("Endpoints", cells.endpoints), _AGE),
     ("v1", "ConfigMap"): (_NAME, _of("Data", cells.data_count, type_="integer"), _AGE),
     ("v1", "Secret"): (
         _NAME,
@@ -212,6 +213,39 @@ COLUMNS: Mapping[tuple[str, str], tuple[Column, ...]] = {
         _AGE,
     ),
     ("coordination.k8s.io/v1", "Lease"): (_NAME, _at("Holder", "spec.holderIdentity"), _AGE),
+    ("discovery.k8s.io/v1", "EndpointSlice"): (
+        _NAME,
+        _at("AddressType", "addressType"),
+        _of("Ports", cells.slice_ports),
+        _of("Endpoints", cells.slice_endpoints),
+        _AGE,
+    ),
+    ("networking.k8s.io/v1", "Ingress"): (
+        _NAME,
+        _at("Class", "spec.ingressClassName", NONE),
+        _of("Hosts", cells.ingress_hosts),
+        _of("Address", cells.ingress_address),
+        _of("Ports", cells.ingress_ports),
+        _AGE,
+    ),
+    ("networking.k8s.io/v1", "IngressClass"): (
+        _NAME,
+        _at("Controller", "spec.controller"),
+        _of("Parameters", cells.class_parameters),
+        _AGE,
+    ),
+    ("networking.k8s.io/v1", "NetworkPolicy"): (
+        _NAME,
+        _of("Pod-Selector", lambda obj: cells.selector(obj["spec"].get("podSelector"))),
+        _AGE,
+    ),
+    ("scheduling.k8s.io/v1", "PriorityClass"): (
+        _NAME,
+        _number("Value", "value"),
+        _of("Global-Default", lambda obj: bool(obj.get("globalDefault")), type_="boolean"),
+        _AGE,
+        _at("PreemptionPolicy", "preemptionPolicy"),
+    ),
     ("rbac.authorization.k8s.io/v1", "Role"): (_NAME, _CREATED),
     ("rbac.authorization.k8s.io/v1", "ClusterRole"): (_NAME, _CREATED),
     **{

@@ -11,11 +11,16 @@ from pytest_selfrep.kubesim.kinds import (
     CRON_JOB,
     DAEMON_SET,
     DEPLOYMENT,
+    ENDPOINT_SLICE,
+    ENDPOINTS,
     HORIZONTAL_POD_AUTOSCALER,
+    INGRESS_CLASS,
     JOB,
     LIMIT_RANGE,
+    NETWORK_POLICY,
     POD,
     POD_DISRUPTION_BUDGET,
+    PRIORITY_CLASS,
     REPLICA_SET,
     RESOURCE_QUOTA,
     ROLE_BINDING,
@@ -300,6 +305,38 @@ def _budget(budget: Object) -> None:
     _within(budget, "spec")
 
 
+def _endpoints(endpoints: Object) -> None:
+    for subset in endpoints.get("subsets") or ():
+        for port in subset.get("ports") or ():
+            _fill(port, {"protocol": "TCP"})
+
+
+def _endpoint_slice(endpoint_slice: Object) -> None:
+    for port in endpoint_slice.get("ports") or ():
+        _fill(port, {"name": "", "protocol": "TCP"})
+
+
+def _ingress_class(ingress_class: Object) -> None:
+    parameters = _within(ingress_class, "spec").get("parameters")
+    if parameters is not None:
+        _fill(parameters, {"scope": "Cluster"})
+
+
+def _network_policy(policy: Object) -> None:
+    spec = _within(policy, "spec")
+    _within(spec, "podSelector")
+    for rule in (*(spec.get("ingress") or ()), *(spec.get("egress") or ())):
+        for port in rule.get("ports") or ():
+            _fill(port, {"protocol": "TCP"})
+    if not spec.get("policyTypes"):
+        spec["policyTypes"] = ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"]
+
+
+def _priority_class(priority_class: Object) -> None:
+    # A number without a pointer in Go: left out, it is zero.
+    _fill(priority_class, {"value": 0, "preemptionPolicy": "PreemptLowerPriority"})
+
+
 DEFAULTS: Mapping[Kind, Callable[[Object], None]] = {
     POD: _pod,
     SERVICE: _service,
@@ -314,6 +351,11 @@ DEFAULTS: Mapping[Kind, Callable[[Object], None]] = {
     CRON_JOB: _cron_job,
     HORIZONTAL_POD_AUTOSCALER: _autoscaler,
     POD_DISRUPTION_BUDGET: _budget,
+    ENDPOINTS: _endpoints,
+    ENDPOINT_SLICE: _endpoint_slice,
+    INGRESS_CLASS: _ingress_class,
+    NETWORK_POLICY: _network_policy,
+    PRIORITY_CLASS: _priority_class,
     ROLE_BINDING: _binding,
     CLUSTER_ROLE_BINDING: _binding,
 }

@@ -78,6 +78,7 @@ NAMESPACE = _kind("v1", "Namespace", "namespaces", "ns", "status finalize", name
 NODE = _kind("v1", "Node", "nodes", "no", "status", namespaced=False)
 POD = _kind("v1", "Pod", "pods", "po", "status log eviction binding exec attach portforward", all_=True)
 SERVICE = _kind("v1", "Service", "services", "svc", "status", all_=True)
+ENDPOINTS = _kind("v1", "Endpoints", "endpoints", "ep")
 CONFIG_MAP = _kind("v1", "ConfigMap", "configmaps", "cm")
 SECRET = _kind("v1", "Secret", "secrets")
 SERVICE_ACCOUNT = _kind("v1", "ServiceAccount", "serviceaccounts", "sa", "token")
@@ -102,6 +103,15 @@ POD_DISRUPTION_BUDGET = _kind(
     "policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", "pdb", "status", generation=True
 )
 LEASE = _kind("coordination.k8s.io/v1", "Lease", "leases")
+ENDPOINT_SLICE = _kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices", generation=True)
+INGRESS = _kind("networking.k8s.io/v1", "Ingress", "ingresses", "ing", "status", generation=True)
+INGRESS_CLASS = _kind(
+    "networking.k8s.io/v1", "IngressClass", "ingressclasses", namespaced=False, generation=True
+)
+NETWORK_POLICY = _kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", "netpol", generation=True)
+PRIORITY_CLASS = _kind(
+    "scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", "pc", namespaced=False, generation=True
+)
 ROLE = _kind("rbac.authorization.k8s.io/v1", "Role", "roles")
 ROLE_BINDING = _kind("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
 CLUSTER_ROLE = _kind("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", namespaced=False)
@@ -114,6 +124,7 @@ KINDS: tuple[Kind, ...] = (
     NODE,
     POD,
     SERVICE,
+    ENDPOINTS,
     CONFIG_MAP,
     SECRET,
     SERVICE_ACCOUNT,
@@ -130,6 +141,11 @@ KINDS: tuple[Kind, ...] = (
     HORIZONTAL_POD_AUTOSCALER,
     POD_DISRUPTION_BUDGET,
     LEASE,
+    ENDPOINT_SLICE,
+    INGRESS,
+    INGRESS_CLASS,
+    NETWORK_POLICY,
+    PRIORITY_CLASS,
     ROLE,
     ROLE_BINDING,
     CLUSTER_ROLE,

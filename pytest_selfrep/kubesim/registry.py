@@ -11,7 +11,9 @@ from pytest_selfrep.kubesim.clock import Clock
 from pytest_selfrep.kubesim.kinds import (
     DAEMON_SET,
     DEPLOYMENT,
+    ENDPOINT_SLICE,
     HORIZONTAL_POD_AUTOSCALER,
+    INGRESS,
     JOB,
     NAMESPACE,
     NODE,
@@ -46,6 +48,7 @@ _FIRST_STATUS: dict[Kind, Object] = {
     NAMESPACE: {"phase": "Active"},
     POD: {"phase": "Pending"},
     SERVICE: {"loadBalancer": {}},
+    INGRESS: {"loadBalancer": {}},
     REPLICA_SET: {"replicas": 0},
     STATEFUL_SET: {"replicas": 0, "availableReplicas": 0},
     DAEMON_SET: {
@@ -289,6 +292,8 @@ def _counts(kind: Kind, new: Object, old: Object) -> bool:
     """Whether a change is one of the desired state."""
     if new.get("spec") != old.get("spec"):
         return True
+    if kind is ENDPOINT_SLICE:
+        return any(new.get(field) != old.get(field) for field in ("endpoints", "ports"))
     # Deployments alone count changes of annotations too, for the sake of rollbacks long past.
     return kind is DEPLOYMENT and new["metadata"].get("annotations") != old["metadata"].get("annotations")
 

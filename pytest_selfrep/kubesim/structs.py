@@ -33,6 +33,9 @@ STRUCTS: Mapping[Kind, tuple[str, ...]] = {
     kinds.HORIZONTAL_POD_AUTOSCALER: ("spec", "spec.scaleTargetRef"),
     kinds.POD_DISRUPTION_BUDGET: ("spec",),
     kinds.LEASE: ("spec",),
+    kinds.INGRESS: ("spec",),
+    kinds.INGRESS_CLASS: ("spec",),
+    kinds.NETWORK_POLICY: _below("spec", ("podSelector",)),
     kinds.ROLE_BINDING: ("roleRef",),
     kinds.CLUSTER_ROLE_BINDING: ("roleRef",),
 }

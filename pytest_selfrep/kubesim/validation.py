@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from pytest_selfrep.kubesim.endpointchecks import endpoint_slice_causes, endpoints_causes
 from pytest_selfrep.kubesim.kinds import (
     CLUSTER_ROLE,
     CLUSTER_ROLE_BINDING,
@@ -11,12 +12,18 @@ from pytest_selfrep.kubesim.kinds import (
     CRON_JOB,
     DAEMON_SET,
     DEPLOYMENT,
+    ENDPOINT_SLICE,
+    ENDPOINTS,
     HORIZONTAL_POD_AUTOSCALER,
+    INGRESS,
+    INGRESS_CLASS,
     JOB,
     LIMIT_RANGE,
+    NETWORK_POLICY,
     NODE,
     POD,
     POD_DISRUPTION_BUDGET,
+    PRIORITY_CLASS,
     REPLICA_SET,
     RESOURCE_QUOTA,
     ROLE,
@@ -27,6 +34,11 @@ from pytest_selfrep.kubesim.kinds import (
     Kind,
 )
 from pytest_selfrep.kubesim.metachecks import metadata_causes
+from pytest_selfrep.kubesim.networkchecks import (
+    ingress_causes,
+    ingress_class_causes,
+    network_policy_causes,
+)
 from pytest_selfrep.kubesim.nodechecks import node_causes
 from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.podchecks import pod_causes
@@ -38,6 +50,7 @@ from pytest_selfrep.kubesim.policychecks import (
     quota_causes,
     role_causes,
 )
+from pytest_selfrep.kubesim.priorityclasses import priority_class_causes
 from pytest_selfrep.kubesim.servicechecks import data_causes, secret_causes, service_causes
 from pytest_selfrep.kubesim.status import Cause
 from pytest_selfrep.kubesim.workloadchecks import (
@@ -68,6 +81,12 @@ CHECKS: Mapping[Kind, Check] = {
     CRON_JOB: cron_job_causes,
     HORIZONTAL_POD_AUTOSCALER: autoscaler_causes,
     POD_DISRUPTION_BUDGET: budget_causes,
+    ENDPOINTS: endpoints_causes,
+    ENDPOINT_SLICE: endpoint_slice_causes,
+    INGRESS: ingress_causes,
+    INGRESS_CLASS: ingress_class_causes,
+    NETWORK_POLICY: network_policy_causes,
+    PRIORITY_CLASS: priority_class_causes,
     ROLE: role_causes,
     CLUSTER_ROLE: role_causes,
     ROLE_BINDING: binding_causes,

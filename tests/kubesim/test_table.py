@@ -36,6 +36,7 @@ HEADS = {
     "/api/v1/nodes": "Name Status Roles Age Version | "
     "Internal-IP External-IP OS-Image Kernel-Version Container-Runtime",
     "/api/v1/services": "Name Type Cluster-IP External-IP Port(s) Age | Selector",
+    "/api/v1/endpoints": "Name Endpoints Age",
     "/api/v1/configmaps": "Name Data Age",
     "/api/v1/secrets": "Name Type Data Age",
     "/api/v1/serviceaccounts": "Name Secrets Age",
@@ -54,6 +55,11 @@ HEADS = {
     "/apis/autoscaling/v2/horizontalpodautoscalers": "Name Reference Targets MinPods MaxPods Replicas Age",
     "/apis/policy/v1/poddisruptionbudgets": "Name Min-Available Max-Unavailable Allowed-Disruptions Age",
     "/apis/coordination.k8s.io/v1/leases": "Name Holder Age",
+    "/apis/discovery.k8s.io/v1/endpointslices": "Name AddressType Ports Endpoints Age",
+    "/apis/networking.k8s.io/v1/ingresses": "Name Class Hosts Address Ports Age",
+    "/apis/networking.k8s.io/v1/ingressclasses": "Name Controller Parameters Age",
+    "/apis/networking.k8s.io/v1/networkpolicies": "Name Pod-Selector Age",
+    "/apis/scheduling.k8s.io/v1/priorityclasses": "Name Value Global-Default Age PreemptionPolicy",
     "/apis/rbac.authorization.k8s.io/v1/roles": "Name Created-At",
     "/apis/rbac.authorization.k8s.io/v1/rolebindings": "Name Role Age | Users Groups ServiceAccounts",
 }

@@ -8,6 +8,8 @@ from pytest_selfrep.kubesim.controllers.cronjob import CronJobController
 from pytest_selfrep.kubesim.controllers.daemonset import DaemonSetController
 from pytest_selfrep.kubesim.controllers.deployment import DeploymentController
 from pytest_selfrep.kubesim.controllers.disruption import DisruptionController
+from pytest_selfrep.kubesim.controllers.endpoints import EndpointsController
+from pytest_selfrep.kubesim.controllers.endpointslice import EndpointSliceController
 from pytest_selfrep.kubesim.controllers.essentials import ESSENTIALS, EssentialController
 from pytest_selfrep.kubesim.controllers.garbage import GarbageCollector
 from pytest_selfrep.kubesim.controllers.job import JobController
@@ -40,6 +42,8 @@ def controllers(context: Context) -> tuple[Controller, ...]:
         JobController,
         CronJobController,
         DisruptionController,
+        EndpointsController,
+        EndpointSliceController,
         GarbageCollector,
         ResourceQuotaController,
     )
