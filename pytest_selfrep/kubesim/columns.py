@@ -176,6 +176,12 @@ COLUMNS: Mapping[tuple[str, str], tuple[Column, ...]] = {
         _number("Revision", "revision"),
         _AGE,
     ),
+    ("autoscaling/v1", "Scale"): (
+        _NAME,
+        _number("Desired", "spec.replicas"),
+        _number("Available", "status.replicas"),
+        _AGE,
+    ),
     ("batch/v1", "Job"): (
         _NAME,
         _of("Status", cells.job_status),

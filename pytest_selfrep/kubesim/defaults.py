@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 from collections.abc import Callable, Iterator, Mapping
 
 from pytest_selfrep.kubesim import quantity
@@ -44,6 +45,21 @@ CONTAINER: Object = {
 }
 PROBE: Object = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
 DEFAULT_MODE = 0o644
+SCALING_RULES: Mapping[str, Object] = {
+    "scaleUp": {
+        "stabilizationWindowSeconds": 0,
+        "selectPolicy": "Max",
+        "policies": [
+            {"type": "Pods", "value": 4, "periodSeconds": 15},
+            {"type": "Percent", "value": 100, "periodSeconds": 15},
+        ],
+    },
+    "scaleDown": {
+        "selectPolicy": "Max",
+        "policies": [{"type": "Percent", "value": 100, "periodSeconds": 15}],
+    },
+}
+"""What an autoscaler that says something of its behavior leaves open."""
 MODED_VOLUMES = ("secret", "configMap", "downwardAPI", "projected")
 
 
@@ -220,6 +236,13 @@ def _job_spec(spec: Object) -> None:
 def _job(job: Object) -> None:
     spec = _within(job, "spec")
     _job_spec(spec)
+    _identify(job, spec)
+    meta, template = job["metadata"], spec["template"]["metadata"]
+    if not meta.get("labels") and template.get("labels"):
+        meta["labels"] = dict(template["labels"])
+
+
+def _identify(job: Object, spec: Object) -> None:
     uid, name = job["metadata"].get("uid"), job["metadata"].get("name")
     if spec["manualSelector"] or spec.get("selector") or not uid:
         return
@@ -299,6 +322,10 @@ def _autoscaler(autoscaler: Object) -> None:
     if not spec.get("metrics"):
         target = {"type": "Utilization", "averageUtilization": 80}
         spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+    behavior = spec.get("behavior")
+    if behavior is not None:
+        for direction, rules in SCALING_RULES.items():
+            _fill(_within(behavior, direction), copy.deepcopy(rules))
 
 
 def _budget(budget: Object) -> None:

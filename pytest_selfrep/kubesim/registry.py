@@ -36,6 +36,7 @@ from pytest_selfrep.kubesim.status import (
     not_found,
 )
 from pytest_selfrep.kubesim.store import Store
+from pytest_selfrep.kubesim.templategeneration import count_template
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 FOREGROUND = "foregroundDeletion"
@@ -96,6 +97,8 @@ class Registry:
             raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
         new = self._new(kind, obj)
         defaults.apply(kind, new)
+        if kind is DAEMON_SET:
+            count_template(new, None)
         new = self._admit("CREATE", kind, "", new, None, user, dry_run)
         key = Key(new["metadata"].get("namespace", ""), new["metadata"]["name"])
         if self._store.get(kind, key) is not None:
@@ -116,6 +119,8 @@ class Registry:
         new = _replaced(kind, obj, old, subresource)
         if not subresource:
             defaults.apply(kind, new)
+            if kind is DAEMON_SET:
+                count_template(new, old)
         new = self._admit("UPDATE", kind, subresource, new, old, user, dry_run)
         return self._commit(kind, new, old, dry_run)
 
