@@ -141,19 +141,36 @@ class Field:
     merge: str | None = None
     """Of the list's items in a strategic merge patch; empty for scalars, None if the list is replaced."""
     retain_keys: bool = False
+    replace: bool = False
+    """Whether a strategic merge patch replaces it as a whole, though it is no list."""
     enum: tuple[str, ...] = ()
     default: str | None = None
     description: str = ""
 
 
 _TYPE_META = (Field("kind", Scalar("string")), Field("apiVersion", Scalar("string")))
+_EVERYWHERE = frozenset({"CreateOptions", "DeleteOptions", "PatchOptions", "UpdateOptions"})
 _FLAG = re.compile(r"(\w+)(?:\((.*?)\))?")
 
 
 def struct_of(kind: Kind) -> Struct:
     """The type of a kind of Kubernetes' own. Raises LookupError for others."""
-    group = kind.group.removesuffix(".k8s.io").replace("rbac.authorization", "rbac") or "core"
-    return struct(f"{group}.{kind.version}.{kind.kind}")
+    return struct_for(kind.group, kind.version, kind.kind)
+
+
+@cache
+def struct_for(group: str, version: str, kind: str) -> Struct:
+    """The type of a kind by its names in the API. Raises LookupError if there is none.
+
+    DeleteOptions and the like belong to every group.
+    """
+    home = group.removesuffix(".k8s.io").replace("rbac.authorization", "rbac") or "core"
+    try:
+        return struct(f"{home}.{version}.{kind}")
+    except LookupError:
+        if kind in _EVERYWHERE:
+            return struct(f"meta.v1.{kind}")
+        raise
 
 
 def struct(name: str) -> Struct:
@@ -198,6 +215,7 @@ def _field(line: str, home: str) -> Field:
         keys=tuple((flags.get("map") or "").split(",")) if "map" in flags else (),
         merge=flags["merge"] or "" if "merge" in flags else None,
         retain_keys="retainKeys" in flags,
+        replace="replace" in flags,
         enum=tuple((flags.get("enum") or "").split(",")) if "enum" in flags else (),
         default=flags.get("default"),
         description=description,

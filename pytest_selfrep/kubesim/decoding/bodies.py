@@ -1,0 +1,143 @@
+"""The body of a request, whatever it is written in, as a JSON value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+
+from pytest_selfrep.kubesim.decoding import protobuf
+from pytest_selfrep.kubesim.objects import Json
+from pytest_selfrep.kubesim.status import StatusError, bad_request, unsupported_media_type
+
+JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
+APPLY = "application/apply-patch+yaml"
+OBJECTS = (JSON, YAML, PROTOBUF)
+"""What objects may be written in."""
+MAX_DEPTH = 100
+"""Levels of nesting that a body may have. No object of Kubernetes comes near; Go's own limit is 10,000."""
+_SUMMARY = 30
+"""Bytes of a malformed body that its refusal quotes."""
+
+
+def decode(body: bytes, content_type: str, kind: str) -> Json:
+    """A body that is to be a ``kind``, or a patch, as a JSON value. Raises StatusError 400 or 415."""
+    patch = "patch" in content_type
+    if not patch and content_type not in OBJECTS:
+        raise unknown_format(OBJECTS)
+    try:
+        if content_type == PROTOBUF:
+            return protobuf.decode(body)
+        yaml = content_type == YAML or content_type.endswith("+yaml")
+        value = _yaml(body) if yaml else orjson.loads(body)
+        # No value is deeper than it has brackets, so that hardly any has to be looked through.
+        if yaml or body.count(b"{") + body.count(b"[") > MAX_DEPTH:
+            check_depth(value)
+        return value
+    except ValueError as error:
+        why = _go_words(error, body)
+        if patch:
+            raise bad_request(why) from None
+        if content_type == JSON:
+            why = f"couldn't get version/kind; json parse error: {why}"
+        raise unrecognized(kind, why, body) from None
+
+
+def unknown_format(accepted: Sequence[str]) -> StatusError:
+    """415: a body is written in something else."""
+    return unsupported_media_type(
+        f"the body of the request was in an unknown format - accepted media types include: "
+        f"{', '.join(accepted)}"
+    )
+
+
+def unrecognized(kind: str, why: str, body: bytes) -> StatusError:
+    """400: nobody can tell what a body is."""
+    return bad_request(
+        f"the object provided is unrecognized (must be of type {kind}): {why} ({_summary(body)})"
+    )
+
+
+def _go_words(error: ValueError, body: bytes) -> str:
+    """What is wrong with a body, as Go's decoder words it."""
+    if not isinstance(error, orjson.JSONDecodeError):
+        return str(error)
+    text = body.decode(errors="replace")
+    if error.pos >= len(text.rstrip()):
+        return "unexpected end of JSON input"
+    where = "looking for beginning of value"
+    try:
+        orjson.loads(text[: error.pos])
+        where = "after top-level value"
+    except ValueError:
+        pass
+    return f"invalid character '{text[error.pos]}' {where}"
+
+
+def _summary(body: bytes) -> str:
+    """The beginning of a body as errors quote it: hexadecimal where it does not look like JSON."""
+    shown, more = body[:_SUMMARY], " ..." if len(body) > _SUMMARY else ""
+    if not body:
+        return "<empty>"
+    return (shown.decode(errors="replace") if shown.startswith(b"{") else shown.hex()) + more
+
+
+def _yaml(body: bytes) -> Json:
+    if body.startswith(b"{"):
+        try:
+            return orjson.loads(body)  # which is YAML too
+        except orjson.JSONDecodeError:
+            pass
+    import yaml  # slow to import, and hardly any client sends it
+
+    try:
+        # Through JSON, so that dates and other values that only YAML has do not get in.
+        return orjson.loads(orjson.dumps(yaml.safe_load(body), default=str, option=orjson.OPT_NON_STR_KEYS))
+    except RecursionError:
+        raise ValueError("exceeded max depth") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ValueError(f"yaml: line {line}: {error.problem}") from None
+    except (yaml.YAMLError, TypeError) as error:
+        raise ValueError(f"yaml: {error}") from None
+
+
+def yaml_duplicates(body: bytes) -> list[str]:
+    """What a YAML text says twice, in the words of Kubernetes' parser."""
+    if body.startswith((b"{", b"[")) and b"\n" not in body:
+        # kubectl sends JSON by that name, which can be looked through much faster.
+        value = orjson.loads(body)
+        if orjson.dumps(value).count(b'"') == body.count(b'"'):
+            return []
+    import yaml
+
+    found: list[str] = []
+    unread, known = [yaml.compose(body, yaml.SafeLoader)], set[int]()
+    while unread:
+        node = unread.pop()
+        if id(node) in known:
+            continue
+        known.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, _ in node.value:
+                if key.value in seen:
+                    line = key.start_mark.line + 1
+                    found.append(f'line {line}: key "{key.value}" already set in map')
+                seen.add(key.value)
+            unread += [value for _, value in reversed(node.value)]
+        elif isinstance(node, yaml.SequenceNode):
+            unread += reversed(node.value)
+    return found
+
+
+def check_depth(value: Json) -> None:
+    """Raises ValueError if a value is nested deeper than MAX_DEPTH."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        containers = [each for each in level if isinstance(each, dict | list)]
+        if not containers:
+            return
+        inside = (each.values() if isinstance(each, dict) else each for each in containers)
+        level = [item for items in inside for item in items]
+    raise ValueError("exceeded max depth")
