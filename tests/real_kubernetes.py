@@ -1,8 +1,8 @@
 """One real Kubernetes (k3s in Docker) for a run of the tests, whatever number of processes it has.
 
-The process that collects, or the controller of pytest-xdist, owns the container: it starts it as soon as a collected test
-wants it, beside the tests that do not, and removes it when pytest ends, however that comes about. Workers find
-the kubeconfig in a folder of which the controller tells them.
+The process that collects, or the controller of pytest-xdist, owns the container: it starts it as soon as
+a collected test wants it, beside the tests that do not, and removes it when pytest ends, however that comes
+about. Workers find the kubeconfig in a folder of which the controller tells them.
 """
 
 from __future__ import annotations

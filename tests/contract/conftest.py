@@ -13,7 +13,6 @@ from api_client import Connection, Kube, connection, until
 from real_kubernetes import KUBERNETES, one_kubernetes
 
 from pytest_selfrep.kubesim.cluster import Cluster
-from pytest_selfrep.kubesim.http import Request
 from pytest_selfrep.kubesim.machines import node
 from pytest_selfrep.kubesim.server import serve
 

@@ -29,7 +29,7 @@ def idle_pod(name: str, labels: Object | None = None, **spec: object) -> Object:
 
 
 def workload(name: str, *command: str, **spec: object) -> Object:
-    """What Deployments, ReplicaSets, StatefulSets and DaemonSets have in common; fields of its spec besides."""
+    """What Deployments, ReplicaSets, StatefulSets and DaemonSets have in common."""
     labels = {"app": name}
     template = spec.pop("template", None) or {"metadata": {"labels": labels}, "spec": pod_spec(*command)}
     return {

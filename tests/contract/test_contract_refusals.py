@@ -1,0 +1,51 @@
+"""Requests that are refused, with which code, reason and words."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+import pytest
+from api_client import JSON, PATCHES, Kube
+from refusals import OBJECTS, Refusal, refusals
+
+
+@pytest.fixture(scope="module")
+def there(shared: Kube) -> Kube:
+    """A namespace with a ConfigMap ``web``."""
+    shared.create("configmaps", OBJECTS["settings"])
+    return shared
+
+
+def rows() -> list[object]:
+    return [
+        pytest.param(
+            each,
+            id=f"{each.request}: {each.message or each.reason}"[:90],
+            marks=[pytest.mark.since(each.since)] if each.since else [],
+        )
+        for each in refusals()
+    ]
+
+
+@pytest.mark.parametrize("refusal", rows())
+def test_a_refusal_has_its_code_its_reason_and_its_words(there: Kube, refusal: Refusal) -> None:
+    verb, _, target = refusal.request.partition(" ")
+    method, _, kind = verb.partition(":")
+    content_type = PATCHES.get(kind or "merge", kind) if method == "PATCH" else kind or JSON
+    path, _, query = target.partition("?")
+
+    answer = there.refusal(method, path, refusal.body, content_type=content_type, **dict(parse_qsl(query)))
+
+    assert answer[:2] == (refusal.code, refusal.reason)
+    assert refusal.message in (answer[2], None)
+
+
+def test_a_refusal_names_the_fields_that_are_wrong(there: Kube) -> None:
+    answer = there.send("POST", "configmaps", {"metadata": {"name": "A"}, "data": {"a b": ""}})
+
+    assert answer.body["details"]["name"] == "A"
+    assert answer.body["details"]["kind"] == "ConfigMap"
+    assert [(each["reason"], each["field"]) for each in answer.body["details"]["causes"]] == [
+        ("FieldValueInvalid", "metadata.name"),
+        ("FieldValueInvalid", "data[a b]"),
+    ]
