@@ -31,14 +31,14 @@ _SCOPES = (
 _LIMIT_TYPES = ("Container", "PersistentVolumeClaim", "Pod")
 _SAID = {"min": "min", "defaultRequest": "default request", "default": "default", "max": "max"}
 _ORDER = (
-    ("min", "max", "min"),
-    ("min", "defaultRequest", "defaultRequest"),
-    ("min", "default", "default"),
-    ("defaultRequest", "default", "defaultRequest"),
-    ("defaultRequest", "max", "defaultRequest"),
-    ("default", "max", "default"),
+    ("min", "max", "min", "min"),
+    ("min", "defaultRequest", "defaultRequest", "defaultRequest"),
+    ("defaultRequest", "max", "defaultRequest", "defaultRequest"),
+    ("defaultRequest", "default", "defaultRequest", "defaultRequest"),
+    ("min", "default", "default", "min"),
+    ("default", "max", "default", "max"),
 )
-"""Lower field, higher field, and which of the two is blamed."""
+"""Lower field, higher field, which of the two is blamed, and whose value is shown."""
 _SUBJECTS = ("ServiceAccount", "User", "Group")
 _STANDARD = (
     "configmaps",
@@ -111,11 +111,11 @@ def limit_range_causes(limit_range: Object, _old: Object | None) -> list[Cause]:
 def _order_causes(item: Object, at: str) -> Iterable[Cause]:
     """min <= defaultRequest <= default <= max, compared in the order of Kubernetes."""
     for name in sorted({name for field in _SAID for name in item.get(field) or ()}):
-        for lower, higher, blamed in _ORDER:
+        for lower, higher, blamed, shown in _ORDER:
             small, big = (item.get(lower) or {}).get(name), (item.get(higher) or {}).get(name)
             if small is not None and big is not None and quantity.exceeds(small, big):
                 why = f"{_SAID[lower]} value {small} is greater than {_SAID[higher]} value {big}"
-                yield invalid_go(f"{at}.{blamed}[{name}]", item[blamed][name], why)
+                yield invalid_go(f"{at}.{blamed}[{name}]", item[shown][name], why)
 
 
 def budget_causes(budget: Object, _old: Object | None) -> list[Cause]:
