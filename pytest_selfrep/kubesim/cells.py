@@ -360,3 +360,17 @@ def subjects(binding: Object, kind: str) -> str:
 
 def metric_sum(pod_metrics: Object, resource: str) -> str:
     return quantity.total(*(each["usage"].get(resource, "0") for each in pod_metrics.get("containers") or ()))
+
+
+def api_service_server(api_service: Object) -> str:
+    """Who serves a group and version: the API server itself, or a Service."""
+    service = api_service["spec"].get("service")
+    return f"{service['namespace']}/{service['name']}" if service else "Local"
+
+
+def api_service_available(api_service: Object) -> str:
+    found = condition(api_service, "Available")
+    if found is None:
+        return _UNKNOWN
+    status: str = found["status"]
+    return status if status == "True" else f"{status} ({found.get('reason', '')})"

@@ -211,6 +211,12 @@ COLUMNS: Mapping[tuple[str, str], tuple[Column, ...]] = {
         _number("Replicas", "status.currentReplicas"),
         _AGE,
     ),
+    ("apiregistration.k8s.io/v1", "APIService"): (
+        _NAME,
+        _of("Service", cells.api_service_server),
+        _of("Available", cells.api_service_available),
+        _AGE,
+    ),
     ("policy/v1", "PodDisruptionBudget"): (
         _NAME,
         _of("Min Available", lambda obj: cells.or_na(obj["spec"].get("minAvailable"))),

@@ -14,7 +14,7 @@ from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.priorities import sorted_groups, sorted_versions
 from pytest_selfrep.kubesim.resources import Resource, Subresource
 
-ADDRESS: Final = "10.0.0.10:6443"
+ADDRESS: Final = "10.0.10.1:6443"
 """Where the control plane is reached from inside the network."""
 _AGGREGATED: Final = ("v2", "v2beta1")
 _REMEMBERED = 8

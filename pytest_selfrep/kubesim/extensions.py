@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pytest_selfrep.kubesim import eviction, logs, metrics, reviews, subresources
+from pytest_selfrep.kubesim import apiservices, eviction, logs, metrics, reviews, subresources
 from pytest_selfrep.kubesim.calls import Handler, Virtual
 
 SUBRESOURCES: Mapping[tuple[str, str, str], Handler] = {
@@ -14,5 +14,6 @@ SUBRESOURCES: Mapping[tuple[str, str, str], Handler] = {
 }
 """(plural, subresource, verb) to what answers it; ``*`` as plural stands for all that have it."""
 
-VIRTUAL: Mapping[tuple[str, str, str], Virtual] = {**reviews.VIRTUAL, **metrics.VIRTUAL}
+_COMPUTED: Mapping[tuple[str, str, str], Virtual] = {**reviews.VIRTUAL, **metrics.VIRTUAL}
+VIRTUAL: Mapping[tuple[str, str, str], Virtual] = {**_COMPUTED, **apiservices.virtual(_COMPUTED)}
 """(group, version, plural) of computed resources."""
