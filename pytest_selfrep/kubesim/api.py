@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pytest_selfrep.kubesim import information
 from pytest_selfrep.kubesim.audit import Entry, Trail
@@ -45,7 +46,7 @@ class Api:
                 call, handler = self._route(request, target, query, user, verb)
                 response = handler(call)
                 accept = request.headers.get("accept", "")
-                shown = self._present(response, accept, query)
+                shown = self._present(self._managed(request, call, response), accept, query)
             else:
                 if request.method not in ("GET", "HEAD"):
                     raise method_not_allowed(
@@ -115,6 +116,13 @@ class Api:
         """What was refused before it was routed, so that the record shows what was asked for."""
         kind = self._kind(target)
         return Call(request, self._backend, target, kind, user, verb, query) if kind else None
+
+    def _managed(self, request: Request, call: Call, response: Response) -> Response:
+        """A response with the managers of the objects in it, for those who want to know."""
+        if not request.managed_fields or response.stream is not None:
+            return response
+        body = self._backend.context.store.managed.shown_all(call.kind, response.body)
+        return response if body is response.body else replace(response, body=body)
 
     def _present(self, response: Response, accept: str, query: Mapping[str, str]) -> Response:
         if not accept or response.stream is not None or not isinstance(response.body, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_selfrep.kubesim.apply.history import Author
 from pytest_selfrep.kubesim.clock import Clock
 from pytest_selfrep.kubesim.kinds import EVENT, NAMESPACE
 from pytest_selfrep.kubesim.names import Names
@@ -37,7 +38,14 @@ class Recorder:
         self._similar: dict[tuple[str, ...], dict[str, None]] = {}
 
     def record(
-        self, user: str, about: Object, type_: str, reason: str, message: str, field_path: str = ""
+        self,
+        user: str,
+        about: Object,
+        type_: str,
+        reason: str,
+        message: str,
+        field_path: str = "",
+        author: Author | None = None,
     ) -> Object | None:
         """The event as stored; None if there is no namespace that could take it.
 
@@ -58,14 +66,14 @@ class Recorder:
         if combined:
             message = COMBINED + message
         if old is not None:
-            return self._count_up(old, message)
+            return self._count_up(old, message, author)
         event = self._event(user, about, namespace, type_, reason, message)
         if field_path:
             event["involvedObject"]["fieldPath"] = field_path
         self._written[same] = Key(namespace, event["metadata"]["name"])
-        return self._store.put(EVENT, event)
+        return self._store.put(EVENT, event, author)
 
-    def _count_up(self, old: Object, message: str) -> Object:
+    def _count_up(self, old: Object, message: str, author: Author | None) -> Object:
         new = {
             **old,
             "metadata": {**old["metadata"]},
@@ -73,7 +81,7 @@ class Recorder:
             "count": old["count"] + 1,
             "lastTimestamp": self._clock.timestamp(),
         }
-        return self._store.put(EVENT, new)
+        return self._store.put(EVENT, new, author)
 
     def _event(
         self, user: str, about: Object, namespace: str, type_: str, reason: str, message: str

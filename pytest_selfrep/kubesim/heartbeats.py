@@ -6,6 +6,7 @@ however long: whoever looks finds them fresh, and nothing has to happen while no
 
 from __future__ import annotations
 
+from pytest_selfrep.kubesim.apply.history import Author
 from pytest_selfrep.kubesim.clock import Clock
 from pytest_selfrep.kubesim.kinds import LEASE, NAMESPACE, NODE
 from pytest_selfrep.kubesim.names import Names
@@ -15,6 +16,8 @@ from pytest_selfrep.kubesim.store import Change, Store
 LEASE_NAMESPACE = "kube-node-lease"
 LEASE_SECONDS = 40
 RENEW_SECONDS = 10.0
+_KUBELET = Author("kubelet")
+_KUBELET_STATUS = Author("kubelet", "status")
 STATUS_SECONDS = 300.0
 """How often a node's status is written although nothing in it has changed."""
 
@@ -55,7 +58,7 @@ class Heartbeats:
         if lease is None:
             return
         spec = {**lease["spec"], "renewTime": self._clock.micro_timestamp()}
-        self._store.put(LEASE, {**lease, "metadata": {**lease["metadata"]}, "spec": spec})
+        self._store.put(LEASE, {**lease, "metadata": {**lease["metadata"]}, "spec": spec}, _KUBELET)
 
     def _lease(self, name: str) -> Object | None:
         """A new Lease; None if there is no namespace for it."""
@@ -87,4 +90,4 @@ class Heartbeats:
             for each in conditions_of(node)
         ]
         status = {**(node.get("status") or {}), "conditions": conditions}
-        self._store.put(NODE, {**node, "metadata": {**node["metadata"]}, "status": status})
+        self._store.put(NODE, {**node, "metadata": {**node["metadata"]}, "status": status}, _KUBELET_STATUS)

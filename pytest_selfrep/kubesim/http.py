@@ -25,6 +25,8 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     """Names in lower case."""
     body: bytes = b""
+    managed_fields: bool = False
+    """Whether objects in the answer say which manager owns which of their fields."""
 
 
 class Stream(Protocol):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from pytest_selfrep.kubesim import podresources, quantity
+from pytest_selfrep.kubesim.apply.history import Author
 from pytest_selfrep.kubesim.kinds import (
     CONFIG_MAP,
     KINDS,
@@ -18,6 +19,7 @@ from pytest_selfrep.kubesim.kinds import (
 from pytest_selfrep.kubesim.objects import Object, is_terminating
 from pytest_selfrep.kubesim.store import Store
 
+_AUTHOR = Author("kube-apiserver", "status")
 _COUNTED_PLAINLY = {
     CONFIG_MAP: "configmaps",
     SECRET: "secrets",
@@ -193,7 +195,7 @@ def charge(store: Store, quota: Object, wanted: Mapping[str, str]) -> None:
     used = added(status["used"], wanted)
     if used != (quota.get("status") or {}).get("used"):
         meta = dict(quota["metadata"])
-        store.put(RESOURCE_QUOTA, {**quota, "metadata": meta, "status": {**status, "used": used}})
+        store.put(RESOURCE_QUOTA, {**quota, "metadata": meta, "status": {**status, "used": used}}, _AUTHOR)
 
 
 def counts_differently(new: Object, old: Object) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pytest_selfrep.kubesim import defaults
 from pytest_selfrep.kubesim.admission import Admission, Operation, admit
+from pytest_selfrep.kubesim.apply.history import Author
 from pytest_selfrep.kubesim.clock import Clock
 from pytest_selfrep.kubesim.kinds import (
     DAEMON_SET,
@@ -25,7 +26,7 @@ from pytest_selfrep.kubesim.kinds import (
     Kind,
 )
 from pytest_selfrep.kubesim.names import Names
-from pytest_selfrep.kubesim.objects import Key, Object
+from pytest_selfrep.kubesim.objects import Key, Object, key_of
 from pytest_selfrep.kubesim.status import (
     Cause,
     StatusError,
@@ -41,6 +42,8 @@ from pytest_selfrep.kubesim.templategeneration import count_template
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
+UNKNOWN = Author("unknown")
+_SERVER = Author("kube-apiserver")
 _MAX_GENERATED_BASE = 58
 """A generated name is cut to 63 characters, five of them random."""
 _OWN = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
@@ -90,7 +93,9 @@ class Registry:
         self._names = names
         self._allocate = allocate
 
-    def create(self, kind: Kind, obj: Object, user: str, *, dry_run: bool = False) -> Object:
+    def create(
+        self, kind: Kind, obj: Object, user: str, *, dry_run: bool = False, author: Author = UNKNOWN
+    ) -> Object:
         """Store a new object; takes over ``obj``."""
         meta = obj["metadata"]
         if meta.get("resourceVersion"):
@@ -99,32 +104,46 @@ class Registry:
         defaults.apply(kind, new)
         if kind is DAEMON_SET:
             count_template(new, None)
+        if kind is POD or kind is SERVICE:
+            author = author._replace(claimed=_as_asked_for(new))
         new = self._admit("CREATE", kind, "", new, None, user, dry_run)
         key = Key(new["metadata"].get("namespace", ""), new["metadata"]["name"])
         if self._store.get(kind, key) is not None:
             raise already_exists(kind, key.name)
         if kind is SERVICE:
             self._allocate(new)
-        return new if dry_run else self._store.put(kind, new)
+        if dry_run:
+            self._store.managed.note_tried(kind, author, None, new)
+            return new
+        return self._store.put(kind, new, author)
 
     def install(self, kind: Kind, obj: Object) -> None:
         """Store a new object of the cluster's own making: complete and right, so not filled in or checked."""
-        self._store.put(kind, self._new(kind, obj))
+        self._store.put(kind, self._new(kind, obj), _SERVER)
 
     def update(
-        self, kind: Kind, obj: Object, user: str, *, subresource: str = "", dry_run: bool = False
+        self,
+        kind: Kind,
+        obj: Object,
+        user: str,
+        *,
+        subresource: str = "",
+        dry_run: bool = False,
+        author: Author = UNKNOWN,
     ) -> Object:
         """Replace an object; takes over ``obj``. With a subresource only its part is replaced."""
         old = self._current(kind, obj["metadata"])
+        if not subresource and "managedFields" in obj["metadata"]:
+            author = author._replace(sent=obj["metadata"]["managedFields"])
         new = _replaced(kind, obj, old, subresource)
         if not subresource:
             defaults.apply(kind, new)
             if kind is DAEMON_SET:
                 count_template(new, old)
         new = self._admit("UPDATE", kind, subresource, new, old, user, dry_run)
-        return self._commit(kind, new, old, dry_run)
+        return self._commit(kind, new, old, dry_run, author)
 
-    def update_status(self, kind: Kind, obj: Object) -> Object:
+    def update_status(self, kind: Kind, obj: Object, author: Author | None = None) -> Object:
         """Replace the status alone, unchecked: for the cluster's own components."""
         old = self._current(kind, obj["metadata"])
         meta = dict(old["metadata"])
@@ -133,7 +152,7 @@ class Registry:
             meta["annotations"] = obj["metadata"]["annotations"]
         if obj.get("status") == old.get("status") and meta == old["metadata"]:
             return old
-        return self._store.put(kind, {**old, "metadata": meta, "status": obj["status"]})
+        return self._store.put(kind, {**old, "metadata": meta, "status": obj["status"]}, author)
 
     def delete(self, kind: Kind, key: Key, options: DeleteOptions, user: str) -> tuple[Object, bool]:
         """Delete, or begin to: the object as it is then, and whether it is gone."""
@@ -192,21 +211,24 @@ class Registry:
         stored = old["metadata"]
         if meta.get("uid", stored["uid"]) != stored["uid"]:
             why = f"UID in precondition: {meta['uid']}, UID in object meta: {stored['uid']}"
-            raise conflict(kind, name, f"Precondition failed: {why}")
+            at = f"/registry/{kind.plural}/{key_of(old)}"
+            known = f"StorageError: invalid object, Code: 4, Key: {at}, ResourceVersion: 0"
+            raise conflict(kind, name, f"{known}, AdditionalErrorMsg: Precondition failed: {why}")
         if meta.get("resourceVersion") and meta["resourceVersion"] != stored["resourceVersion"]:
             raise conflict(kind, name, MODIFIED)
         return old
 
-    def _commit(self, kind: Kind, new: Object, old: Object, dry_run: bool) -> Object:
+    def _commit(self, kind: Kind, new: Object, old: Object, dry_run: bool, author: Author) -> Object:
         meta, before = new["metadata"], old["metadata"]
         meta["resourceVersion"] = before["resourceVersion"]
-        if new == old:
+        if new == old and not self._store.managed.changes(old, author):
             return old
         if kind.has_generation and _counts(kind, new, old):
             meta["generation"] = before.get("generation", 0) + 1
         if dry_run:
+            self._store.managed.note_tried(kind, author, old, new)
             return new
-        stored = self._store.put(kind, new)
+        stored = self._store.put(kind, new, author)
         if "deletionTimestamp" in meta and not _waits_longer(kind, stored):
             return self._store.remove(kind, Key(meta.get("namespace", ""), meta["name"]))
         return stored
@@ -250,6 +272,15 @@ def _typed(kind: Kind, obj: Object) -> Object:
     """A new top level in the order in which Go writes it."""
     first = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": obj["metadata"]}
     return {**first, **{key: value for key, value in obj.items() if key not in first}}
+
+
+def _as_asked_for(new: Object) -> Object:
+    """A copy of a new Pod or Service that what admission and allocation add does not reach."""
+    spec = dict(new["spec"])
+    for name in ("containers", "initContainers", "ports"):
+        if name in spec:
+            spec[name] = [dict(each) for each in spec[name] or ()]
+    return {**new, "spec": spec}
 
 
 def _replaced(kind: Kind, obj: Object, old: Object, subresource: str) -> Object:

@@ -243,7 +243,7 @@ async def _read(sent: web.BaseRequest) -> bytes:
 
 def _request(sent: web.BaseRequest, body: bytes) -> Request:
     headers: Mapping[str, str] = {name.lower(): value for name, value in sent.headers.items()}
-    return Request(sent.method, sent.path, list(sent.query.items()), headers, body)
+    return Request(sent.method, sent.path, list(sent.query.items()), headers, body, managed_fields=True)
 
 
 def _encoded(item: Json | str) -> bytes:

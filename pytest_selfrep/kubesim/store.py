@@ -6,6 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, NamedTuple
 
+from pytest_selfrep.kubesim.apply.history import Author, ManagedFields
 from pytest_selfrep.kubesim.clock import Clock
 from pytest_selfrep.kubesim.clusterkinds import ClusterKinds
 from pytest_selfrep.kubesim.kinds import KINDS, Kind
@@ -39,6 +40,7 @@ class Store:
 
     def __init__(self, clock: Clock) -> None:
         self.kinds = ClusterKinds()
+        self.managed = ManagedFields(clock)
         self._clock = clock
         self._objects: dict[Kind, dict[Key, Object]] = defaultdict(dict)
         self._namespaces: dict[Kind, dict[str, dict[Key, Object]]] = defaultdict(lambda: defaultdict(dict))
@@ -63,6 +65,7 @@ class Store:
         for each in (self._listeners, self._objects, self._namespaces, self._owned, self._logs):
             each.clear()
         self._everyone.clear()
+        self.managed.close()
 
     def get(self, kind: Kind, key: Key) -> Object | None:
         return self._objects[kind].get(key)
@@ -79,8 +82,11 @@ class Store:
         """Objects with an owner reference to ``uid``, oldest first."""
         return [(kind, obj) for (kind, _), obj in self._owned.get(uid, {}).items()]
 
-    def put(self, kind: Kind, obj: Object) -> Object:
-        """Create or replace; takes over ``obj`` (which gets its resourceVersion) and returns it."""
+    def put(self, kind: Kind, obj: Object, author: Author | None = None) -> Object:
+        """Create or replace; takes over ``obj`` (which gets its resourceVersion) and returns it.
+
+        Without an author nobody comes to own what is written.
+        """
         key = key_of(obj)
         old = self._objects[kind].get(key)
         self.revision += 1
@@ -92,6 +98,8 @@ class Store:
             self._disown(kind, key, old)
         for owner in owners:
             self._owned[owner["uid"]][kind, key] = obj
+        if author is not None:
+            self.managed.note(kind, self.revision, author, old, obj)
         self._commit(Change(self.revision, self._clock.now, "MODIFIED" if old else "ADDED", kind, obj, old))
         return obj
 
@@ -100,6 +108,7 @@ class Store:
         old = self._objects[kind].pop(key)
         del self._namespaces[kind][key.namespace][key]
         self._disown(kind, key, old)
+        self.managed.forget(old)
         self.revision += 1
         last = {**old, "metadata": {**old["metadata"], "resourceVersion": str(self.revision)}}
         self._commit(Change(self.revision, self._clock.now, "DELETED", kind, last, old))

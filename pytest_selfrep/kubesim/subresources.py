@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pytest_selfrep.kubesim.apply import requests
+from pytest_selfrep.kubesim.apply.history import Author
+from pytest_selfrep.kubesim.apply.options import APPLY, author_of
 from pytest_selfrep.kubesim.authn import ISSUER
 from pytest_selfrep.kubesim.calls import Call, Handler
 from pytest_selfrep.kubesim.http import Response
@@ -34,19 +37,28 @@ def get_part(call: Call) -> Response:
 
 
 def update_part(call: Call) -> Response:
-    return _store_part(call, sent_object(call))
+    return _store_part(call, sent_object(call), author_of(call))
 
 
 def patch_part(call: Call) -> Response:
-    obj = patched(call, call.stored())
+    if call.content_type == APPLY:
+        obj, author = requests.merged(call, call.stored())
+    else:
+        author = author_of(call)
+        obj = patched(call, call.stored())
     check_object(call.kind, obj)
     check_named(call.kind, obj, call.target.name, call.key.namespace)
-    return _store_part(call, obj)
+    return _store_part(call, obj, author)
 
 
-def _store_part(call: Call, obj: Object) -> Response:
+def _store_part(call: Call, obj: Object, author: Author) -> Response:
     stored = call.backend.registry.update(
-        call.kind, obj, call.user.name, subresource=call.target.subresource, dry_run=call.dry_run
+        call.kind,
+        obj,
+        call.user.name,
+        subresource=call.target.subresource,
+        dry_run=call.dry_run,
+        author=author,
     )
     return Response(200, stored)
 
@@ -74,14 +86,17 @@ def get_scale(call: Call) -> Response:
 
 
 def update_scale(call: Call) -> Response:
-    return _store_scale(call, cleaned(call.sent("Scale", "autoscaling/v1")))
+    return _store_scale(call, cleaned(call.sent("Scale", "autoscaling/v1")), author_of(call))
 
 
 def patch_scale(call: Call) -> Response:
-    return _store_scale(call, patched(call, _scale_of(call.stored())))
+    if call.content_type == APPLY:
+        return _store_scale(call, *requests.merged_scale(call, call.stored()))
+    author = author_of(call)
+    return _store_scale(call, patched(call, _scale_of(call.stored())), author)
 
 
-def _store_scale(call: Call, scale: Object) -> Response:
+def _store_scale(call: Call, scale: Object, author: Author) -> Response:
     check(scale, _SCALE, "Scale", "Scale", "autoscaling/v1")
     name = scale.get("metadata", {}).get("name", call.target.name)
     if name != call.target.name:
@@ -97,7 +112,9 @@ def _store_scale(call: Call, scale: Object) -> Response:
     meta = dict(old["metadata"])
     meta["resourceVersion"] = scale.get("metadata", {}).get("resourceVersion") or meta["resourceVersion"]
     wanted = {**old, "metadata": meta, "spec": {**old["spec"], "replicas": replicas}}
-    stored = call.backend.registry.update(call.kind, wanted, call.user.name, dry_run=call.dry_run)
+    stored = call.backend.registry.update(
+        call.kind, wanted, call.user.name, dry_run=call.dry_run, author=author
+    )
     return Response(200, _scale_of(stored))
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pytest_selfrep.kubesim import escalation, lists, patch
+from pytest_selfrep.kubesim.apply import requests
+from pytest_selfrep.kubesim.apply.history import Author
+from pytest_selfrep.kubesim.apply.options import APPLY, author_of
 from pytest_selfrep.kubesim.calls import Call, Handler, check_depth
 from pytest_selfrep.kubesim.http import Response
 from pytest_selfrep.kubesim.kinds import (
@@ -22,12 +25,14 @@ from pytest_selfrep.kubesim.kinds import (
     SERVICE_ACCOUNT,
 )
 from pytest_selfrep.kubesim.objects import Json, Key, Object, cleaned
+from pytest_selfrep.kubesim.rbac import Attributes
 from pytest_selfrep.kubesim.registry import DeleteOptions, check_named
 from pytest_selfrep.kubesim.selectors import Predicate, predicate
 from pytest_selfrep.kubesim.shapes import check_object
-from pytest_selfrep.kubesim.status import Cause, StatusError, bad_request, invalid
+from pytest_selfrep.kubesim.status import Cause, StatusError, bad_request, conflict, forbidden, invalid
 from pytest_selfrep.kubesim.structs import complete
 from pytest_selfrep.kubesim.table import presenter
+from pytest_selfrep.kubesim.watch import Present
 
 _ANSWERED_BY_OBJECT = frozenset({POD, SERVICE, SERVICE_ACCOUNT, RESOURCE_QUOTA})
 """Kinds whose last state is the answer to their deletion; for others it is a Status."""
@@ -52,7 +57,17 @@ def sent_object(call: Call) -> Object:
 def create(call: Call) -> Response:
     obj = sent_object(call)
     escalation.check(call, obj)
-    return Response(201, call.backend.registry.create(call.kind, obj, call.user.name, dry_run=call.dry_run))
+    return Response(201, _created(call, obj, author_of(call)))
+
+
+def _created(call: Call, obj: Object, author: Author) -> Object:
+    registry, user = call.backend.registry, call.user.name
+    return registry.create(call.kind, obj, user, dry_run=call.dry_run, author=author)
+
+
+def _replaced(call: Call, obj: Object, author: Author) -> Object:
+    registry, user = call.backend.registry, call.user.name
+    return registry.update(call.kind, obj, user, dry_run=call.dry_run, author=author)
 
 
 def get(call: Call) -> Response:
@@ -85,11 +100,12 @@ def list_object(call: Call, items: list[Object], meta: Object) -> Object:
 def watch(call: Call) -> Response:
     query = call.query
     wanted, timeout = _wanted(call), lists.number(query, "timeoutSeconds")
+    present = presenter(call.request.headers.get("accept", ""), query, call.backend.context.clock)
     stream = call.backend.watches.open(
         call.kind,
         call.key.namespace,
         wanted,
-        presenter(call.request.headers.get("accept", ""), query, call.backend.context.clock),
+        _with_managers(call, present) if call.request.managed_fields else present,
         revision=lists.revision_of(query),
         bookmarks=query.get("allowWatchBookmarks") in ("true", "1"),
         initial_events_end=query.get("sendInitialEvents") in ("true", "1"),
@@ -98,12 +114,17 @@ def watch(call: Call) -> Response:
     return Response(200, stream=stream)
 
 
+def _with_managers(call: Call, present: Present) -> Present:
+    managed = call.backend.context.store.managed
+    return lambda obj: present(managed.shown(obj))
+
+
 def update(call: Call) -> Response:
     obj = sent_object(call)
     escalation.check(call, obj)
-    registry, key = call.backend.registry, call.key
+    author, key = author_of(call), call.key
     if call.backend.context.store.get(call.kind, key) is None and call.kind in _CREATED_BY_UPDATE:
-        return Response(201, registry.create(call.kind, obj, call.user.name, dry_run=call.dry_run))
+        return Response(201, _created(call, obj, author))
     if call.kind in _NO_BLIND_UPDATE and not obj["metadata"].get("resourceVersion"):
         cause = Cause(
             "FieldValueInvalid",
@@ -111,7 +132,7 @@ def update(call: Call) -> Response:
             "metadata.resourceVersion",
         )
         raise invalid(call.kind, key.name, [cause])
-    return Response(200, registry.update(call.kind, obj, call.user.name, dry_run=call.dry_run))
+    return Response(200, _replaced(call, obj, author))
 
 
 def patched(call: Call, target: Object) -> Object:
@@ -130,12 +151,68 @@ def patched(call: Call, target: Object) -> Object:
 
 
 def patch_(call: Call) -> Response:
-    obj = patched(call, call.stored())
+    if call.content_type == APPLY:
+        return _apply(call)
+    author, stored = author_of(call), call.stored()
+    obj = patched(call, _as_patched(call, stored))
+    _complete_patched(call, obj)
+    _check_uid(call, obj, stored)
+    return Response(200, _replaced(call, obj, author))
+
+
+def _apply(call: Call) -> Response:
+    """A PATCH with a configuration, which makes the object if there is none."""
+    stored = call.backend.context.store.get(call.kind, call.key)
+    obj, author = requests.merged(call, stored)
+    meta = obj.setdefault("metadata", {})
+    if stored is None:
+        _check_new(call, meta)
+    else:
+        _check_uid(call, obj, stored)
+    _complete_patched(call, obj)
+    if stored is None:
+        return Response(201, _created(call, obj, author))
+    return Response(200, _replaced(call, obj, author))
+
+
+def _check_new(call: Call, meta: Object) -> None:
+    """Whether an apply may make the object. Raises StatusError 400, 403 or 409."""
+    name = call.target.name
+    if meta.get("uid"):
+        why = (
+            f"uid mismatch: the provided object specified uid {meta['uid']}, and no existing object was found"
+        )
+        raise conflict(call.kind, name, why)
+    if not meta.get("name"):
+        raise bad_request(
+            f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        )
+    # There is no version of it yet that the client could have seen.
+    meta.pop("resourceVersion", None)
+    asked = Attributes.of("create", call.target)
+    if not call.backend.authorizer.allows(call.user, asked):
+        raise forbidden(call.kind, name, call.backend.authorizer.refusal(call.user, asked))
+
+
+def _check_uid(call: Call, obj: Object, stored: Object) -> None:
+    uid, known = obj["metadata"].get("uid"), stored["metadata"]["uid"]
+    if uid not in (None, "", known):
+        cause = Cause("FieldValueInvalid", f'Invalid value: "{uid}": field is immutable', "metadata.uid")
+        raise invalid(call.kind, call.target.name, [cause])
+
+
+def _as_patched(call: Call, stored: Object) -> Object:
+    """What a patch is for: the stored object, with its managers only if the patch may be about them."""
+    if b"managedFields" not in call.request.body:
+        return stored
+    return call.backend.context.store.managed.shown(stored)
+
+
+def _complete_patched(call: Call, obj: Object) -> None:
     check_object(call.kind, obj)
     complete(call.kind, obj)
     check_named(call.kind, obj, call.target.name, call.key.namespace)
     escalation.check(call, obj)
-    return Response(200, call.backend.registry.update(call.kind, obj, call.user.name, dry_run=call.dry_run))
 
 
 def delete(call: Call) -> Response:

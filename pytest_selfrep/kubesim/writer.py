@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_selfrep.kubesim.apply.history import Author
 from pytest_selfrep.kubesim.audit import Entry, Trail
 from pytest_selfrep.kubesim.clock import Clock
 from pytest_selfrep.kubesim.events import Recorder
@@ -20,6 +21,8 @@ class ComponentWriter:
     ) -> None:
         self._user = user
         self._agent = _user_agent(user)
+        manager = self._agent.partition("/")[0]
+        self._author, self._status_author = Author(manager), Author(manager, "status")
         self._registry = registry
         self._recorder = recorder
         self._store = store
@@ -30,7 +33,7 @@ class ComponentWriter:
         meta = obj["metadata"]
         key = Key(meta.get("namespace", ""), meta.get("name", ""))
         try:
-            stored = self._registry.create(kind, obj, self._user)
+            stored = self._registry.create(kind, obj, self._user, author=self._author)
         except StatusError as error:
             self._refused("create", kind, key, obj, error)
             raise
@@ -42,7 +45,13 @@ class ComponentWriter:
         # A namespace's spec consists of finalizers only, which replacing the namespace itself leaves alone.
         subresource = "finalize" if kind is NAMESPACE else ""
         try:
-            stored = self._registry.update(kind, obj, self._user, subresource=subresource)
+            stored = self._registry.update(
+                kind,
+                obj,
+                self._user,
+                subresource=subresource,
+                author=self._author._replace(subresource=subresource) if subresource else self._author,
+            )
         except StatusError as error:
             self._refused("update", kind, key, obj, error)
             raise
@@ -53,7 +62,7 @@ class ComponentWriter:
         key = key_of(obj)
         before = self._store.revision
         try:
-            stored = self._registry.update_status(kind, obj)
+            stored = self._registry.update_status(kind, obj, self._status_author)
         except StatusError as error:
             self._refused("update", kind, key, obj, error)
             raise
@@ -74,7 +83,7 @@ class ComponentWriter:
         self._note("delete", kind, "", key, 200, None, last)
 
     def record(self, about: Object, type_: str, reason: str, message: str, field_path: str = "") -> None:
-        event = self._recorder.record(self._user, about, type_, reason, message, field_path)
+        event = self._recorder.record(self._user, about, type_, reason, message, field_path, self._author)
         if event is not None:
             verb, code = ("create", 201) if event["count"] == 1 else ("patch", 200)
             self._note(verb, EVENT, "", key_of(event), code, event, event)
