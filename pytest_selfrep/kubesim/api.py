@@ -14,7 +14,7 @@ from pytest_selfrep.kubesim.http import Request, Response
 from pytest_selfrep.kubesim.kinds import Kind
 from pytest_selfrep.kubesim.objects import Json, Object
 from pytest_selfrep.kubesim.rbac import Attributes
-from pytest_selfrep.kubesim.resources import served
+from pytest_selfrep.kubesim.resources import served, verbs_of
 from pytest_selfrep.kubesim.routes import Target, parse, verb_of
 from pytest_selfrep.kubesim.selectors import parse_fields
 from pytest_selfrep.kubesim.status import StatusError, method_not_allowed
@@ -161,7 +161,7 @@ class Api:
 
 def _handler(kind: Kind, target: Target, verb: str) -> Handler | None:
     if not target.subresource:
-        return VERBS.get(verb)
+        return VERBS.get(verb) if verb in verbs_of(kind) else None
     if target.subresource not in kind.subresources:
         raise _unknown()
     own = SUBRESOURCES.get((kind.plural, target.subresource, verb))

@@ -9,7 +9,7 @@ from pytest_selfrep.kubesim import discovery, health
 from pytest_selfrep.kubesim.authn import ISSUER
 from pytest_selfrep.kubesim.http import JSON, Request, Response
 from pytest_selfrep.kubesim.objects import Object
-from pytest_selfrep.kubesim.openapi import documents
+from pytest_selfrep.kubesim.openapi import documents, swagger
 from pytest_selfrep.kubesim.resources import Resource
 from pytest_selfrep.kubesim.status import StatusError
 from pytest_selfrep.kubesim.version import VERSION
@@ -26,8 +26,8 @@ def answer(request: Request, resources: tuple[Resource, ...]) -> Response:
     said = health.answer(path, query, excluded)
     if said is not None:
         return Response(200, said, _PLAIN, headers={"X-Content-Type-Options": "nosniff"})
-    if path.startswith("/openapi/v3"):
-        return _openapi(request, path.removeprefix("/openapi/v3").strip("/"), query, resources)
+    if path == "/openapi/v2" or path.startswith("/openapi/v3"):
+        return _openapi(request, path, query, resources)
     if path in ("/api", "/apis"):
         version = discovery.accepted(request.headers.get("accept", ""))
         if version:
@@ -58,8 +58,14 @@ def _document(path: str, resources: tuple[Resource, ...]) -> Object | None:
 
 
 def _openapi(
-    request: Request, name: str, query: Mapping[str, str], resources: tuple[Resource, ...]
+    request: Request, path: str, query: Mapping[str, str], resources: tuple[Resource, ...]
 ) -> Response:
+    if not _takes_json(request.headers.get("accept", "")):
+        return Response(406, "", _PLAIN, headers=_CHECKED)
+    if path == "/openapi/v2":
+        whole = swagger.document(resources)
+        return _cached(request, whole.content, whole.hash, JSON, _CHECKED)
+    name = path.removeprefix("/openapi/v3").strip("/")
     if not name:
         return Response(200, documents.index(resources), JSON, headers=_CHECKED)
     parts = name.split("/")
@@ -76,6 +82,11 @@ def _openapi(
         moved = {"Location": f"/openapi/v3/{name}?hash={found.hash}"}
         return Response(301, "", _PLAIN, headers=moved)
     return _cached(request, found.content, found.hash, JSON, _FOREVER if asked else _CHECKED)
+
+
+def _takes_json(accept: str) -> bool:
+    media = {each.partition(";")[0].strip() for each in accept.split(",")}
+    return not accept or not media.isdisjoint(("application/json", "application/*", "*/*", "text/plain"))
 
 
 def _cached(
@@ -96,6 +107,7 @@ def _paths(resources: tuple[Resource, ...]) -> list[str]:
         "/api",
         "/apis",
         "/apis/",
+        "/openapi/v2",
         "/openapi/v3",
         "/openapi/v3/",
         "/version",

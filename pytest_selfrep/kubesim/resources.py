@@ -20,6 +20,8 @@ _FOREIGN: Mapping[str, tuple[str, str, str]] = {
     "attach": ("", "v1", "PodAttachOptions"),
     "portforward": ("", "v1", "PodPortForwardOptions"),
 }
+# Nobody can empty a cluster with one request.
+_NAMESPACE_VERBS = tuple(verb for verb in VERBS if verb != "deletecollection")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,13 @@ def served(custom: tuple[Kind, ...]) -> tuple[Resource, ...]:
 
 def resource(kind: Kind, list_kind: str = "", schema: Object | None = None) -> Resource:
     """A kind that is in the store; ``schema`` is the ``openAPIV3Schema`` of a custom one."""
-    # Emptying the cluster with one request is what no server offers.
-    verbs = tuple(verb for verb in VERBS if kind is not NAMESPACE or verb != "deletecollection")
     below = tuple(_subresource(kind, name) for name in sorted(kind.subresources))
-    return Resource(kind, verbs, below, list_kind or f"{kind.kind}List", schema)
+    return Resource(kind, verbs_of(kind), below, list_kind or f"{kind.kind}List", schema)
+
+
+def verbs_of(kind: Kind) -> tuple[str, ...]:
+    """What is done to objects of a kind that is in the store."""
+    return _NAMESPACE_VERBS if kind is NAMESPACE else VERBS
 
 
 def _subresource(kind: Kind, name: str) -> Subresource:

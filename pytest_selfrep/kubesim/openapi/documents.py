@@ -82,8 +82,12 @@ def _document(resources: tuple[Resource, ...]) -> Document:
             },
         },
     }
-    digest = hashlib.sha512(orjson.dumps(content)).hexdigest().upper()
-    return Document(content, digest)
+    return sealed(content)
+
+
+def sealed(content: Object) -> Document:
+    """A document and its hash."""
+    return Document(content, hashlib.sha512(orjson.dumps(content)).hexdigest().upper())
 
 
 def type_names(resource: Resource) -> tuple[str, str]:
