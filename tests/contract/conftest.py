@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from api_client import Connection, Kube, connection, until
+from manifests import idle_pod
 from real_kubernetes import KUBERNETES, one_kubernetes
 
 from pytest_selfrep.kubesim.cluster import Cluster
@@ -119,7 +120,8 @@ def namespace(cluster: Connection, folder: Path, config: pytest.Config) -> Itera
     worker = getattr(config, "workerinput", {}).get("workerid", "main")
     kube = Kube(cluster, f"contract-{worker}-{next(_numbers)}", folder)
     kube.create("/api/v1/namespaces", {"metadata": {"name": kube.namespace}})
-    until(lambda: kube.exists("serviceaccounts/default"), bool)
+    # Its service account, and what else pods need, comes a little later.
+    until(lambda: kube.send("POST", "pods", idle_pod("probe"), dryRun="All").code, lambda code: code == 201)
     yield kube
     # It goes in its own time: nobody waits for it.
     kube.delete(f"/api/v1/namespaces/{kube.namespace}")
