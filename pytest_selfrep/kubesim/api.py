@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from pytest_selfrep.kubesim import information
 from pytest_selfrep.kubesim.audit import Entry, Trail
-from pytest_selfrep.kubesim.authn import User
+from pytest_selfrep.kubesim.authn import ANONYMOUS, User
 from pytest_selfrep.kubesim.calls import Backend, Call, Handler
 from pytest_selfrep.kubesim.extensions import SUBRESOURCES, VIRTUAL
 from pytest_selfrep.kubesim.http import Request, Response
+from pytest_selfrep.kubesim.impersonation import impersonated
 from pytest_selfrep.kubesim.kinds import Kind
 from pytest_selfrep.kubesim.objects import Json, Object
 from pytest_selfrep.kubesim.rbac import Attributes
@@ -24,7 +25,6 @@ from pytest_selfrep.kubesim.verbs import VERBS
 _WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 _MANY = frozenset({"list", "watch", "deletecollection"})
 _TRUE = ("true", "1")
-_NOBODY = User("system:anonymous", ("system:unauthenticated",))
 
 
 class Api:
@@ -38,9 +38,11 @@ class Api:
         """The answer to one request, audited."""
         target, query = parse(request.path), dict(request.query)
         verb = verb_of(request.method, target, query.get("watch") in _TRUE)
-        user, call = _NOBODY, None
+        sender = user = ANONYMOUS
+        call = None
         try:
-            user = self._backend.authenticator.authenticate(request.headers.get("authorization", ""))
+            sender = user = self._backend.authenticator.authenticate(request.headers.get("authorization", ""))
+            user = impersonated(sender, request.headers, self._backend.authorizer)
             self._authorize(user, verb, target, query)
             if target.resource:
                 call, handler = self._route(request, target, query, user, verb)
@@ -57,7 +59,7 @@ class Api:
             shown = response = Response(error.code, error.to_object())
             call = call or self._unrouted(request, target, query, user, verb)
         if target.resource:
-            self._note(request, target, verb, user, call, response)
+            self._note(request, target, verb, (sender, user), call, response)
         return shown
 
     def _kind(self, target: Target) -> Kind | None:
@@ -131,8 +133,16 @@ class Api:
         return response if shown is response.body else Response(response.status, shown)
 
     def _note(
-        self, request: Request, target: Target, verb: str, user: User, call: Call | None, response: Response
+        self,
+        request: Request,
+        target: Target,
+        verb: str,
+        users: tuple[User, User],
+        call: Call | None,
+        response: Response,
     ) -> None:
+        """``users`` are who sent the request and as whom it acts."""
+        sender, user = users
         answer: Object = response.body if isinstance(response.body, dict) else {}
         failed, writes = response.status >= 400, verb in _WRITES
         name = target.name
@@ -143,7 +153,7 @@ class Api:
                 self._trail.length,
                 self._backend.context.store.revision,
                 self._backend.context.clock.now,
-                user.name,
+                sender.name,
                 request.headers.get("user-agent", ""),
                 verb,
                 target.group,
@@ -155,6 +165,7 @@ class Api:
                 answer.get("message", "") if failed else "",
                 _sent(call) if writes else None,
                 answer if writes and not failed else None,
+                user.name if user is not sender else "",
             )
         )
 

@@ -20,6 +20,7 @@ class Entry(NamedTuple):
     """The store's revision after the request."""
     seconds: float
     user: str
+    """Who sent it, whomever it acts as."""
     user_agent: str
     verb: str
     group: str
@@ -34,6 +35,8 @@ class Entry(NamedTuple):
     """The body as sent, decoded; None for reads."""
     response: Object | None
     """The stored object after a write; None for reads and failures."""
+    impersonated: str = ""
+    """As whom it acts, if not as its sender."""
 
 
 class Trail:

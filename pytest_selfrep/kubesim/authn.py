@@ -5,19 +5,20 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 
 from pytest_selfrep.kubesim.clock import Clock
-from pytest_selfrep.kubesim.kinds import POD, SERVICE_ACCOUNT
+from pytest_selfrep.kubesim.kinds import NODE, POD, SERVICE_ACCOUNT
 from pytest_selfrep.kubesim.names import Names
 from pytest_selfrep.kubesim.objects import Key, Object
-from pytest_selfrep.kubesim.status import unauthorized
+from pytest_selfrep.kubesim.status import StatusError, unauthorized
 from pytest_selfrep.kubesim.store import Store
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 AUTHENTICATED = "system:authenticated"
+UNAUTHENTICATED = "system:unauthenticated"
 MASTERS = "system:masters"
 _PREFIX = "system:serviceaccount:"
 
@@ -29,6 +30,13 @@ class User:
     name: str
     groups: tuple[str, ...] = ()
     uid: str = ""
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = field(default=(), compare=False)
+    """What else is known of it, of no account to anybody's rights."""
+
+
+ANONYMOUS = User("system:anonymous", (UNAUTHENTICATED,))
+"""Who sends no credentials."""
+_EXTRA = "authentication.kubernetes.io/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +46,37 @@ class _Bound:
     user: User
     account: Key
     expires: float
+    audiences: tuple[str, ...]
     pod: tuple[Key, str] | None
     """Key and uid of the pod without which the token is void."""
 
 
-def service_account_user(account: Object) -> User:
-    meta = account["metadata"]
+class WrongAudience(StatusError):
+    """A token that is good, but for others."""
+
+    def __init__(self, audiences: tuple[str, ...]) -> None:
+        super().__init__(401, "Unauthorized", "Unauthorized")
+        self.audiences = audiences
+
+
+def service_account_groups(namespace: str) -> tuple[str, ...]:
+    """All but the one of everybody who is authenticated."""
+    return "system:serviceaccounts", f"system:serviceaccounts:{namespace}"
+
+
+def _service_account(claims: Object) -> User:
+    """The user behind a token of a service account, with what the token says of itself."""
+    private = claims["kubernetes.io"]
+    namespace, account = private["namespace"], private["serviceaccount"]
+    extra = {"credential-id": f"JTI={claims['jti']}"}
+    for kind in ("node", "pod"):
+        if kind in private:
+            extra[f"{kind}-name"], extra[f"{kind}-uid"] = private[kind]["name"], private[kind]["uid"]
     return User(
-        f"{_PREFIX}{meta['namespace']}:{meta['name']}",
-        ("system:serviceaccounts", f"system:serviceaccounts:{meta['namespace']}", AUTHENTICATED),
-        meta["uid"],
+        f"{_PREFIX}{namespace}:{account['name']}",
+        (*service_account_groups(namespace), AUTHENTICATED),
+        account["uid"],
+        tuple((_EXTRA + name, (value,)) for name, value in sorted(extra.items())),
     )
 
 
@@ -79,7 +108,9 @@ class Authenticator:
         }
         if pod is not None:
             private["pod"] = {"name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}
-        user = service_account_user(account)
+            node = self._store.get(NODE, Key("", pod["spec"].get("nodeName", "")))
+            if node is not None:
+                private["node"] = {"name": node["metadata"]["name"], "uid": node["metadata"]["uid"]}
         claims = {
             "aud": list(audiences),
             "exp": now + seconds,
@@ -88,26 +119,33 @@ class Authenticator:
             "jti": self._names.uid(),
             "kubernetes.io": private,
             "nbf": now,
-            "sub": user.name,
+            "sub": f"{_PREFIX}{meta['namespace']}:{meta['name']}",
         }
         header = {"alg": "RS256", "kid": self._sign(b"kid")[:43]}
         signed = f"{_encode(orjson.dumps(header))}.{_encode(orjson.dumps(claims))}"
         return f"{signed}.{self._sign(signed.encode())}"
 
     def authenticate(self, authorization: str) -> User:
-        """The user behind an ``Authorization`` header. Raises StatusError 401."""
+        """The user behind an ``Authorization`` header, nobody without one. Raises StatusError 401."""
         scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer":
-            raise unauthorized()
+        if scheme.lower() != "bearer" or not token:
+            return ANONYMOUS
+        return self.recognise(token, (ISSUER,))[0]
+
+    def recognise(self, token: str, audiences: tuple[str, ...]) -> tuple[User, tuple[str, ...]]:
+        """The user behind a token, and for which of the audiences it is good. Raises StatusError 401."""
         known = self._static.get(token)
-        if known is not None:
-            return known
+        if known is not None and ISSUER in audiences:
+            return known, (ISSUER,)
         bound = self._checked.get(token)
         if bound is None:
             bound = self._checked[token] = self._check(token)
+        shared = tuple(each for each in audiences if each in bound.audiences)
+        if not shared:
+            raise WrongAudience(bound.audiences)
         if not self._is_live(bound):
             raise unauthorized()
-        return bound.user
+        return bound.user, shared
 
     def _is_live(self, bound: _Bound) -> bool:
         account = self._store.get(SERVICE_ACCOUNT, bound.account)
@@ -124,17 +162,15 @@ class Authenticator:
         if not hmac.compare_digest(signature.encode(), self._sign(signed.encode()).encode()):
             raise unauthorized()
         claims = orjson.loads(_decode(signed.partition(".")[2]))
-        if ISSUER not in claims["aud"]:
-            raise unauthorized()
         private = claims["kubernetes.io"]
         namespace, account = private["namespace"], private["serviceaccount"]
         pod = private.get("pod")
-        user = service_account_user({"metadata": {"namespace": namespace, **account}})
         age = self._clock.unix_nanoseconds() / 1e9 - claims["iat"]
         return _Bound(
-            user,
+            _service_account(claims),
             Key(namespace, account["name"]),
             self._clock.now - age + claims["exp"] - claims["iat"],
+            tuple(claims["aud"]),
             (Key(namespace, pod["name"]), pod["uid"]) if pod else None,
         )
 

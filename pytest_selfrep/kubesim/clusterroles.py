@@ -75,8 +75,9 @@ def _initial_objects() -> Iterator[tuple[Kind, Object]]:
     yield _role("system:discovery", [_paths("get", _DISCOVERY)])
     yield _role("system:public-info-viewer", [_paths("get", _PUBLIC)])
     yield _binding("cluster-admin", "system:masters")
-    for name in ("system:basic-user", "system:discovery", "system:public-info-viewer"):
+    for name in ("system:basic-user", "system:discovery"):
         yield _binding(name, "system:authenticated")
+    yield _binding("system:public-info-viewer", "system:authenticated", "system:unauthenticated")
 
 
 def _rules(table: tuple[tuple[str, str, str], ...]) -> Iterator[Object]:
@@ -92,9 +93,9 @@ def _role(name: str, rules: list[Object]) -> tuple[Kind, Object]:
     return CLUSTER_ROLE, {"metadata": {"name": name, "labels": _LABELS}, "rules": rules}
 
 
-def _binding(name: str, group: str) -> tuple[Kind, Object]:
+def _binding(name: str, *groups: str) -> tuple[Kind, Object]:
     return CLUSTER_ROLE_BINDING, {
         "metadata": {"name": name, "labels": _LABELS},
-        "subjects": [{"kind": "Group", "apiGroup": RBAC_GROUP, "name": group}],
+        "subjects": [{"kind": "Group", "apiGroup": RBAC_GROUP, "name": group} for group in groups],
         "roleRef": {"apiGroup": RBAC_GROUP, "kind": "ClusterRole", "name": name},
     }

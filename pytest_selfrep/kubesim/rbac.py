@@ -120,6 +120,24 @@ class Authorizer:
             known = self._granted[user, namespace] = self._resolve(user, namespace)
         return known
 
+    def reason(self, user: User, asked: Attributes) -> str:
+        """Which binding allows it, as reviews word it; empty if none does, or none is needed."""
+        if MASTERS in user.groups:
+            return ""
+        for binding in self._bindings(asked.namespace):
+            subject = _subject(binding, user)
+            rules = self.rules_of(binding["roleRef"], asked.namespace) if subject is not None else None
+            if subject is None or not any(rule.allows(asked) for rule in rules or ()):
+                continue
+            meta, ref = binding["metadata"], binding["roleRef"]
+            place = f"/{meta['namespace']}" if meta.get("namespace") else ""
+            whom = f"{subject['name']}/{_home(subject, binding)}" if _is_account(subject) else subject["name"]
+            return (
+                f'RBAC: allowed by {binding["kind"]} "{meta["name"]}{place}" of {ref["kind"]} '
+                f'"{ref["name"]}" to {subject["kind"]} "{whom}"'
+            )
+        return ""
+
     def refusal(self, user: User, asked: Attributes) -> str:
         """Why a request is refused, as the API server words it."""
         errors = self.granted(user, asked.namespace).errors
@@ -143,14 +161,15 @@ class Authorizer:
         role = self._store.get(kind, Key(home, role_ref["name"]))
         return None if role is None else tuple(map(Rule.of, role.get("rules") or ()))
 
+    def _bindings(self, namespace: str) -> list[Object]:
+        bindings = self._store.list(CLUSTER_ROLE_BINDING)
+        return bindings + self._store.list(ROLE_BINDING, namespace) if namespace else bindings
+
     def _resolve(self, user: User, namespace: str) -> Granted:
         rules: list[Rule] = []
         errors: list[str] = []
-        bindings = self._store.list(CLUSTER_ROLE_BINDING)
-        if namespace:
-            bindings = bindings + self._store.list(ROLE_BINDING, namespace)
-        for binding in bindings:
-            if not _binds(binding, user):
+        for binding in self._bindings(namespace):
+            if _subject(binding, user) is None:
                 continue
             ref = binding["roleRef"]
             found = self.rules_of(ref, namespace)
@@ -198,7 +217,8 @@ def quoted(values: Iterable[str]) -> str:
     return "[" + " ".join(f'"{value}"' for value in values) + "]"
 
 
-def _binds(binding: Object, user: User) -> bool:
+def _subject(binding: Object, user: User) -> Object | None:
+    """As whom a binding means the user, if it does."""
     for subject in binding.get("subjects") or ():
         name = subject["name"]
         match subject["kind"]:
@@ -207,11 +227,20 @@ def _binds(binding: Object, user: User) -> bool:
             case "Group":
                 found = name in user.groups
             case _:
-                home = subject.get("namespace") or binding["metadata"].get("namespace", "")
-                found = user.name == f"system:serviceaccount:{home}:{name}"
+                found = user.name == f"system:serviceaccount:{_home(subject, binding)}:{name}"
         if found:
-            return True
-    return False
+            named: Object = subject
+            return named
+    return None
+
+
+def _is_account(subject: Object) -> bool:
+    return bool(subject["kind"] == "ServiceAccount")
+
+
+def _home(subject: Object, binding: Object) -> str:
+    """The namespace of a service account."""
+    return str(subject.get("namespace") or binding["metadata"].get("namespace", ""))
 
 
 def _url_matches(url: str, path: str) -> bool:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from pytest_selfrep.kubesim.authn import User
+from pytest_selfrep.kubesim.authn import ISSUER, User, WrongAudience
 from pytest_selfrep.kubesim.calls import Call, Handler, Virtual
+from pytest_selfrep.kubesim.fieldchecks import invalid, invalid_go
 from pytest_selfrep.kubesim.http import Response
 from pytest_selfrep.kubesim.kinds import Kind
 from pytest_selfrep.kubesim.objects import Object
-from pytest_selfrep.kubesim.rbac import Attributes, Rule
-from pytest_selfrep.kubesim.status import StatusError, bad_request
+from pytest_selfrep.kubesim.rbac import Attributes, Rule, quoted
+from pytest_selfrep.kubesim.status import Cause, StatusError, bad_request
 
 AUTHORIZATION = ("authorization.k8s.io", "v1")
 AUTHENTICATION = ("authentication.k8s.io", "v1")
@@ -33,29 +34,54 @@ def _review(call: Call) -> tuple[Object, Object]:
     spec = sent.get("spec") or {}
     if not isinstance(spec, dict):
         raise bad_request(f"{call.kind.kind}: spec must be an object")
+    for field in ("resourceAttributes", "nonResourceAttributes"):
+        if not isinstance(spec.get(field), dict | None):
+            raise bad_request(f"{call.kind.kind}: spec.{field} must be an object")
     return sent, spec
 
 
-def _attributes(spec: Object) -> Attributes:
+def _attributes(spec: Object, *extra: Cause) -> Attributes:
+    """What is asked about. Raises StatusError 422, with what else is wrong."""
     resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
-    if isinstance(resource, dict):
-        full = resource.get("resource", "")
-        if resource.get("subresource"):
-            full = f"{full}/{resource['subresource']}"
-        names = (resource.get(field, "") for field in ("namespace", "name"))
-        return Attributes(resource.get("verb", ""), resource.get("group", ""), full, *names)
-    if isinstance(path, dict):
+    causes: list[Cause] = []
+    if resource is not None and path is not None:
+        shown = f'Path:"{path.get("path", "")}", Verb:"{path.get("verb", "")}"'
+        why = "cannot be specified in combination with resourceAttributes"
+        at = "spec.nonResourceAttributes"
+        causes.append(invalid_go(at, f"authorization.NonResourceAttributes{{{shown}}}", why))
+    elif resource is None and path is None:
+        why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        causes.append(invalid("spec.resourceAttributes", "null", why))
+    causes += extra
+    if causes:
+        raise _invalid(causes)
+    if path is not None:
         return Attributes(path.get("verb", ""), path=path.get("path", ""))
-    raise bad_request("exactly one of nonResourceAttributes or resourceAttributes must be specified")
+    resource = resource or {}
+    full = resource.get("resource", "")
+    if resource.get("subresource"):
+        full = f"{full}/{resource['subresource']}"
+    names = (resource.get(field, "") for field in ("namespace", "name"))
+    return Attributes(resource.get("verb", ""), resource.get("group", ""), full, *names)
+
+
+def _invalid(causes: Sequence[Cause]) -> StatusError:
+    """Reviews are checked before anybody has told what kind they are, so that their kind is not named."""
+    listed = [f"{cause.field}: {cause.message}" for cause in causes]
+    said = listed[0] if len(listed) == 1 else f"[{', '.join(listed)}]"
+    shown = [{"reason": cause.reason, "message": cause.message, "field": cause.field} for cause in causes]
+    details: Object = {"group": AUTHORIZATION[0], "causes": shown}
+    return StatusError(422, "Invalid", f'.{AUTHORIZATION[0]} "" is invalid: {said}', details)
 
 
 def _decision(call: Call, user: User, asked: Attributes) -> Object:
     allowed = call.backend.authorizer.allows(user, asked)
     errors = call.backend.authorizer.granted(user, asked.namespace).errors
     status: Object = {"allowed": allowed}
+    reason = call.backend.authorizer.reason(user, asked) if allowed else ""
     if errors and not allowed:
-        status["reason"] = "RBAC: " + ", ".join(errors)
-    return status
+        reason = "RBAC: " + (errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]")
+    return {**status, "reason": reason} if reason else status
 
 
 def self_subject_access(call: Call) -> Response:
@@ -65,12 +91,28 @@ def self_subject_access(call: Call) -> Response:
 
 def subject_access(call: Call) -> Response:
     sent, spec = _review(call)
-    if not spec.get("user") and not spec.get("groups"):
-        kind = f"{call.kind.kind}.{call.kind.group}"
-        why = 'spec.user: Invalid value: "": at least one of user or group must be specified'
-        raise StatusError(422, "Invalid", f'{kind} "" is invalid: {why}')
-    user = User(spec.get("user", ""), tuple(spec.get("groups") or ()), spec.get("uid", ""))
-    return _answer(call, sent, _decision(call, user, _attributes(spec)))
+    return _answer(call, sent, _decision(call, *_about(call, spec)))
+
+
+def local_subject_access(call: Call) -> Response:
+    sent, spec = _review(call)
+    user, asked = _about(call, spec)
+    if not asked.resource:
+        shown = f'authorization.NonResourceAttributes{{Path:"{asked.path}", Verb:"{asked.verb}"}}'
+        why = "disallowed on this kind of request"
+        raise _invalid([invalid_go("spec.nonResourceAttributes", shown, why)])
+    if asked.namespace != call.target.namespace:
+        why = "must match metadata.namespace"
+        raise _invalid([invalid("spec.resourceAttributes.namespace", asked.namespace, why)])
+    return _answer(call, sent, _decision(call, user, asked))
+
+
+def _about(call: Call, spec: Object) -> tuple[User, Attributes]:
+    """Whom and what a review is about. Raises StatusError 422."""
+    nobody = not spec.get("user") and not spec.get("groups")
+    why = "at least one of user or group must be specified"
+    asked = _attributes(spec, *([invalid("spec.user", "", why)] if nobody else ()))
+    return User(spec.get("user", ""), tuple(spec.get("groups") or ()), spec.get("uid", "")), asked
 
 
 def self_subject_rules(call: Call) -> Response:
@@ -105,7 +147,11 @@ def _user_info(user: User) -> Object:
     info: Object = {"username": user.name}
     if user.uid:
         info["uid"] = user.uid
-    return {**info, "groups": list(user.groups)}
+    if user.groups:
+        info["groups"] = list(user.groups)
+    if user.extra:
+        info["extra"] = {key: list(values) for key, values in user.extra}
+    return info
 
 
 def self_subject(call: Call) -> Response:
@@ -121,11 +167,19 @@ def self_subject(call: Call) -> Response:
 
 def token_review(call: Call) -> Response:
     sent, spec = _review(call)
+    token, wanted = spec.get("token", ""), tuple(spec.get("audiences") or (ISSUER,))
+    if not token:
+        raise bad_request("token is required for TokenReview in authentication")
     try:
-        user = call.backend.authenticator.authenticate(f"Bearer {spec.get('token', '')}")
+        user, audiences = call.backend.authenticator.recognise(token, wanted)
+    except WrongAudience as error:
+        meant, asked = quoted(error.audiences), quoted(wanted)
+        why = f"token audiences {meant} is invalid for the target audiences {asked}"
+        return _answer(call, sent, {"user": {}, "error": f"[invalid bearer token, {why}]"})
     except StatusError:
-        return _answer(call, sent, {"user": {}, "error": "[invalid bearer token]"})
-    return _answer(call, sent, {"authenticated": True, "user": _user_info(user)})
+        return _answer(call, sent, {"user": {}, "error": "invalid bearer token"})
+    status = {"authenticated": True, "user": _user_info(user), "audiences": list(audiences)}
+    return _answer(call, sent, status)
 
 
 def _virtual(place: tuple[str, str], kind: str, handler: Handler, namespaced: bool = False) -> Virtual:
@@ -137,7 +191,7 @@ def _virtual(place: tuple[str, str], kind: str, handler: Handler, namespaced: bo
 _REVIEWS = (
     _virtual(AUTHENTICATION, "SelfSubjectReview", self_subject),
     _virtual(AUTHENTICATION, "TokenReview", token_review),
-    _virtual(AUTHORIZATION, "LocalSubjectAccessReview", subject_access, namespaced=True),
+    _virtual(AUTHORIZATION, "LocalSubjectAccessReview", local_subject_access, namespaced=True),
     _virtual(AUTHORIZATION, "SelfSubjectAccessReview", self_subject_access),
     _virtual(AUTHORIZATION, "SelfSubjectRulesReview", self_subject_rules),
     _virtual(AUTHORIZATION, "SubjectAccessReview", subject_access),

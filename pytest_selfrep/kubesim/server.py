@@ -6,7 +6,6 @@ import asyncio
 import base64
 import logging
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import orjson
@@ -15,6 +14,7 @@ import yaml
 from pytest_selfrep.kubesim.background import BackgroundLoop
 from pytest_selfrep.kubesim.certificates import certificates
 from pytest_selfrep.kubesim.http import Request, Response, Stream
+from pytest_selfrep.kubesim.impersonation import REPEATED
 from pytest_selfrep.kubesim.objects import Json
 from pytest_selfrep.kubesim.status import StatusError
 
@@ -242,7 +242,12 @@ async def _read(sent: web.BaseRequest) -> bytes:
 
 
 def _request(sent: web.BaseRequest, body: bytes) -> Request:
-    headers: Mapping[str, str] = {name.lower(): value for name, value in sent.headers.items()}
+    headers: dict[str, str] = {}
+    for name, value in sent.headers.items():
+        name = name.lower()
+        # Somebody impersonated may have several groups, each in a header of its own.
+        repeated = name in headers and name.startswith("impersonate-")
+        headers[name] = f"{headers[name]}{REPEATED}{value}" if repeated else value
     return Request(sent.method, sent.path, list(sent.query.items()), headers, body, managed_fields=True)
 
 
