@@ -60,6 +60,8 @@ class Api:
             call = call or self._unrouted(request, target, query, user, verb)
         if target.resource:
             self._note(request, target, verb, (sender, user), call, response)
+        if call is not None and call.warnings:
+            return replace(shown, warnings=tuple(dict.fromkeys(call.warnings)))
         return shown
 
     def _kind(self, target: Target) -> Kind | None:

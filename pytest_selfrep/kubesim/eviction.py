@@ -25,7 +25,7 @@ TOO_MANY_BUDGETS = (
 def evict(call: Call) -> Response:
     """Delete the pod if its budget allows a disruption now. Raises StatusError 429 if it does not."""
     body = call.sent("Eviction", "policy/v1")
-    name = (body.get("metadata") or {}).get("name", call.target.name)
+    name = body["metadata"].get("name", call.target.name)
     if name != call.target.name:
         raise bad_request(f"name in URL does not match name in Eviction object: {name}")
     pod = call.stored()
@@ -43,14 +43,9 @@ SUBRESOURCES: Mapping[tuple[str, str, str], Handler] = {("pods", "eviction", "cr
 
 
 def _options(call: Call, sent: Object) -> DeleteOptions:
-    preconditions, grace = sent.get("preconditions") or {}, sent.get("gracePeriodSeconds")
-    if grace is not None and type(grace) is not int:
-        raise bad_request(
-            'Eviction in version "v1" cannot be handled as a Eviction: json: cannot unmarshal '
-            "Eviction.deleteOptions.gracePeriodSeconds into Go value of type int64"
-        )
+    preconditions = sent.get("preconditions") or {}
     return DeleteOptions(
-        grace_seconds=grace,
+        grace_seconds=sent.get("gracePeriodSeconds"),
         propagation=sent.get("propagationPolicy"),
         uid=preconditions.get("uid"),
         resource_version=preconditions.get("resourceVersion"),

@@ -50,6 +50,33 @@ class Stream(Protocol):
         """The client has gone."""
 
 
+class Session(Protocol):
+    """A conversation that a request opens. All but the subprotocols is used with the cluster's lock held."""
+
+    @property
+    def protocols(self) -> Sequence[str]:
+        """The WebSocket subprotocols that it speaks."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more will come once everything so far has been polled."""
+
+    def start(self) -> None:
+        """The client is there."""
+
+    def receive(self, message: bytes) -> None:
+        """A message of the client's, without any encoding of the subprotocol's."""
+
+    def poll(self) -> Sequence[bytes]:
+        """The messages since the last call."""
+
+    def on_ready(self, wake: Callable[[], None]) -> None:
+        """Have ``wake`` called whenever there is something to poll."""
+
+    def close(self) -> None:
+        """The client has gone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """One HTTP response. ``body`` may share objects with the store: whoever wants to change it copies it."""
@@ -60,6 +87,15 @@ class Response:
     content_type: str = JSON
     stream: Stream | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    session: Session | None = None
+    """What follows if the connection is upgraded (101)."""
+    warnings: Sequence[str] = ()
+    """What the client is told besides, each in a ``Warning`` header of its own."""
+
+    def warning_headers(self) -> Sequence[str]:
+        """The values of these headers, as RFC 7234 writes them."""
+        quoted = (text.replace("\\", "\\\\").replace('"', '\\"') for text in self.warnings)
+        return [f'299 - "{text}"' for text in quoted]
 
     def encode(self) -> bytes:
         """The body as it goes over the wire, for responses without a stream."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import orjson
 
 from pytest_selfrep.kubesim.objects import Json, Object, copy
+from pytest_selfrep.kubesim.schema import Type
 from pytest_selfrep.kubesim.status import StatusError, bad_request, unsupported_media_type
 from pytest_selfrep.kubesim.strategic import strategic
 
@@ -23,8 +24,8 @@ MAX_COPIED = 3 * 1024 * 1024
 """Bytes that the copy operations of one JSON patch may add, or few of them would fill any memory."""
 
 
-def apply(content_type: str, target: Object, patch: Json) -> Json:
-    """What ``target`` becomes; it stays as it is. Raises StatusError 400, 413, 415 or 422."""
+def apply(content_type: str, target: Object, patch: Json, type_: Type | None) -> Json:
+    """What ``target``, of that type, becomes; it stays as it is. Raises StatusError 400, 413, 415 or 422."""
     if content_type not in _ACCEPTED:
         raise unsupported_media_type(
             "the body of the request was in an unknown format - accepted media types include: "
@@ -36,7 +37,7 @@ def apply(content_type: str, target: Object, patch: Json) -> Json:
         raise bad_request(
             f"json: cannot unmarshal {_go_name(patch)} into Go value of type map[string]interface {{}}"
         )
-    return merge(target, patch) if content_type == _ACCEPTED[1] else strategic(target, patch)
+    return merge(target, patch) if content_type == _ACCEPTED[1] else strategic(target, patch, type_)
 
 
 def merge(target: Json, patch: Json) -> Json:

@@ -1,46 +1,25 @@
-"""Strategic merge patch: lists of objects are merged by a key that the API types declare."""
+"""Strategic merge patch: lists are merged in the way that the types of the API declare."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from pytest_selfrep.kubesim.objects import Json, Object
+from pytest_selfrep.kubesim.schema import Field, ListOf, MapOf, Struct, Type
 from pytest_selfrep.kubesim.status import StatusError, bad_request
 
-# By field name; where a name means different things, by its parent and itself. Other lists are replaced.
-MERGE_KEYS: Mapping[str, str] = {
-    "addresses": "type",
-    "conditions": "type",
-    "containers": "name",
-    "containers.ports": "containerPort",
-    "env": "name",
-    "ephemeralContainers": "name",
-    "ephemeralContainers.ports": "containerPort",
-    "hostAliases": "ip",
-    "initContainers": "name",
-    "initContainers.ports": "containerPort",
-    "ownerReferences": "uid",
-    "podIPs": "ip",
-    "resourceClaims": "name",
-    "schedulingGates": "name",
-    "secrets": "name",
-    "spec.imagePullSecrets": "name",
-    "spec.ports": "port",
-    "topologySpreadConstraints": "topologyKey",
-    "volumeDevices": "devicePath",
-    "volumeMounts": "mountPath",
-    "volumes": "name",
-}
-MERGED_PRIMITIVES = frozenset({"finalizers"})
 _ORDER, _DELETE, _RETAIN = "$setElementOrder/", "$deleteFromPrimitiveList/", "$retainKeys"
 
 
-def strategic(target: Object, patch: Object) -> Json:
-    """What ``target`` becomes; neither argument is changed. Raises StatusError 400 or 422."""
-    return _merge_objects(target, patch, "")
+def strategic(target: Object, patch: Object, type_: Type | None) -> Json:
+    """What ``target`` becomes; neither argument is changed. Without a type every list is replaced.
+
+    Raises StatusError 400 or 422.
+    """
+    return _merge_objects(target, patch, type_)
 
 
-def _merge_objects(target: Json, patch: Object, parent: str) -> Json:
+def _merge_objects(target: Json, patch: Object, type_: Type | None) -> Json:
     directive = patch.get("$patch")
     if directive == "replace":
         return {key: value for key, value in patch.items() if key != "$patch"}
@@ -56,29 +35,42 @@ def _merge_objects(target: Json, patch: Object, parent: str) -> Json:
             name = key.removeprefix(_DELETE)
             merged[name] = [item for item in merged.get(name) or [] if item not in value]
         elif not key.startswith("$"):
-            _merge_field(merged, key, value, parent, patch.get(_ORDER + key))
+            _merge_field(merged, key, value, _field(type_, key), patch.get(_ORDER + key))
     return merged
 
 
-def _merge_field(merged: Object, key: str, value: Json, parent: str, order: Json) -> None:
+def _field(type_: Type | None, key: str) -> Field | None:
+    """What is known of a field, or of what a map has under a key."""
+    match type_:
+        case Struct():
+            return type_.fields.get(key)
+        case MapOf():
+            return Field(key, type_.value)
+    return None
+
+
+def _merge_field(merged: Object, key: str, value: Json, field: Field | None, order: Json) -> None:
     present = merged.get(key)
     if value is None:
         merged.pop(key, None)
     elif isinstance(value, dict):
-        merged[key] = _merge_objects(present, value, key)
+        whole = field is not None and field.replace
+        merged[key] = _merge_objects({} if whole else present, value, field.type if field else None)
         if value.get("$patch") == "delete":
             del merged[key]
-    elif isinstance(value, list) and key in MERGED_PRIMITIVES:
+    elif not isinstance(value, list) or field is None or field.merge is None:
+        merged[key] = value
+    elif field.merge:
+        item = field.type.item if isinstance(field.type, ListOf) else None
+        merged[key] = _merge_lists(present or [], value, key, field.merge, item, order)
+    else:
         known = present or []
         merged[key] = [*known, *(item for item in value if item not in known)]
-    elif isinstance(value, list):
-        by = MERGE_KEYS.get(f"{parent}.{key}") or MERGE_KEYS.get(key)
-        merged[key] = _merge_lists(present or [], value, key, by, order) if by else value
-    else:
-        merged[key] = value
 
 
-def _merge_lists(target: Sequence[Object], patch: Sequence[Json], field: str, by: str, order: Json) -> Json:
+def _merge_lists(
+    target: Sequence[Object], patch: Sequence[Json], field: str, by: str, type_: Type | None, order: Json
+) -> Json:
     """Merge items with equal keys. New ones go first, unless the patch says otherwise."""
     if any(isinstance(item, dict) and item.get("$patch") == "replace" for item in patch):
         return [item for item in patch if item.get("$patch") != "replace"]
@@ -95,7 +87,7 @@ def _merge_lists(target: Sequence[Object], patch: Sequence[Json], field: str, by
         if item.get("$patch") == "delete":
             items.pop(name, None)
             continue
-        items[name] = _merge_objects(items.get(name, {}), item, field)
+        items[name] = _merge_objects(items.get(name, {}), item, type_)
         named.append(name)
     if isinstance(order, list):
         wanted = [each.get(by) if isinstance(each, dict) else each for each in order]

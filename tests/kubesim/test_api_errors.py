@@ -62,50 +62,118 @@ def test_a_body_nested_too_deeply_is_a_bad_request(kube: Kube, content_type: str
 def test_a_body_that_is_no_object_is_a_bad_request(kube: Kube, body: bytes) -> None:
     answer = raw(kube, "POST", PODS, body)
     assert answer.status == 400
-    assert answer.body["message"].startswith('Pod in version "v1" cannot be handled as a Pod: json: cannot')
+    assert answer.body["message"].startswith(
+        "the object provided is unrecognized (must be of type Pod): couldn't get version/kind; json parse error: "
+        "json: cannot unmarshal "
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"metadata": "x"}, "Pod.metadata of type struct"),
-        ({"metadata": {"name": 7}}, "Pod.metadata.name of type string"),
-        ({"metadata": {"labels": ["a"]}}, "Pod.metadata.labels of type map[string]string"),
-        ({"metadata": {"labels": {"a": 1}}}, "Pod.metadata.labels.a of type string"),
-        ({"spec": "x"}, "Pod.spec of type struct"),
-        ({"spec": {"containers": {}}}, "Pod.spec.containers of type []struct"),
-        ({"spec": {"containers": ["x"]}}, "Pod.spec.containers of type struct"),
-        ({"spec": {"terminationGracePeriodSeconds": True}}, "of type int32"),
-        ({"spec": {"containers": [{"resources": {"limits": {"cpu": []}}}]}}, "of type resource.Quantity"),
+        ({"metadata": "x"}, "string into Go struct field Pod.metadata of type v1.ObjectMeta"),
+        ({"metadata": {"name": 7}}, "number into Go struct field ObjectMeta.metadata.name of type string"),
+        (
+            {"metadata": {"labels": ["a"]}},
+            "array into Go struct field ObjectMeta.metadata.labels of type map[string]string",
+        ),
+        (
+            {"metadata": {"labels": {"a": 1}}},
+            "number into Go struct field ObjectMeta.metadata.labels of type string",
+        ),
+        ({"spec": "x"}, "string into Go struct field Pod.spec of type v1.PodSpec"),
+        (
+            {"spec": {"containers": {}}},
+            "object into Go struct field PodSpec.spec.containers of type []v1.Container",
+        ),
+        (
+            {"spec": {"containers": ["x"]}},
+            "string into Go struct field PodSpec.spec.containers of type v1.Container",
+        ),
+        (
+            {"spec": {"terminationGracePeriodSeconds": True}},
+            "bool into Go struct field PodSpec.spec.terminationGracePeriodSeconds of type int64",
+        ),
+        (
+            {"spec": {"priority": 1 << 31}},
+            "number 2147483648 into Go struct field PodSpec.spec.priority of type int32",
+        ),
+        (
+            {"spec": {"containers": [{"env": [{"name": "a", "value": 1}]}]}},
+            "number into Go struct field EnvVar.spec.containers.env.value of type string",
+        ),
+        (
+            {"spec": {"containers": [{"livenessProbe": {"httpGet": {"port": True}}}]}},
+            "bool into Go struct field HTTPGetAction.spec.containers.livenessProbe.httpGet.port of type int32",
+        ),
     ],
 )
 def test_a_field_of_the_wrong_type_is_named(kube: Kube, change: dict[str, Any], field: str) -> None:
     refused = kube.refusal("POST", PODS, {**pod("a"), **change})
     assert (refused["code"], refused["reason"]) == (400, "BadRequest")
-    assert field in refused["message"]
+    assert refused["message"] == (
+        f'Pod in version "v1" cannot be handled as a Pod: json: cannot unmarshal {field}'
+    )
 
 
-@pytest.mark.parametrize("time", ["0", "soon", "2025-05-06", "2025-05-06T08:00:00", 7])
-def test_a_time_that_is_none_is_refused(kube: Kube, time: Any) -> None:
+@pytest.mark.parametrize("amount", ["1x", "", True, [], {}])
+def test_an_amount_that_is_none_is_refused(kube: Kube, amount: Any) -> None:
+    spec = {"containers": [{"name": "a", "resources": {"limits": {"cpu": amount}}}]}
+    refused = kube.refusal("POST", PODS, {**pod("a"), "spec": spec})
+    assert refused["message"] == (
+        'Pod in version "v1" cannot be handled as a Pod: quantities must match the regular expression '
+        "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+    )
+
+
+_LAYOUT = "2006-01-02T15:04:05Z07:00"
+
+
+@pytest.mark.parametrize(
+    ("time", "why"),
+    [
+        ("soon", f'parsing time "soon" as "{_LAYOUT}": cannot parse "soon" as "2006"'),
+        ("2025", f'parsing time "2025" as "{_LAYOUT}": cannot parse "" as "-"'),
+        ("2025-05-06", f'parsing time "2025-05-06" as "{_LAYOUT}": cannot parse "" as "T"'),
+        (
+            "2025-05-06T08:00:00",
+            f'parsing time "2025-05-06T08:00:00" as "{_LAYOUT}": cannot parse "" as "Z07:00"',
+        ),
+        ("2025-13-06T08:00:00Z", 'parsing time "2025-13-06T08:00:00Z": month out of range'),
+        ("2025-02-30T08:00:00Z", 'parsing time "2025-02-30T08:00:00Z": day out of range'),
+        ("2025-05-06T08:00:00Zx", 'parsing time "2025-05-06T08:00:00Zx": extra text: "x"'),
+        (7, "json: cannot unmarshal number into Go struct field Event.lastTimestamp of type string"),
+    ],
+)
+def test_a_time_that_is_none_is_refused(kube: Kube, time: Any, why: str) -> None:
     event = {"metadata": {"name": "a"}, "lastTimestamp": time}
     refused = kube.refusal("POST", "/api/v1/namespaces/default/events", event)
     assert refused["code"] == 400
-    assert f'parsing time "{time}" as "2006-01-02T15:04:05Z07:00"' in refused["message"]
+    assert refused["message"] == f'Event in version "v1" cannot be handled as a Event: {why}'
 
 
 def test_an_object_of_another_kind_or_version_is_refused(kube: Kube) -> None:
     refused = kube.refusal("POST", PODS, deployment("web", 1))
     assert refused["code"] == 400
     assert refused["message"].startswith('Deployment in version "v1" cannot be handled as a Pod')
+    assert refused["message"].endswith("converting (v1.Deployment) to (core.Pod): unknown conversion")
     old = {**deployment("web", 1), "apiVersion": "apps/v1beta1"}
     assert kube.refusal("POST", DEPLOYMENTS, old)["message"] == (
-        "the API version in the data (apps/v1beta1) does not match the expected API version (apps/v1)"
+        'Deployment in version "v1beta1" cannot be handled as a Deployment: no kind "Deployment" is registered '
+        'for version "apps/v1beta1" in scheme "pkg/api/legacyscheme/scheme.go:30"'
     )
 
 
-def test_a_protobuf_body_is_of_no_known_media_type(kube: Kube) -> None:
-    answer = raw(kube, "POST", PODS, b"k8s\0", "application/vnd.kubernetes.protobuf")
+@pytest.mark.parametrize("content_type", ["application/cbor", "text/plain", "application/json-patch+json"])
+def test_a_body_in_an_unknown_format_is_refused_with_those_that_are_known(
+    kube: Kube, content_type: str
+) -> None:
+    answer = raw(kube, "POST", PODS, b"{}", content_type)
     assert (answer.status, answer.body["reason"]) == (415, "UnsupportedMediaType")
+    assert answer.body["message"] == (
+        "the body of the request was in an unknown format - accepted media types include: "
+        "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+    )
 
 
 @pytest.mark.parametrize(

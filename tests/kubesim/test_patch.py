@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from kube_driver import Kube, deployment
 
 from pytest_selfrep.kubesim.patch import merge
+from pytest_selfrep.kubesim.schema import struct
 from pytest_selfrep.kubesim.strategic import strategic
 
 MERGE = "application/merge-patch+json"
@@ -164,36 +165,37 @@ def test_a_strategic_patch_deletes_from_lists_and_maps(web: Kube) -> None:
 
 def test_a_strategic_patch_replaces_where_it_says_so_and_lists_without_a_key() -> None:
     target = {"spec": {"tolerations": [{"key": "a"}], "containers": [{"name": "a"}, {"name": "b"}]}}
-    patched = strategic(
-        target,
-        {"spec": {"tolerations": [{"key": "b"}], "containers": [{"$patch": "replace"}, {"name": "c"}]}},
-    )
+    patch_ = {"spec": {"tolerations": [{"key": "b"}], "containers": [{"$patch": "replace"}, {"name": "c"}]}}
+    patched = strategic(target, patch_, struct("core.v1.Pod"))
     assert patched == {"spec": {"tolerations": [{"key": "b"}], "containers": [{"name": "c"}]}}
 
 
 def test_a_strategic_patch_retains_only_the_keys_it_lists() -> None:
     target = {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}
-    patched = strategic(target, {"strategy": {"$retainKeys": ["type"], "type": "Recreate"}})
+    patched = strategic(
+        target, {"strategy": {"$retainKeys": ["type"], "type": "Recreate"}}, struct("apps.v1.DeploymentSpec")
+    )
     assert patched == {"strategy": {"type": "Recreate"}}
 
 
 def test_finalizers_are_merged_and_taken_out_by_value() -> None:
     target = {"metadata": {"finalizers": ["a", "b"]}}
-    assert strategic(target, {"metadata": {"finalizers": ["b", "c"]}}) == {
+    assert strategic(target, {"metadata": {"finalizers": ["b", "c"]}}, struct("core.v1.Pod")) == {
         "metadata": {"finalizers": ["a", "b", "c"]}
     }
     patch_ = {"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"]}}
-    assert strategic(target, patch_) == {"metadata": {"finalizers": ["b"]}}
+    assert strategic(target, patch_, struct("core.v1.Pod")) == {"metadata": {"finalizers": ["b"]}}
 
 
 def test_ports_of_services_are_merged_by_port_and_those_of_containers_by_container_port() -> None:
     service = {"spec": {"ports": [{"port": 80, "name": "a"}]}}
-    assert strategic(service, {"spec": {"ports": [{"port": 80, "targetPort": 8080}]}}) == {
+    more = {"spec": {"ports": [{"port": 80, "targetPort": 8080}]}}
+    assert strategic(service, more, struct("core.v1.Service")) == {
         "spec": {"ports": [{"port": 80, "name": "a", "targetPort": 8080}]}
     }
     pod = {"spec": {"containers": [{"name": "c", "ports": [{"containerPort": 80}]}]}}
     patch_ = {"spec": {"containers": [{"name": "c", "ports": [{"containerPort": 80, "name": "http"}]}]}}
-    assert strategic(pod, patch_) == {
+    assert strategic(pod, patch_, struct("core.v1.Pod")) == {
         "spec": {"containers": [{"name": "c", "ports": [{"containerPort": 80, "name": "http"}]}]}
     }
 
@@ -202,7 +204,7 @@ def test_ports_of_services_are_merged_by_port_and_those_of_containers_by_contain
 def test_without_lists_of_objects_and_directives_a_strategic_patch_is_a_merge_patch(
     target: dict[str, Any], wanted: dict[str, Any]
 ) -> None:
-    assert strategic(target, wanted) == merge(target, wanted)
+    assert strategic(target, wanted, None) == merge(target, wanted)
 
 
 @pytest.mark.parametrize("content_type", [MERGE, STRATEGIC])
@@ -229,14 +231,23 @@ def test_a_patch_with_a_stale_resource_version_is_a_conflict(web: Kube) -> None:
     assert (answer.status, answer.body["reason"]) == (409, "Conflict")
 
 
-@pytest.mark.parametrize("content_type", [MERGE, STRATEGIC])
-def test_a_patch_to_a_wrong_type_is_refused(web: Kube, content_type: str) -> None:
+@pytest.mark.parametrize(
+    ("content_type", "quoted", "why"),
+    [
+        (
+            MERGE,
+            '"{\\"kind\\":\\"Deployment\\"',
+            "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32",
+        ),
+        (STRATEGIC, '"map[spec:map[replicas:many]]"', "unrecognized type: int32"),
+    ],
+)
+def test_a_patch_to_a_wrong_type_is_refused(web: Kube, content_type: str, quoted: str, why: str) -> None:
     answer = web.send("PATCH", PATH, {"spec": {"replicas": "many"}}, content_type=content_type)
-    assert answer.status == 400
-    assert (
-        "cannot unmarshal string into Go struct field Deployment.spec.replicas of type int32"
-        in (answer.body["message"])
-    )
+    assert answer.status == 422
+    assert answer.body["message"].startswith(f' "" is invalid: patch: Invalid value: {quoted}')
+    assert answer.body["message"].endswith(f": {why}")
+
 
 
 def test_an_empty_patch_changes_nothing(web: Kube) -> None:

@@ -20,9 +20,8 @@ _SUMMARY = 30
 """Bytes of a malformed body that its refusal quotes."""
 
 
-def decode(body: bytes, content_type: str, kind: str) -> Json:
+def decode(body: bytes, content_type: str, kind: str, *, patch: bool = False) -> Json:
     """A body that is to be a ``kind``, or a patch, as a JSON value. Raises StatusError 400 or 415."""
-    patch = "patch" in content_type
     if not patch and content_type not in OBJECTS:
         raise unknown_format(OBJECTS)
     try:

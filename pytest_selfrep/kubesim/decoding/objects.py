@@ -28,6 +28,8 @@ _TYPE_META = (
     r'struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }'
 )
 _JSON_NAMES: Mapping[type, str] = {list: "array", str: "string", bool: "bool", dict: "object"}
+_META_SCHEME = 'in scheme "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27"'
+_OPTIONS = "DeleteOptions"
 _YAML_ERRORS = "error converting YAML to JSON: yaml: unmarshal errors:"
 _STRATEGIC = "application/strategic-merge-patch+json"
 _JSON_PATCH = "application/json-patch+json"
@@ -96,6 +98,22 @@ def receive(body: Body, wanted: Wanted, asked: Directive, warn: Warn) -> Object:
         if found:
             warn(found)
     return obj
+
+
+def receive_options(value: Json) -> Object:
+    """DeleteOptions; of any kind's version, or none. Raises StatusError 400."""
+    unread = "couldn't get version/kind; json parse error: "
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise bad_request(unread + _no_object(value))
+    if value.get("kind", _OPTIONS) != _OPTIONS:
+        raise bad_request(f'no kind "{value["kind"]}" is registered for version "meta.k8s.io/v1" {_META_SCHEME}')
+    try:
+        options: Object = reader(struct("meta.v1.DeleteOptions"))(value, [])
+    except Misfit as misfit:
+        raise bad_request(misfit.in_json()) from None
+    return options
 
 
 def receive_patched(patch: Body, result: Json, wanted: Wanted, asked: Directive, warn: Warn) -> Object:

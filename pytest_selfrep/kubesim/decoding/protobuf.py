@@ -1,6 +1,6 @@
 """Objects in protobuf, as kubectl and Go clients send them (``application/vnd.kubernetes.protobuf``).
 
-A body is the four bytes ``k8s\\0`` and a ``runtime.Unknown`` message that names the type of the object it holds.
+A body is the four bytes ``k8s\\0`` and a ``runtime.Unknown`` message, which names the type of its object.
 The numbers of fields come from the schema, so that there is no code for any one type.
 """
 
