@@ -69,8 +69,8 @@ def _response(answer: Object) -> Object:
 
 
 def _parameter(said: Object) -> Object:
-    found: Object = {key: value for key, value in said.items() if key != "schema"}
-    return found | said["schema"]
+    schema: Object = said["schema"]
+    return {key: value for key, value in said.items() if key != "schema"} | schema
 
 
 def _schema(schema: Mapping[str, Any]) -> Object:
