@@ -46,6 +46,9 @@ class Stream(Protocol):
     def on_ready(self, wake: Callable[[], None]) -> None:
         """Have ``wake`` called, with the cluster's lock held, whenever there is something to poll."""
 
+    def end(self) -> None:
+        """The client's time is up: what is to be said at the end is there to be polled."""
+
     def close(self) -> None:
         """The client has gone."""
 

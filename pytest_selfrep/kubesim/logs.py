@@ -206,6 +206,9 @@ class Followed:
         self._wake = wake
         self._tick()
 
+    def end(self) -> None:
+        """Nothing marks the end of a log."""
+
     def close(self) -> None:
         self._closed = True
         if self._timer is not None:

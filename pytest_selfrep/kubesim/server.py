@@ -202,7 +202,10 @@ class _Site:
                     items, closed = stream.poll(), stream.closed
                 if items:
                     await reply.write(b"".join(map(_encoded, items)))
-                if closed or not await _wait(ready, until):
+                if closed:
+                    break
+                if not await _wait(ready, until):
+                    await self._say_last(reply, stream)
                     break
             await reply.write_eof()
         except ConnectionError:
@@ -212,6 +215,14 @@ class _Site:
             self._waiting.discard(ready)
             with self._cluster.lock:
                 stream.close()
+
+
+    async def _say_last(self, reply: web.StreamResponse, stream: Stream) -> None:
+        with self._cluster.lock:
+            stream.end()
+            items = stream.poll()
+        if items:
+            await reply.write(b"".join(map(_encoded, items)))
 
 
 def _wake(loop: asyncio.AbstractEventLoop, ready: asyncio.Event) -> None:

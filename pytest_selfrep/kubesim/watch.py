@@ -107,6 +107,10 @@ class Watch:
     def on_ready(self, wake: Callable[[], None]) -> None:
         self._wake = wake
 
+    def end(self) -> None:
+        if self._bookmarks:
+            self._add("BOOKMARK", self._bookmark())
+
     def close(self) -> None:
         self._closed = True
         self._on_close(self)
@@ -114,8 +118,7 @@ class Watch:
     def poll(self) -> Sequence[Json]:
         """Events since the last call, then a bookmark if one is due."""
         if self.closed and not self._closed:
-            if self._bookmarks:
-                self._add("BOOKMARK", self._bookmark())
+            self.end()
             self.close()
         elif self._bookmarks and self._clock.now - self._marked >= BOOKMARK_EVERY:
             self._marked = self._clock.now
