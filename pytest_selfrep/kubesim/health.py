@@ -28,7 +28,6 @@ _STARTED: Final = tuple(
         "scheduling/bootstrap-system-priority-classes",
         "priority-and-fairness-config-producer",
         "bootstrap-controller",
-        "start-kubernetes-service-cidr-controller",
         "aggregator-reload-proxy-client-cert",
         "start-kube-aggregator-informers",
         "apiservice-status-local-available-controller",
