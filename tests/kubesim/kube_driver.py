@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import orjson
@@ -129,3 +130,11 @@ def deployment(name: str, replicas: int, **kwargs: Any) -> Object:
             "template": {"metadata": {"labels": labels}, "spec": template["spec"]},
         },
     }
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    """Wait for something that another thread brings about."""
+    until = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < until, "it did not come about in a minute"
+        time.sleep(0.01)

@@ -18,7 +18,7 @@ import orjson
 import pytest
 import urllib3
 import yaml
-from kube_driver import Kube, deployment, pod
+from kube_driver import Kube, deployment, eventually, pod
 from kubernetes import client
 from kubernetes import config as untyped_config
 from kubernetes import watch as untyped_watch
@@ -70,15 +70,6 @@ def connect(cluster: Cluster, served: Served) -> Iterator[Connect]:
 @pytest.fixture
 def core(connect: Connect) -> Any:
     return client.CoreV1Api(connect())
-
-
-def eventually(true: Callable[[], bool]) -> None:
-    """Wait for something that another thread brings about."""
-    for _ in range(500):
-        if true():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it did not come about in five seconds")
 
 
 def connection(served: Served) -> http.client.HTTPSConnection:
