@@ -249,7 +249,6 @@ def test_a_patch_to_a_wrong_type_is_refused(web: Kube, content_type: str, quoted
     assert answer.body["message"].endswith(f": {why}")
 
 
-
 def test_an_empty_patch_changes_nothing(web: Kube) -> None:
     before = web.get(PATH)
     assert patch(web, {}, MERGE) == before

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import orjson
 
@@ -16,6 +17,8 @@ OBJECTS = (JSON, YAML, PROTOBUF)
 """What objects may be written in."""
 MAX_DEPTH = 100
 """Levels of nesting that a body may have. No object of Kubernetes comes near; Go's own limit is 10,000."""
+MAX_NODES = 1_000_000
+"""Values that a YAML text may have, counted as often as aliases stand for them."""
 _SUMMARY = 30
 """Bytes of a malformed body that its refusal quotes."""
 
@@ -90,6 +93,7 @@ def _yaml(body: bytes) -> Json:
     import yaml  # slow to import, and hardly any client sends it
 
     try:
+        _check_aliases(yaml.parse(body, yaml.SafeLoader))
         # Through JSON, so that dates and other values that only YAML has do not get in.
         return orjson.loads(orjson.dumps(yaml.safe_load(body), default=str, option=orjson.OPT_NON_STR_KEYS))
     except RecursionError:
@@ -99,6 +103,27 @@ def _yaml(body: bytes) -> Json:
         raise ValueError(f"yaml: line {line}: {error.problem}") from None
     except (yaml.YAMLError, TypeError) as error:
         raise ValueError(f"yaml: {error}") from None
+
+
+def _check_aliases(events: Iterable[Any]) -> None:
+    """Refuse texts that grow beyond measure once their aliases stand for what they mean. Raises ValueError."""
+    sizes: dict[str, int] = {}
+    unfinished: list[tuple[str, int]] = []
+    total = 0
+    for event in events:
+        name = type(event).__name__
+        if name == "AliasEvent":
+            total += sizes.get(event.anchor, 0)
+        elif name in ("ScalarEvent", "SequenceStartEvent", "MappingStartEvent"):
+            total += 1
+            if name != "ScalarEvent":
+                unfinished.append((event.anchor, total))
+        elif name in ("SequenceEndEvent", "MappingEndEvent"):
+            anchor, before = unfinished.pop()
+            if anchor:
+                sizes[anchor] = total - before + 1
+        if total > MAX_NODES:
+            raise ValueError("yaml: document contains excessive aliasing")
 
 
 def yaml_duplicates(body: bytes) -> list[str]:

@@ -108,7 +108,9 @@ def receive_options(value: Json) -> Object:
     if not isinstance(value, dict):
         raise bad_request(unread + _no_object(value))
     if value.get("kind", _OPTIONS) != _OPTIONS:
-        raise bad_request(f'no kind "{value["kind"]}" is registered for version "meta.k8s.io/v1" {_META_SCHEME}')
+        raise bad_request(
+            f'no kind "{value["kind"]}" is registered for version "meta.k8s.io/v1" {_META_SCHEME}'
+        )
     try:
         options: Object = reader(struct("meta.v1.DeleteOptions"))(value, [])
     except Misfit as misfit:
