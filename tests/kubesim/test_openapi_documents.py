@@ -221,6 +221,23 @@ def test_types_say_how_their_lists_are_merged(kube: Kube) -> None:
     assert volumes["x-kubernetes-patch-strategy"] == "merge,retainKeys"
 
 
+def test_ephemeral_containers_are_merged_like_others(kube: Kube) -> None:
+    others = schema(kube, "api/v1", "io.k8s.api.core.v1.Container")["properties"]
+    ephemeral = schema(kube, "api/v1", "io.k8s.api.core.v1.EphemeralContainer")["properties"]
+    assert ephemeral["env"] == others["env"]
+    assert ephemeral["volumeMounts"] == others["volumeMounts"]
+
+
+def test_bytes_are_a_list_to_server_side_apply(kube: Kube) -> None:
+    spec = schema(
+        kube,
+        "apis/apiregistration.k8s.io/v1",
+        "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceSpec",
+    )
+    bundle = spec["properties"]["caBundle"]
+    assert (bundle["format"], bundle["x-kubernetes-list-type"]) == ("byte", "atomic")
+
+
 def test_types_say_what_is_required_chosen_and_filled_in(kube: Kube) -> None:
     port = schema(kube, "api/v1", "io.k8s.api.core.v1.ContainerPort")
     assert port["required"] == ["containerPort"]

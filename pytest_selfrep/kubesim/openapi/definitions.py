@@ -183,7 +183,9 @@ def _merging(field: Field) -> Object:
         if how:
             found["x-kubernetes-list-type"] = how
     elif field.atomic:
-        found["x-kubernetes-map-type"] = "atomic"
+        # Bytes are a list to Go.
+        what = "list" if isinstance(field.type, Scalar) else "map"
+        found[f"x-kubernetes-{what}-type"] = "atomic"
     if field.merge:
         found["x-kubernetes-patch-merge-key"] = field.merge
     strategies = ["merge"] if field.merge is not None else []

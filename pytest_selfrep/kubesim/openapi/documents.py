@@ -12,7 +12,7 @@ import orjson
 from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.openapi import custom
 from pytest_selfrep.kubesim.openapi.definitions import list_schema, schemas
-from pytest_selfrep.kubesim.openapi.names import META, type_name
+from pytest_selfrep.kubesim.openapi.names import META, home_of, type_name
 from pytest_selfrep.kubesim.openapi.operations import paths
 from pytest_selfrep.kubesim.resources import Resource
 from pytest_selfrep.kubesim.schema import Struct, struct, struct_of, structs
@@ -106,7 +106,7 @@ def _types(resource: Resource) -> Iterator[tuple[str, Object]]:
         for each in resource.subresources
         if (each.group, each.version, each.kind) != (kind.group, kind.version, kind.kind)
     ]
-    needed: list[Struct] = [struct(_home(each.group, each.version) + f".{each.kind}") for each in below]
+    needed: list[Struct] = [struct(f"{home_of(each.group, each.version)}.{each.kind}") for each in below]
     if resource.schema is not None:
         yield name, custom.object_schema(resource)
     else:
@@ -118,11 +118,6 @@ def _types(resource: Resource) -> Iterator[tuple[str, Object]]:
         else:
             yield from list_schema(list_name, name, kind.group, kind.version, resource.list_kind).items()
     yield from schemas(needed).items()
-
-
-def _home(group: str, version: str) -> str:
-    home = group.removesuffix(".k8s.io").replace("rbac.authorization", "rbac") or "core"
-    return f"{home}.{version}"
 
 
 def _list_struct(resource: Resource) -> Struct | None:

@@ -9,7 +9,7 @@ from typing import Final
 from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.openapi import parameters
 from pytest_selfrep.kubesim.openapi.definitions import REF
-from pytest_selfrep.kubesim.openapi.names import META, camel, tag, type_name
+from pytest_selfrep.kubesim.openapi.names import META, camel, home_of, tag, type_name
 from pytest_selfrep.kubesim.resources import Resource, Subresource
 
 _FORMS: Final = ("application/json", "application/vnd.kubernetes.protobuf", "application/yaml")
@@ -50,6 +50,9 @@ _VERBS: Final[Mapping[str, _Verb]] = {
 }
 _AT_COLLECTION: Final = ("list", "create", "deletecollection")
 _AT_OBJECT: Final = ("get", "update", "patch", "delete")
+_SHOWN: Final = frozenset({"Pod", "Service", "ServiceAccount", "ResourceQuota", "PersistentVolumeClaim"})
+"""Kinds whose deletion is answered with the object."""
+_NAMESPACE: Final = parameters.in_path("namespace", "the namespace that the object is in")
 _CODES: Final = {"200": "OK", "201": "Created", "202": "Accepted"}
 
 
@@ -87,10 +90,9 @@ def paths(resource: Resource, type_: str, list_type: str) -> Iterator[tuple[str,
     if single:
         yield f"{scope}/{kind.plural}/{{name}}", {**single, **shared}
     for below in resource.subresources:
-        yield f"{scope}/{kind.plural}/{{name}}/{below.name}", {**_below(place, below), **shared}
-
-
-_NAMESPACE: Final = parameters.in_path("namespace", "the namespace that the object is in")
+        asked = parameters.query(*parameters.CONNECT.get(below.name, ()))
+        all_ = {"parameters": [*asked, *shared["parameters"]]}
+        yield f"{scope}/{kind.plural}/{{name}}/{below.name}", {**_below(place, below), **all_}
 
 
 def _operations(place: _Place, verbs: Sequence[str], list_type: str) -> Object:
@@ -107,10 +109,6 @@ def _operations(place: _Place, verbs: Sequence[str], list_type: str) -> Object:
     return found
 
 
-_SHOWN: Final = frozenset({"Pod", "Service", "ServiceAccount", "ResourceQuota", "PersistentVolumeClaim"})
-"""Kinds whose deletion is answered with the object."""
-
-
 def _everywhere(place: _Place, list_type: str) -> Object:
     operation = _operation(place, _VERBS["list"], place.subject, list_type)
     shared = operation.pop("parameters")
@@ -120,8 +118,7 @@ def _everywhere(place: _Place, list_type: str) -> Object:
 def _below(place: _Place, below: Subresource) -> Object:
     known = {"group": below.group, "kind": below.kind, "version": below.version}
     own = known == place.known
-    home = below.group.removesuffix(".k8s.io").replace("rbac.authorization", "rbac") or "core"
-    type_ = place.type if own else type_name(f"{home}.{below.version}.{below.kind}")
+    type_ = place.type if own else type_name(f"{home_of(below.group, below.version)}.{below.kind}")
     word = below.name[:1].upper() + below.name[1:]
     inner = _Place(place.resource, type_, f"{place.subject}{word}", known)
     if below.name in _CONNECTED:
@@ -131,7 +128,6 @@ def _below(place: _Place, below: Subresource) -> Object:
         verb = _VERBS[name]
         operation = _operation(inner, verb, inner.subject, type_, f"{below.name} of the specified")
         if below.name == "log":
-            operation["parameters"] = parameters.query(*parameters.CONNECT["log"])
             operation["responses"]["200"] = _answer("OK", {"type": "string"}, ("text/plain", *_FORMS))
         found[verb.method] = operation
     return found
@@ -143,7 +139,6 @@ def _connection(place: _Place, below: Subresource, name: str) -> tuple[str, Obje
         "tags": [tag(place.resource.kind)],
         "description": f"connect {method.upper()} requests to {below.name} of {place.resource.kind.kind}",
         "operationId": f"connect{camel(place.resource.kind)}{method.capitalize()}{place.subject}",
-        "parameters": parameters.query(*parameters.CONNECT[below.name]),
         "responses": {
             "200": _answer("OK", {"type": "string"}, ("*/*",)),
             "401": {"description": "Unauthorized"},
