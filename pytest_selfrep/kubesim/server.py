@@ -82,17 +82,17 @@ class Served:
                 _loop.give_back()
 
 
-def serve(cluster: Cluster, *, real_time: bool = False) -> Served:
-    """Serve a cluster on a free port of the loopback interface.
+def serve(cluster: Cluster, *, real_time: bool = False, rate: float = 1.0, port: int = 0) -> Served:
+    """Serve a cluster on a port of the loopback interface, any free one unless told.
 
-    The cluster's time moves by ``cluster.advance`` alone, or with the machine's clock if ``real_time``.
-    Raises OSError if no port can be had.
+    The cluster's time moves by ``cluster.advance`` alone, or with the machine's clock if ``real_time``,
+    ``rate`` times as fast. Raises OSError if the port cannot be had.
     """
     shown = certificates()
     _loop.take()
     try:
-        site = _Site(cluster, real_time)
-        port = _loop.run(site.start())
+        site = _Site(cluster, rate if real_time else None)
+        port = _loop.run(site.start(port))
     except BaseException:
         _loop.give_back()
         raise
@@ -102,16 +102,17 @@ def serve(cluster: Cluster, *, real_time: bool = False) -> Served:
 class _Site:
     """One cluster's HTTP server. All methods but the constructor run on the loop."""
 
-    def __init__(self, cluster: Cluster, real_time: bool) -> None:
+    def __init__(self, cluster: Cluster, rate: float | None) -> None:
+        """``rate`` is how fast the cluster's time runs; None if it does not run by itself."""
         self._cluster = cluster
-        self._real_time = real_time
+        self._rate = rate
         self._closing = False
         self._waiting: set[asyncio.Event] = set()
         self._server: web.Server | None = None
         self._runner: web.ServerRunner | None = None
         self._clock: asyncio.Task[None] | None = None
 
-    async def start(self) -> int:
+    async def start(self, port: int) -> int:
         from aiohttp import web
 
         from pytest_selfrep.kubesim.gohttp import Server
@@ -119,14 +120,14 @@ class _Site:
         self._server = Server(self._answer, handler_cancellation=True, access_log=None)
         self._runner = web.ServerRunner(self._server, shutdown_timeout=CLOSE_SECONDS)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=certificates().server)
+        site = web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=certificates().server)
         try:
             await site.start()
         except OSError:
             await self._runner.cleanup()
             raise
-        if self._real_time:
-            self._clock = asyncio.create_task(self._keep_time())
+        if self._rate is not None:
+            self._clock = asyncio.create_task(self._keep_time(self._rate))
         return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:
@@ -150,13 +151,13 @@ class _Site:
                 waiting.set()
             await asyncio.sleep(0.002)
 
-    async def _keep_time(self) -> None:
+    async def _keep_time(self, rate: float) -> None:
         last = time.monotonic()
         while True:
             await asyncio.sleep(TICK_SECONDS)
             now = time.monotonic()
             try:
-                self._cluster.advance(now - last)
+                self._cluster.advance((now - last) * rate)
             except Exception:
                 _log.exception("the cluster's time does not move on")
                 raise
