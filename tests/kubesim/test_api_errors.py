@@ -63,7 +63,8 @@ def test_a_body_that_is_no_object_is_a_bad_request(kube: Kube, body: bytes) -> N
     answer = raw(kube, "POST", PODS, body)
     assert answer.status == 400
     assert answer.body["message"].startswith(
-        "the object provided is unrecognized (must be of type Pod): couldn't get version/kind; json parse error: "
+        "the object provided is unrecognized (must be of type Pod): couldn't get version/kind; "
+        "json parse error: "
         "json: cannot unmarshal "
     )
 
@@ -104,7 +105,8 @@ def test_a_body_that_is_no_object_is_a_bad_request(kube: Kube, body: bytes) -> N
         ),
         (
             {"spec": {"containers": [{"livenessProbe": {"httpGet": {"port": True}}}]}},
-            "bool into Go struct field HTTPGetAction.spec.containers.livenessProbe.httpGet.port of type int32",
+            "bool into Go struct field HTTPGetAction.spec.containers.livenessProbe.httpGet.port "
+            "of type int32",
         ),
     ],
 )
@@ -159,8 +161,8 @@ def test_an_object_of_another_kind_or_version_is_refused(kube: Kube) -> None:
     assert refused["message"].endswith("converting (v1.Deployment) to (core.Pod): unknown conversion")
     old = {**deployment("web", 1), "apiVersion": "apps/v1beta1"}
     assert kube.refusal("POST", DEPLOYMENTS, old)["message"] == (
-        'Deployment in version "v1beta1" cannot be handled as a Deployment: no kind "Deployment" is registered '
-        'for version "apps/v1beta1" in scheme "pkg/api/legacyscheme/scheme.go:30"'
+        'Deployment in version "v1beta1" cannot be handled as a Deployment: no kind "Deployment" is '
+        'registered for version "apps/v1beta1" in scheme "pkg/api/legacyscheme/scheme.go:30"'
     )
 
 

@@ -182,5 +182,6 @@ READERS: Final[Mapping[str, Reader]] = {
     "FieldsV1": _object,
     "RawExtension": _object,
     "any": _anything,
+    "Duration": _anything,
 }
 """By the name of a scalar; texts and truth values need none."""
