@@ -22,7 +22,7 @@ import yaml
 Object: TypeAlias = dict[str, Any]
 T = TypeVar("T")
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds that a condition may take to come true: generous, for a real node on a busy machine."""
 POLL = 0.05
 GROUPS = {

@@ -144,7 +144,9 @@ def test_a_rollout_leaves_a_history_that_can_be_gone_back_to(kube: Kube) -> None
         "3         <none>\n\n"
     )
     assert kube.kubectl("rollout undo deployment/web") == "deployment.apps/web rolled back\n"
-    assert kube.kubectl("rollout status deployment/web") == 'deployment "web" successfully rolled out\n'
+    assert kube.kubectl("rollout status deployment/web").endswith(
+        'deployment "web" successfully rolled out\n'
+    )
     assert kube.get(WEB)["metadata"]["annotations"] == {"deployment.kubernetes.io/revision": "4"}
     assert [each["spec"]["replicas"] for each in replica_sets(kube)] == [0, 0, 1]
     assert kube.kubectl("rollout undo deployment/web --to-revision=1") == "deployment.apps/web rolled back\n"
