@@ -10,7 +10,9 @@ from pytest_selfrep.kubesim import discovery
 from pytest_selfrep.kubesim.customresources.version import CustomVersion
 from pytest_selfrep.kubesim.kinds import Kind
 from pytest_selfrep.kubesim.openapi import documents
+from pytest_selfrep.kubesim.openapi.definitions import schemas
 from pytest_selfrep.kubesim.resources import Resource, builtin, served
+from pytest_selfrep.kubesim.schema import struct
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -88,6 +90,15 @@ def test_objects_without_known_fields_are_described_as_just_that() -> None:
     schema = document["components"]["schemas"]["io.acme.stable.v1.CronTab"]
     assert "properties" not in schema
     assert schema["x-kubernetes-preserve-unknown-fields"] is True
+
+
+def test_definitions_themselves_are_described_down_to_any_json() -> None:
+    prefix = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
+    found = schemas([struct("apiextensions.v1.CustomResourceDefinition")])
+    properties = found[f"{prefix}JSONSchemaProps"]["properties"]
+    assert properties["not"]["allOf"] == [{"$ref": f"#/components/schemas/{prefix}JSONSchemaProps"}]
+    assert properties["default"]["allOf"] == [{"$ref": f"#/components/schemas/{prefix}JSON"}]
+    assert "type" not in found[f"{prefix}JSON"]
 
 
 def test_discovery_has_them_with_the_newest_stable_version_first(resources: tuple[Resource, ...]) -> None:

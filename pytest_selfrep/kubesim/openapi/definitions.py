@@ -18,7 +18,6 @@ _PLAIN: Final[Mapping[str, Object]] = {
     "double": {"type": "number", "format": "double"},
     "bytes": {"type": "string", "format": "byte"},
     "StringList": {"type": "array", "items": {"type": "string", "default": ""}},
-    "any": {},
 }
 """Scalars that are written out where they are used."""
 _NAMED: Final[Mapping[str, tuple[str, Object]]] = {
@@ -49,6 +48,10 @@ _NAMED: Final[Mapping[str, tuple[str, Object]]] = {
     "RawExtension": (
         "io.k8s.apimachinery.pkg.runtime.RawExtension",
         {"type": "object", "description": "An object of any kind, kept as it is."},
+    ),
+    "any": (
+        "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON",
+        {"description": "Any JSON value: null, a truth value, number, text, list or object."},
     ),
     "Quantity": (
         "io.k8s.apimachinery.pkg.api.resource.Quantity",
