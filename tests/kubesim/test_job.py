@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from kube_driver import Kube, Object
-from workloads import CORE, JOBS, condition, end, live_pods, names, quota
+from workloads import CORE, JOBS, REPLICA_SETS, condition, end, live_pods, names, quota
 
 SUM = f"{JOBS}/sum"
 
@@ -222,3 +223,33 @@ def test_more_than_a_burst_of_pods_takes_time(kube: Kube) -> None:
     assert len(active(kube)) == 500
     kube.advance(25)
     assert len(active(kube)) == 1000
+
+
+@pytest.mark.parametrize("seconds", [0, 10])
+def test_a_job_deleted_in_the_background_takes_its_pods_along(three_nodes: Kube, seconds: int) -> None:
+    create(three_nodes)
+    three_nodes.advance(seconds)
+
+    three_nodes.delete(SUM, {"propagationPolicy": "Background"})
+    three_nodes.advance(60)
+
+    assert three_nodes.get(f"{CORE}/pods")["items"] == []
+
+
+@pytest.mark.parametrize("adopted", [False, True])
+def test_the_pods_that_a_job_leaves_behind_can_be_deleted(three_nodes: Kube, adopted: bool) -> None:
+    if adopted:
+        template = {"metadata": {"labels": {"app": "sum"}}, "spec": job()["spec"]["template"]["spec"]}
+        template["spec"] = {**template["spec"], "restartPolicy": "Always"}
+        spec = {"replicas": 0, "selector": {"matchLabels": {"app": "sum"}}, "template": template}
+        three_nodes.create(REPLICA_SETS, {"metadata": {"name": "adopter"}, "spec": spec})
+    made = job()
+    made["spec"]["template"]["metadata"] = {"labels": {"app": "sum"}}
+    three_nodes.create(JOBS, made)
+    three_nodes.advance(10)
+    three_nodes.delete(SUM, {"propagationPolicy": "Orphan"})
+    for left in three_nodes.get(f"{CORE}/pods")["items"]:
+        three_nodes.delete(f"{CORE}/pods/{left['metadata']['name']}")
+    three_nodes.advance(60)
+
+    assert three_nodes.get(f"{CORE}/pods")["items"] == []

@@ -26,6 +26,7 @@ from pytest_selfrep.kubesim.objects import (
     Object,
     condition,
     conditions_of,
+    controller_of,
     is_ready,
     is_terminating,
     key_of,
@@ -72,6 +73,7 @@ class JobController:
 
     def reconcile(self, key: Key) -> None:
         job = self._context.store.get(JOB, key)
+        self._free_orphans(key, "" if job is None else job["metadata"]["uid"])
         if job is None:
             self._throttle.forget(key)
             return
@@ -140,10 +142,22 @@ class JobController:
             fields["completedIndexes"] = indexes.render(done)
         job = self._status(job, **fields)
         for pod in ended:
-            meta = dict(pod["metadata"])
-            meta["finalizers"] = [each for each in meta["finalizers"] if each != TRACKING]
-            self._writer.update(POD, {**pod, "metadata": meta})
+            self._let_go(pod)
         return job
+
+    def _free_orphans(self, key: Key, uid: str) -> None:
+        """Let go of pods that nobody will count: of an earlier Job of that name, or of none any more."""
+        for pod in filter(_is_tracked, self._context.store.list(POD, key.namespace)):
+            owner = controller_of(pod)
+            if owner is None or owner["kind"] != JOB.kind:
+                self._let_go(pod)
+            elif owner["name"] == key.name and owner["uid"] != uid:
+                self._let_go(pod)
+
+    def _let_go(self, pod: Object) -> None:
+        meta = dict(pod["metadata"])
+        meta["finalizers"] = [each for each in meta["finalizers"] if each != TRACKING]
+        self._writer.update(POD, {**pod, "metadata": meta})
 
     def _judge(self, job: Object) -> Verdict | None:
         spec, status = job["spec"], job.get("status") or {}
