@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pytest_selfrep.kubesim import defaults
 from pytest_selfrep.kubesim.admission import Admission, Operation, admit
+from pytest_selfrep.kubesim.apply.entries import wrong_entries
 from pytest_selfrep.kubesim.apply.history import Author
 from pytest_selfrep.kubesim.clock import Clock
 from pytest_selfrep.kubesim.kinds import (
@@ -134,7 +135,7 @@ class Registry:
         """Replace an object; takes over ``obj``. With a subresource only its part is replaced."""
         old = self._current(kind, obj["metadata"])
         if not subresource and "managedFields" in obj["metadata"]:
-            author = author._replace(sent=obj["metadata"]["managedFields"])
+            author = _as_sent(kind, obj["metadata"], author)
         new = _replaced(kind, obj, old, subresource)
         if not subresource:
             defaults.apply(kind, new)
@@ -272,6 +273,15 @@ def _typed(kind: Kind, obj: Object) -> Object:
     """A new top level in the order in which Go writes it."""
     first = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": obj["metadata"]}
     return {**first, **{key: value for key, value in obj.items() if key not in first}}
+
+
+def _as_sent(kind: Kind, meta: Object, author: Author) -> Author:
+    """An author who sent managers along. Raises StatusError 422 for entries that are none."""
+    sent = meta["managedFields"]
+    wrong = wrong_entries(sent)
+    if wrong:
+        raise invalid(kind, meta["name"], wrong)
+    return author._replace(sent=sent)
 
 
 def _as_asked_for(new: Object) -> Object:

@@ -25,12 +25,16 @@ def compare(part: Part, old: Json, new: Json) -> Comparison:
     before = _parts(part, old)
     for element, (value, below) in _parts(part, new).items():
         if element not in before:
-            changed[element] = everything(below, value)
+            if value is not None:
+                changed[element] = everything(below, value)
             continue
         earlier = before.pop(element)[0]
         if earlier is value or earlier == value:
             continue
-        if not (below.divides(earlier) and below.divides(value)):
+        # To what has parts, null is a value without any.
+        if not any(below.divides(each) for each in (earlier, value)) or not all(
+            each is None or below.divides(each) for each in (earlier, value)
+        ):
             changed[element] = {}
             continue
         inside = compare(below, earlier, value)

@@ -136,6 +136,11 @@ class ManagedFields:
             return {**body, "items": [self.shown(item) for item in body["items"]]}
         return body
 
+    def remembered(self, obj: Object) -> int:
+        """How many notes and states of an object are kept."""
+        history = self._histories.get(obj["metadata"].get("uid", ""))
+        return len(history.notes) + len(history.states) if history is not None else 0
+
     def write(self, kind: Kind, manager: Manager) -> Write:
         """A request that is made now."""
         return _write(kind, manager, self._clock.timestamp())

@@ -118,7 +118,7 @@ def applied(
     fields = _owned(claimed(part, configuration), write)
     after = {**managed, write.manager: Claim(fields, write.api_version, write.time)}
     if last is not None:
-        merged = _pruned(part, merged, last.fields, [claim.fields for claim in after.values()])
+        merged = _pruned(part, merged, last.fields, [claim.fields for claim in after.values()]) or {}
     changes = _changes(part, live, merged, write)
     others = {manager: claim for manager, claim in after.items() if manager != write.manager}
     conflicts = {

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from pytest_selfrep.kubesim.apply.history import Author
+from pytest_selfrep.kubesim.objects import Json
 from pytest_selfrep.kubesim.status import Cause, StatusError
 
 if TYPE_CHECKING:
@@ -19,6 +20,19 @@ _TRUE = ("1", "t", "T", "true", "TRUE", "True")
 
 def author_of(call: Call) -> Author:
     """Who makes a write: the manager that it names, or the client program. Raises StatusError 422."""
+    author = _named(call)
+    if b"managedFields" in call.request.body and not call.target.subresource and _empties(call.body):
+        return author._replace(sent=[])
+    return author
+
+
+def _empties(body: Json) -> bool:
+    """Whether a body says that there are no managers, which is more than not to speak of them."""
+    meta = body.get("metadata") if isinstance(body, dict) else None
+    return isinstance(meta, dict) and meta.get("managedFields") == []
+
+
+def _named(call: Call) -> Author:
     manager = call.query.get("fieldManager", "")
     if not manager and "force" not in call.query and call.content_type != APPLY:
         return Author(program(call.request.headers.get("user-agent", "")), call.target.subresource)
