@@ -125,6 +125,14 @@ class Authenticator:
         signed = f"{_encode(orjson.dumps(header))}.{_encode(orjson.dumps(claims))}"
         return f"{signed}.{self._sign(signed.encode())}"
 
+    def pod_token(self, pod: Object, seconds: int) -> bytes:
+        """The token that is mounted into a pod; nothing if its account is gone."""
+        spec, namespace = pod["spec"], pod["metadata"]["namespace"]
+        account = self._store.get(SERVICE_ACCOUNT, Key(namespace, spec.get("serviceAccountName", "default")))
+        if account is None:
+            return b""
+        return self.service_account_token(account, seconds, pod=pod).encode()
+
     def authenticate(self, authorization: str) -> User:
         """The user behind an ``Authorization`` header, nobody without one. Raises StatusError 401."""
         scheme, _, token = authorization.partition(" ")

@@ -48,6 +48,10 @@ class Clock:
             self._written = seconds, _rfc3339(self._start + timedelta(seconds=seconds))
         return self._written[1]
 
+    def moment(self, seconds: float) -> datetime:
+        """The date at a time of this clock."""
+        return self._start + timedelta(seconds=seconds)
+
     def micro_timestamp(self) -> str:
         """RFC 3339 with microseconds, as meta/v1 MicroTime is written."""
         return _rfc3339(self._start + timedelta(seconds=self._now), "microseconds")

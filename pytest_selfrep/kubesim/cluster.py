@@ -12,6 +12,7 @@ from pytest_selfrep.kubesim.authn import AUTHENTICATED, MASTERS, Authenticator, 
 from pytest_selfrep.kubesim.bootstrap import bootstrap
 from pytest_selfrep.kubesim.calls import Backend
 from pytest_selfrep.kubesim.clock import Clock
+from pytest_selfrep.kubesim.containers.runtime import Runtime
 from pytest_selfrep.kubesim.controllers import controllers
 from pytest_selfrep.kubesim.controllers.base import Context, Queue, Writer
 from pytest_selfrep.kubesim.eventexpiry import EventExpiry
@@ -57,6 +58,7 @@ class Cluster:
         allocate = Addresses(self.store, self.names).allocate
         self._registry = Registry(self.store, self.clock, self.names, allocate)
         context = Context(self.store, self.clock, self.names, self.queue, self.writer)
+        self._runtime = Runtime(self.store, self.clock, self._authenticator.pod_token)
         backend = Backend(
             context,
             self._registry,
@@ -64,10 +66,11 @@ class Cluster:
             Authorizer(self.store),
             Watches(self.store, self.clock),
             self.usage,
+            self._runtime,
         )
         self._api = Api(backend, self.audit)
         self.queue.register(controllers(context))
-        self.queue.register(node_agents(context, self.usage))
+        self.queue.register(node_agents(context, self.usage, self._runtime))
         bootstrap(self._registry)
         self.queue.run()
 
@@ -126,6 +129,7 @@ class Cluster:
             self.queue.close()
             self.clock.close()
             self.audit.close()
+            self._runtime.close()
             self._writers.clear()
             del self._api
 

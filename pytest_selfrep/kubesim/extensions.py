@@ -4,16 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pytest_selfrep.kubesim import apiservices, eviction, logs, metrics, reviews, subresources
+from pytest_selfrep.kubesim import (
+    apiservices,
+    eviction,
+    logs,
+    metrics,
+    otherversions,
+    reviews,
+    subresources,
+)
 from pytest_selfrep.kubesim.calls import Handler, Virtual
+from pytest_selfrep.kubesim.streams import handlers
 
 SUBRESOURCES: Mapping[tuple[str, str, str], Handler] = {
     **subresources.SUBRESOURCES,
     **logs.SUBRESOURCES,
     **eviction.SUBRESOURCES,
+    **handlers.SUBRESOURCES,
 }
 """(plural, subresource, verb) to what answers it; ``*`` as plural stands for all that have it."""
 
-_COMPUTED: Mapping[tuple[str, str, str], Virtual] = {**reviews.VIRTUAL, **metrics.VIRTUAL}
+_COMPUTED: Mapping[tuple[str, str, str], Virtual] = {
+    **reviews.VIRTUAL,
+    **metrics.VIRTUAL,
+    **otherversions.VIRTUAL,
+}
 VIRTUAL: Mapping[tuple[str, str, str], Virtual] = {**_COMPUTED, **apiservices.virtual(_COMPUTED)}
 """(group, version, plural) of computed resources."""

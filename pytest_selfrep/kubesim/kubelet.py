@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 
+from pytest_selfrep.kubesim.containers.runtime import Runtime
 from pytest_selfrep.kubesim.controllers.base import Context, Mapper
 from pytest_selfrep.kubesim.kinds import CONFIG_MAP, NODE, POD, SECRET, Kind
 from pytest_selfrep.kubesim.objects import Key, Object, condition, is_terminating, key_of
@@ -49,9 +50,10 @@ class Kubelet:
 
     name = "kubelet"
 
-    def __init__(self, context: Context, occupancy: Occupancy, work_seconds: float) -> None:
+    def __init__(self, context: Context, occupancy: Occupancy, runtime: Runtime, work_seconds: float) -> None:
         self._context = context
         self._occupancy = occupancy
+        self._runtime = runtime
         self._work_seconds = work_seconds
         self._hosts: dict[str, Host] = {}
         self._workers: dict[Key, tuple[str, PodWorker]] = {}
@@ -149,6 +151,7 @@ class Kubelet:
             images=set(),
             take_address=addresses.take,
             give_back=addresses.give_back,
+            runtime=self._runtime,
             work_seconds=self._work_seconds,
         )
         self._hosts[name] = host

@@ -8,7 +8,6 @@ from datetime import datetime
 
 from pytest_selfrep.kubesim.calls import Call, Handler
 from pytest_selfrep.kubesim.clock import Clock, Timer
-from pytest_selfrep.kubesim.commands import must_end
 from pytest_selfrep.kubesim.controllers.base import Context
 from pytest_selfrep.kubesim.http import TEXT, Response
 from pytest_selfrep.kubesim.kinds import POD
@@ -38,7 +37,7 @@ def read(call: Call) -> Response:
     """The log of one container as text. Raises StatusError as the kubelet refuses."""
     pod = call.stored()
     options = _options(call, pod)
-    output = _output(call.backend.context.clock, pod, options)
+    output = _output(call, pod, options)
     if options.follow:
         stream = Followed(call.backend.context, call.key, options, output)
         return Response(200, content_type=TEXT, stream=stream)
@@ -103,7 +102,7 @@ def _container(pod: Object, asked: str) -> str:
     raise bad_request(choose)
 
 
-def _output(clock: Clock, pod: Object, options: Options) -> Output:
+def _output(call: Call, pod: Object, options: Options) -> Output:
     """What the container's current (or previous) run prints."""
     name, container = pod["metadata"]["name"], options.container
     if not pod["spec"].get("nodeName"):
@@ -123,10 +122,11 @@ def _output(clock: Clock, pod: Object, options: Options) -> Output:
     spec = next(each for each in _containers(pod) if each["name"] == container)
     ran = state.get("running") or state["terminated"]
     ended = ran.get("finishedAt")
+    identity, clock = ran.get("containerID") or status.get("containerID", ""), call.backend.context.clock
     return Output(
-        identity=ran.get("containerID") or status.get("containerID", ""),
+        identity=identity,
         spec=spec,
-        ends=must_end(pod, container),
+        running=call.backend.runtime.get(identity),
         started=clock.seconds_at(ran["startedAt"]),
         ended=None if ended is None else clock.seconds_at(ended),
     )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from pytest_selfrep.kubesim.commands import Run, run_of
+from pytest_selfrep.kubesim.containers.runtime import Running
 from pytest_selfrep.kubesim.objects import Object
 
 KEPT_LINES = 5000
@@ -26,7 +26,7 @@ REQUESTS = (
 
 @dataclass(frozen=True)
 class Output:
-    """What one run of a container prints: its own words if it echoes any, else a server's usual lines.
+    """What one run of a container prints: its own words if it has any, else a server's usual lines.
 
     ``%TIME%`` in a line stands for the time at which it was printed.
     """
@@ -34,19 +34,17 @@ class Output:
     identity: str
     """The container's id, from which its lines follow."""
     spec: Object
-    ends: bool
-    """Whether it is work that ends, which prints nothing of its own, or a server."""
+    running: Running | None
+    """The container; None if it never ran here."""
     started: float
     ended: float | None
 
-    @cached_property
-    def _run(self) -> Run:
-        return run_of(self.spec, 0.0 if self.ends else None)
+    @property
+    def _printed(self) -> Sequence[tuple[float, str]]:
+        return () if self.running is None else self.running.log.lines
 
     @cached_property
     def _opening(self) -> tuple[str, ...]:
-        if not self._is_server:
-            return self._run.output
         ports = self.spec.get("ports") or ()
         port = ports[0]["containerPort"] if ports else 8080
         return (
@@ -55,9 +53,9 @@ class Output:
             f'time=%TIME% level=info msg="listening" addr=0.0.0.0:{port}',
         )
 
-    @property
+    @cached_property
     def _is_server(self) -> bool:
-        return not self._run.output and self._run.seconds is None
+        return self.running is not None and self.running.run.serves and not self.running.run.output
 
     @cached_property
     def _period(self) -> int:
@@ -71,9 +69,9 @@ class Output:
         """How many lines there have been by then."""
         if now < self.started:
             return 0
-        opening = len(self._opening)
         if not self._is_server:
-            return opening
+            return len(self._printed)
+        opening = len(self._opening)
         end = now if self.ended is None else min(now, self.ended)
         return opening + int((end - self.started) // self._period)
 
@@ -88,12 +86,16 @@ class Output:
                 yield seconds, self._line(index)
 
     def _seconds(self, index: int) -> float:
+        if not self._is_server:
+            return self._printed[index][0]
         opening = len(self._opening)
         if index < opening:
             return self.started + 0.04 * index
         return self.started + self._period * (index - opening + 1)
 
     def _line(self, index: int) -> str:
+        if not self._is_server:
+            return self._printed[index][1]
         if index < len(self._opening):
             return self._opening[index]
         number = self._number(index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_selfrep.kubesim.containers.runtime import Runtime
 from pytest_selfrep.kubesim.controllers.base import Context, Controller
 from pytest_selfrep.kubesim.controllers.horizontalpodautoscaler import HorizontalPodAutoscaler
 from pytest_selfrep.kubesim.kubelet import Kubelet
@@ -17,13 +18,13 @@ WORK_SECONDS = 10.0
 
 
 def node_agents(
-    context: Context, usage: Usage, *, work_seconds: float = WORK_SECONDS
+    context: Context, usage: Usage, runtime: Runtime, *, work_seconds: float = WORK_SECONDS
 ) -> tuple[Controller, ...]:
     """The scheduler, kubelets, node controllers and the autoscaler (which reads ``usage``)."""
     occupancy = Occupancy(context.store)
     return (
         Scheduler(context, occupancy),
-        Kubelet(context, occupancy, work_seconds),
+        Kubelet(context, occupancy, runtime, work_seconds),
         NodeLifecycle(context, occupancy),
         NodeEvents(context),
         TaintEviction(context, occupancy),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pytest_selfrep.kubesim.clock import Clock, Timer
+from pytest_selfrep.kubesim.containers.runtime import Runtime
 from pytest_selfrep.kubesim.controllers.base import Context, Writer
 
 FIRST_RESTART_SECONDS = 1.0
@@ -27,6 +28,7 @@ class Host:
     take_address: Callable[[], str]
     """Nothing if there is none left."""
     give_back: Callable[[str], None]
+    runtime: Runtime
     work_seconds: float
     """How long work of unknown outcome takes where others wait for its end."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from pytest_selfrep.kubesim.commands import must_end, run_of
+from pytest_selfrep.kubesim.commands import must_end
 from pytest_selfrep.kubesim.defaults import containers_of
 from pytest_selfrep.kubesim.imagepuller import ImagePuller
 from pytest_selfrep.kubesim.kinds import POD
@@ -157,7 +157,12 @@ class PodWorker:
         process.since = self._clock.now
         self._record(process, "Normal", "Created", f"Created container: {process.name}")
         self._record(process, "Normal", "Started", f"Started container {process.name}")
-        run = run_of(process.spec, self._host.work_seconds if process.name in self._ending else None)
+        work = self._host.work_seconds if process.name in self._ending else None
+        pod = self._pod()
+        if pod is None:
+            return
+        exited = partial(self._exited_early, process, process.container_id)
+        run = self._host.runtime.start(pod, process.spec, process.container_id, work, exited)
         if run.seconds is not None:
             ended = partial(self._exited, process, run.exit_code)
             self._timers.after(process.name, max(0.1, run.seconds), ended)
@@ -191,6 +196,12 @@ class PodWorker:
     def _probed(self, process: Process) -> None:
         process.started = process.ready = True
         self._publish()
+
+    def _exited_early(self, process: Process, container_id: str, code: int) -> None:
+        """It ended otherwise than foreseen: by what it was told, or by a signal."""
+        if process.is_running and process.container_id == container_id and not self._stopping:
+            self._timers.cancel(process.name)
+            self._exited(process, code)
 
     def _exited(self, process: Process, code: int) -> None:
         self._end(process, code)
@@ -229,6 +240,7 @@ class PodWorker:
         self._pull(process)
 
     def _end(self, process: Process, code: int) -> None:
+        self._host.runtime.end(process.container_id)
         self._timers.cancel(f"{process.name} probe")
         process.ready = process.started = False
         process.state = {

@@ -182,8 +182,15 @@ class _Site:
             **response.headers,
             "Content-Type": response.content_type,
         }
+        if response.session is not None:
+            from pytest_selfrep.kubesim.streams.websocket import converse
+
+            return await converse(sent, response.session, self._cluster.lock, self._waiting, headers)
         if response.stream is None:
-            return web.Response(status=response.status, body=response.encode(), headers=headers)
+            answer = web.Response(status=response.status, body=response.encode(), headers=headers)
+            for warning in response.warning_headers():
+                answer.headers.add("Warning", warning)
+            return answer
         reply = web.StreamResponse(status=response.status, headers=headers)
         await self._stream(sent, reply, response.stream)
         return reply
@@ -216,7 +223,6 @@ class _Site:
             self._waiting.discard(ready)
             with self._cluster.lock:
                 stream.close()
-
 
     async def _say_last(self, reply: web.StreamResponse, stream: Stream) -> None:
         with self._cluster.lock:

@@ -103,10 +103,13 @@ def test_binding_to_a_node_that_is_not_there_is_refused(kube: Kube) -> None:
 
 
 @pytest.mark.parametrize("name", ["exec", "attach", "portforward"])
-def test_nobody_is_let_into_a_container(kube: Kube, name: str) -> None:
-    kube.add_pod("a")
-    assert kube.refusal("POST", f"{PODS}/a/{name}")["code"] == 501
-    assert kube.refusal("POST", f"{PODS}/gone/{name}")["code"] == 404
+def test_sessions_need_a_pod_and_a_connection_of_their_own(three_nodes: Kube, name: str) -> None:
+    three_nodes.add_pod("a")
+    three_nodes.advance(10)
+    query = {"command": "true", "stdout": "true"}
+    refused = three_nodes.refusal("POST", f"{PODS}/a/{name}", query=query)
+    assert (refused["code"], refused["message"]) == (400, "Upgrade request required")
+    assert three_nodes.refusal("POST", f"{PODS}/gone/{name}", query=query)["code"] == 404
 
 
 def test_finalizing_a_namespace_takes_its_last_hold_away(kube: Kube) -> None:

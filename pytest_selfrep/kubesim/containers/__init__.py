@@ -1,0 +1,1 @@
+"""What runs inside containers: a small shell with its programs, over a file system in memory."""

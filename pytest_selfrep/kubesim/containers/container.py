@@ -1,0 +1,267 @@
+"""One container: its files and environment, what its own command does, and what is run in it besides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from pytest_selfrep.kubesim.clock import Clock
+from pytest_selfrep.kubesim.containers.environment import Sources, environment, expanded
+from pytest_selfrep.kubesim.containers.files import Directory, FileSystem
+from pytest_selfrep.kubesim.containers.process import Process, run
+from pytest_selfrep.kubesim.containers.programs import PROGRAMS
+from pytest_selfrep.kubesim.containers.rootfs import hosts, proc, resolv_conf, root
+from pytest_selfrep.kubesim.containers.tasks import Engine, Reader, Task, Writer
+from pytest_selfrep.kubesim.containers.volumes import Volumes
+from pytest_selfrep.kubesim.containers.world import Listed, Network, World
+from pytest_selfrep.kubesim.objects import Object
+from pytest_selfrep.kubesim.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a container needs of its cluster and pod."""
+
+    store: Store
+    clock: Clock
+    network: Network
+    token: Callable[[Object, int], bytes]
+    """Issues a token for a pod's service account."""
+    pod: Callable[[], Object]
+    """The pod as it is now."""
+    kept: dict[str, Directory]
+    """Volumes that the containers of the pod share."""
+
+
+class NotRunnable(Exception):
+    """A program that cannot be started; the message is the container runtime's."""
+
+
+@dataclass(slots=True)
+class Execution:
+    """A program that was started in a container, with all that it started."""
+
+    engine: Engine
+    first: Task
+
+    def run(self) -> bool:
+        """Go on as far as there is something to do now; whether more is to do at once."""
+        return self.engine.run(self.first)
+
+    @property
+    def code(self) -> int | None:
+        return self.first.code
+
+    def interrupt(self) -> None:
+        """As Control-C does."""
+        for task in self.engine.tasks:
+            if task.code is None and task is not self.first:
+                task.kill(130)
+        if self.first.code is None:
+            self.first.advance(interrupted=True)
+
+    def kill(self, code: int) -> None:
+        self.first.kill(code)
+        self.engine.close()
+
+
+@dataclass(eq=False)
+class Container:
+    """A container that runs or has run. Nothing of it is made before somebody looks."""
+
+    place: Place
+    spec: Object
+    id: str
+    started: float
+    """Seconds of the cluster's clock."""
+    sources: Sources
+    ended: float | None = None
+    signalled: Callable[[int], bool] = lambda number: False
+    """Has its own command receive a signal; whether it does."""
+    executions: list[Execution] = field(default_factory=list)
+    _pids: int = 1
+
+    @property
+    def hostname(self) -> str:
+        spec = self.place.pod()["spec"]
+        return str(spec.get("hostname") or self.place.pod()["metadata"]["name"])[:63]
+
+    @cached_property
+    def env(self) -> dict[str, str]:
+        place = self.place
+        return environment(place.store, place.pod(), self.spec, self.sources, self.hostname)
+
+    @property
+    def command(self) -> list[str]:
+        """Its own command with references to its environment resolved; empty if the image's is meant."""
+        words = [*(self.spec.get("command") or ()), *(self.spec.get("args") or ())]
+        return [expanded(word, self.env) if "$(" in word or "$$" in word else word for word in words]
+
+    @property
+    def cwd(self) -> str:
+        return self.spec.get("workingDir") or "/"
+
+    @cached_property
+    def world(self) -> World:
+        world = self.new_world(lambda: self.place.clock.now, self.place.kept)
+        world.processes = self._processes
+        return world
+
+    def share(self, world: World) -> None:
+        """Give another world of this container the same files as those that are run in it see."""
+        world.processes = self._processes
+        self.world.files = world.files
+
+    def new_world(self, now: Callable[[], float], kept: dict[str, Directory]) -> World:
+        """The container as it is when it starts, at some other time and with other volumes to share."""
+        pod, place = self.place.pod(), self.place
+        spec, namespace = pod["spec"], pod["metadata"].get("namespace", "")
+        aliases = [
+            (each.get("ip", ""), each.get("hostnames") or ()) for each in spec.get("hostAliases") or ()
+        ]
+        address = (pod.get("status") or {}).get("podIP", "")
+        etc = {
+            "hostname": self.hostname + "\n",
+            "hosts": hosts(address, self.hostname, aliases),
+            "resolv.conf": resolv_conf(namespace, place.network.nameserver),
+        }
+        files = FileSystem(root(PROGRAMS, etc, self.started), now)
+        top = files.root
+        top.entries["proc"] = proc(self._proc(), self.started)
+        security = {**(spec.get("securityContext") or {}), **(self.spec.get("securityContext") or {})}
+        if self.cwd != "/":
+            files.make_directory(self.cwd, parents=True)
+        world = World(
+            files=files,
+            hostname=self.hostname,
+            now=now,
+            date=lambda: place.clock.moment(now()),
+            programs=dict(PROGRAMS),
+            network=place.network,
+            processes=lambda: (),
+            signal=self._signal,
+            uid=int(security.get("runAsUser") or 0),
+            gid=int(security.get("runAsGroup") or 0),
+            seed=int(self.id[-7:], 16) if self.id else 1,
+        )
+        self._mount(files, kept)
+        if security.get("readOnlyRootFilesystem"):
+            _lock(top, kept)
+        return world
+
+    def _mount(self, files: FileSystem, kept: dict[str, Directory]) -> None:
+        place, pod = self.place, self.place.pod()
+        stamp = "..{:%Y_%m_%d_%H_%M_%S}.{:09d}".format(
+            place.clock.moment(self.started), int(self.id[-7:] or "1", 16)
+        )
+        volumes = Volumes(
+            place.store, pod, lambda seconds: place.token(pod, seconds), kept, self.started, stamp
+        )
+        for mount in self.spec.get("volumeMounts") or ():
+            directory = volumes.directory(mount["name"])
+            path = mount["mountPath"].rstrip("/") or "/"
+            sub = mount.get("subPath")
+            files.make_directory(path.rpartition("/")[0] or "/", parents=True)
+            if sub:
+                inner = FileSystem(directory, lambda: self.started)
+                if not inner.exists("/" + sub):
+                    inner.make_directory("/" + sub, parents=True)
+                files.put(path, inner.find("/" + sub))
+            elif path != "/":
+                files.put(path, directory)
+
+    def _proc(self) -> dict[str, Callable[[], bytes]]:
+        def command() -> bytes:
+            return b"\0".join(word.encode() for word in self.title_words()) + b"\0"
+
+        return {
+            "1/cmdline": command,
+            "1/comm": lambda: self.title_words()[0].rpartition("/")[2][:15].encode() + b"\n",
+            "1/environ": lambda: b"".join(f"{k}={v}\0".encode() for k, v in self.env.items()),
+            "cpuinfo": lambda: (
+                b"processor\t: 0\nmodel name\t: Intel(R) Xeon(R) Platinum 8370C CPU @ 2.80GHz\n"
+            ),
+            "loadavg": lambda: b"0.08 0.05 0.01 1/312 41\n",
+            "meminfo": lambda: b"MemTotal:       16393244 kB\nMemFree:         9871204 kB\n",
+            "uptime": lambda: (
+                f"{self.place.clock.now + 86400:.2f} {self.place.clock.now + 80000:.2f}\n".encode()
+            ),
+            "version": lambda: b"Linux version 6.1.0-28-amd64 #1 SMP PREEMPT_DYNAMIC Debian 6.1.119-1\n",
+        }
+
+    def title_words(self) -> list[str]:
+        """What the list of processes shows for its own command."""
+        from pytest_selfrep.kubesim.containers.entrypoints import entrypoint
+
+        return self.command or entrypoint(self.spec["image"], self.spec["name"])
+
+    def _processes(self) -> Sequence[Listed]:
+        listed = [Listed(1, " ".join(self.title_words()))]
+        for execution in self.executions:
+            listed += [Listed(task.pid, task.title) for task in execution.engine.tasks if task.code is None]
+        return listed
+
+    def _signal(self, pid: int, number: int) -> bool:
+        if pid == 1:
+            return not number or self.signalled(number)
+        for execution in self.executions:
+            for task in execution.engine.tasks:
+                if task.pid == pid and task.code is None:
+                    if number:
+                        task.kill(128 + number)
+                    return True
+        return False
+
+    def execute(
+        self, argv: Sequence[str], stdin: Reader, stdout: Writer, stderr: Writer, *, terminal: bool = False
+    ) -> Execution:
+        """Start a program besides the container's own. Raises NotRunnable."""
+        world = self.world
+        self._remount()
+        env = {**self.env, **({"TERM": "xterm"} if terminal else {})}
+        found = world.program(argv[0], env["PATH"], self.cwd) if argv else "not found"
+        if isinstance(found, str):
+            raise NotRunnable(_refusal(argv[0] if argv else "", found))
+        self._pids += 7
+        engine = Engine(lambda: self.place.clock.now, self._pids)
+        process = Process(
+            world, engine, list(argv), env, self.cwd, stdin, stdout, stderr, self._pids, terminal
+        )
+        task = engine.spawn(" ".join(argv), run(found, process))
+        process.pid = task.pid
+        execution = Execution(engine, task)
+        self.executions = [each for each in self.executions if each.code is None]
+        self.executions.append(execution)
+        return execution
+
+    def _remount(self) -> None:
+        """ConfigMaps and Secrets are shown as they are now."""
+        self._mount(self.world.files, self.place.kept)
+
+    def end(self) -> None:
+        """It has ended, and with it all that runs in it."""
+        self.ended = self.place.clock.now
+        for execution in self.executions:
+            execution.kill(137)
+        self.executions.clear()
+
+
+def _refusal(name: str, why: str) -> str:
+    if why == "not found":
+        why = (
+            f"stat {name}: no such file or directory" if "/" in name else "executable file not found in $PATH"
+        )
+    else:
+        why = "permission denied"
+    return f'unable to start container process: exec: "{name}": {why}'
+
+
+def _lock(directory: Directory, kept: dict[str, Directory]) -> None:
+    """Make directories read-only but for volumes that are kept."""
+    if any(directory is each for each in kept.values()):
+        return
+    directory.read_only = True
+    for node in directory.entries.values():
+        if isinstance(node, Directory):
+            _lock(node, kept)

@@ -1,0 +1,1 @@
+"""Two-way streams through the API server: exec, attach, port-forward."""

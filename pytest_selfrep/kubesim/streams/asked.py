@@ -1,0 +1,79 @@
+"""What is asked of exec and attach (core/v1 PodExecOptions), and of which container."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pytest_selfrep.kubesim.calls import Call
+from pytest_selfrep.kubesim.containers.runtime import Running
+from pytest_selfrep.kubesim.objects import Object
+from pytest_selfrep.kubesim.status import StatusError, bad_request
+
+_TRUE = ("true", "1", "t", "T", "TRUE", "True")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    container: str
+    command: tuple[str, ...]
+    stdin: bool
+    stdout: bool
+    stderr: bool
+    tty: bool
+
+
+def asked_of(call: Call, pod: Object, kind: str) -> Asked:
+    """Raises StatusError as the API server refuses."""
+    query = call.request.query
+    pairs: Iterable[tuple[str, str]] = query if not hasattr(query, "items") else query.items()
+    pairs = list(pairs)
+    flags = {name: value in _TRUE for name, value in pairs}
+    asked = Asked(
+        _container(pod, call.query.get("container", "")),
+        tuple(value for name, value in pairs if name == "command"),
+        flags.get("stdin", False),
+        flags.get("stdout", kind == "PodAttachOptions" and "stdout" not in flags),
+        flags.get("stderr", kind == "PodAttachOptions" and "stderr" not in flags),
+        flags.get("tty", False),
+    )
+    if kind == "PodExecOptions" and not asked.command:
+        raise bad_request("you must specify at least 1 command for the container")
+    if not (asked.stdin or asked.stdout or asked.stderr):
+        raise bad_request("you must specify at least 1 of stdin, stdout, stderr")
+    if not pod["spec"].get("nodeName"):
+        raise bad_request(f"pod {pod['metadata']['name']} does not have a host assigned")
+    return asked
+
+
+def _container(pod: Object, asked: str) -> str:
+    name, spec = pod["metadata"]["name"], pod["spec"]
+    names = [each["name"] for each in spec["containers"]]
+    init = [each["name"] for each in spec.get("initContainers") or ()]
+    ephemeral = [each["name"] for each in spec.get("ephemeralContainers") or ()]
+    if asked:
+        if asked not in (*names, *init, *ephemeral):
+            raise bad_request(f"container {asked} is not valid for pod {name}")
+        return asked
+    if len(names) == 1:
+        return str(names[0])
+    choose = f"a container name must be specified for pod {name}, choose one of: [{' '.join(names)}]"
+    if init:
+        choose += f" or one of the init containers: [{' '.join(init)}]"
+    raise bad_request(choose)
+
+
+def running_of(call: Call, pod: Object, container: str) -> Running | None:
+    """The container, if it runs."""
+    status = pod.get("status") or {}
+    for each in (*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())):
+        if each["name"] == container and "running" in (each.get("state") or {}):
+            return call.backend.runtime.get(each.get("containerID", ""))
+    return None
+
+
+def refuse_without_upgrade(call: Call) -> None:
+    """Raises StatusError for a client that does not ask for a connection of its own."""
+    headers = call.request.headers
+    if "websocket" not in headers.get("upgrade", "").lower():
+        raise StatusError(400, "BadRequest", "Upgrade request required")
