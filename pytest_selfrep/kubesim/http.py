@@ -8,6 +8,7 @@ from typing import Protocol
 
 import orjson
 
+from pytest_selfrep.kubesim.apply.entries import Entries
 from pytest_selfrep.kubesim.objects import Json
 
 JSON = "application/json"
@@ -104,4 +105,11 @@ class Response:
         """The body as it goes over the wire, for responses without a stream."""
         if isinstance(self.body, str):
             return self.body.encode()
-        return orjson.dumps(self.body, option=orjson.OPT_APPEND_NEWLINE)
+        return orjson.dumps(self.body, _written, orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_SUBCLASS)
+
+
+def _written(value: Json) -> Json:
+    """What JSON there is already for a value of a type that the encoder does not know."""
+    if isinstance(value, Entries):
+        return orjson.Fragment(value.json)
+    raise TypeError(f"a {type(value).__name__} is no JSON value")

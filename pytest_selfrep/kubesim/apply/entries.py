@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
+
+import orjson
 
 from pytest_selfrep.kubesim.apply import fieldsets
 from pytest_selfrep.kubesim.apply.managers import Claim, Managed, Manager
@@ -10,10 +13,18 @@ from pytest_selfrep.kubesim.objects import Json, Object
 from pytest_selfrep.kubesim.status import Cause
 
 
-def encoded(managed: Managed) -> list[Object]:
+class Entries(list[Object]):
+    """A list that is written often and never changed, so that it keeps what it looks like in JSON."""
+
+    @cached_property
+    def json(self) -> bytes:
+        return orjson.dumps(list(self))
+
+
+def encoded(managed: Managed) -> Entries:
     """Entries in the server's order: appliers first, then by time and name."""
     ordered = sorted(managed, key=lambda manager: (manager.operation, managed[manager].time, manager))
-    return [_entry(manager, managed[manager]) for manager in ordered]
+    return Entries(_entry(manager, managed[manager]) for manager in ordered)
 
 
 def _entry(manager: Manager, claim: Claim) -> Object:

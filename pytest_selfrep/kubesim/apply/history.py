@@ -10,7 +10,7 @@ from collections import deque
 from functools import cache
 from typing import Final, NamedTuple
 
-from pytest_selfrep.kubesim.apply.entries import decoded, encoded, resets
+from pytest_selfrep.kubesim.apply.entries import Entries, decoded, encoded, resets
 from pytest_selfrep.kubesim.apply.fieldsets import FieldSet
 from pytest_selfrep.kubesim.apply.managers import Managed, Manager, Write, same, updated
 from pytest_selfrep.kubesim.apply.parts import Part
@@ -53,7 +53,7 @@ class _Note(NamedTuple):
 class _State(NamedTuple):
     revision: int
     managed: Managed
-    entries: list[Object]
+    entries: Entries
 
 
 class _History:
@@ -183,7 +183,7 @@ class ManagedFields:
         return updated(part_of(kind), managed, write, note.before, after)
 
 
-_NOTHING: Final = _State(0, {}, [])
+_NOTHING: Final = _State(0, {}, Entries())
 
 
 @cache
