@@ -77,7 +77,7 @@ def admit(request: Admission) -> Object:
         _survives(request)
         return request.obj
     # Schedulers and kubelets reckon with the status of nodes, so what it says must make sense.
-    if request.subresource and request.kind is not NODE:
+    if request.subresource and request.kind is not NODE and request.kind.custom is None:
         return request.obj
     creating = request.operation == "CREATE"
     if creating:

@@ -48,7 +48,7 @@ class Api:
                 call, handler = self._route(request, target, query, user, verb)
                 response = handler(call)
                 accept = request.headers.get("accept", "")
-                shown = self._present(self._managed(request, call, response), accept, query)
+                shown = self._present(self._managed(request, call, response), call, accept, query)
             else:
                 if request.method not in ("GET", "HEAD"):
                     raise method_not_allowed(
@@ -128,10 +128,10 @@ class Api:
         body = self._backend.context.store.managed.shown_all(call.kind, response.body)
         return response if body is response.body else replace(response, body=body)
 
-    def _present(self, response: Response, accept: str, query: Mapping[str, str]) -> Response:
+    def _present(self, response: Response, call: Call, accept: str, query: Mapping[str, str]) -> Response:
         if not accept or response.stream is not None or not isinstance(response.body, dict):
             return response
-        shown = present(accept, query, self._backend.context.clock, response.body)
+        shown = present(accept, query, self._backend.context.clock, response.body, call.columns)
         return response if shown is response.body else Response(response.status, shown)
 
     def _note(

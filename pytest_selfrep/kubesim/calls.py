@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from pytest_selfrep.kubesim.authn import Authenticator, User
+from pytest_selfrep.kubesim.columns import Column
 from pytest_selfrep.kubesim.containers.runtime import Runtime
 from pytest_selfrep.kubesim.controllers.base import Context
+from pytest_selfrep.kubesim.customresources.version import as_version
 from pytest_selfrep.kubesim.decoding import bodies, objects
 from pytest_selfrep.kubesim.decoding.objects import Directive, directive
 from pytest_selfrep.kubesim.http import Request, Response
@@ -73,6 +75,11 @@ class Call:
         return directive(self.query.get("fieldValidation", ""), _OPTIONS.get(self.verb, "CreateOptions"))
 
     @property
+    def columns(self) -> Sequence[Column] | None:
+        """Of a custom resource's tables; None for kinds of Kubernetes' own."""
+        return self.kind.custom.columns if self.kind.custom is not None else None
+
+    @property
     def content_type(self) -> str:
         """Of the body, without parameters."""
         sent = self.request.headers.get("content-type") or bodies.JSON
@@ -80,19 +87,17 @@ class Call:
 
     def stored(self) -> Object:
         """The object that the path names. Raises StatusError 404."""
-        found = self.backend.context.store.get(self.kind, self.key)
+        found = self.backend.context.store.get(self.kind.stored, self.key)
         if found is None:
             raise not_found(self.kind, self.target.name)
-        return found
+        return as_version(self.kind, found)
 
     @cached_property
     def body(self) -> Json:
         """The body, decoded; None if there is none. Raises StatusError 400 or 415."""
         if not self.request.body:
             return None
-        return bodies.decode(
-            self.request.body, self.content_type, self.kind.kind, patch=self.verb == "patch"
-        )
+        return bodies.decode(self.request.body, self.content_type, self.kind.kind, patch=self.verb == "patch")
 
     def sent(self, kind: str, api_version: str) -> Object:
         """The body as an object of that kind, read by its type; the caller's own.
@@ -117,14 +122,14 @@ class Call:
         return objects.Body(self.request.body, self.content_type, self.body)
 
     def _wanted(self, kind: str, api_version: str) -> objects.Wanted:
-        return objects.Wanted(kind, api_version, type_of(kind, api_version))
+        schema = self.kind.custom.schema if self.kind.custom is not None else None
+        return objects.Wanted(kind, api_version, type_of(kind, api_version), schema)
 
 
 Handler = Callable[[Call], Response]
 """Answers one verb on a resource or subresource. Raises StatusError."""
 
 _OPTIONS = {"update": "UpdateOptions", "patch": "PatchOptions", "delete": "DeleteOptions"}
-
 
 
 def type_of(kind: str, api_version: str) -> Struct | None:

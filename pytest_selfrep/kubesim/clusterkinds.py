@@ -11,7 +11,7 @@ class ClusterKinds:
     """Looks kinds up. Clusters without custom resources share the tables of Kubernetes' own kinds."""
 
     def __init__(self) -> None:
-        self._definitions: dict[str, tuple[Kind, ...]] = {}
+        self._definitions: dict[str, tuple[Kind, tuple[Kind, ...]]] = {}
         self._by_resource: Mapping[tuple[str, str, str], Kind] = BY_RESOURCE
         self._by_kind: Mapping[tuple[str, str], Kind] = BY_KIND
         self._custom: tuple[Kind, ...] = ()
@@ -33,17 +33,27 @@ class ClusterKinds:
     @property
     def stored(self) -> Sequence[Kind]:
         """Every kind that the store may hold objects of, once."""
-        if not self._custom:
+        if not self._definitions:
             return KINDS
-        return (*KINDS, *(each[0].stored for each in self._definitions.values()))
+        return (*KINDS, *(home for home, _ in self._definitions.values()))
 
-    def define(self, definition: str, versions: Sequence[Kind]) -> None:
-        """Take on what a definition says, instead of what it said before; no versions to forget it."""
-        if versions:
-            self._definitions[definition] = tuple(versions)
-        else:
-            self._definitions.pop(definition, None)
-        self._custom = tuple(kind for each in self._definitions.values() for kind in each)
+    def home(self, definition: str) -> Kind | None:
+        """The kind as which the objects of a definition are stored, whatever their version."""
+        found = self._definitions.get(definition)
+        return found[0] if found is not None else None
+
+    def define(self, definition: str, home: Kind, versions: Sequence[Kind]) -> None:
+        """Take on what a definition says, instead of what it said before."""
+        self._definitions[definition] = home, tuple(versions)
+        self._index()
+
+    def forget(self, definition: str) -> None:
+        """The kinds of a definition that is gone are no more."""
+        if self._definitions.pop(definition, None) is not None:
+            self._index()
+
+    def _index(self) -> None:
+        self._custom = tuple(kind for _, versions in self._definitions.values() for kind in versions)
         self._by_resource = {
             **BY_RESOURCE,
             **{(kind.group, kind.version, kind.plural): kind for kind in self._custom},

@@ -23,6 +23,7 @@ class Column:
     priority: int = 0
     """1 for what only ``-o wide`` shows."""
     description: str = ""
+    format: str = ""
 
 
 def _at(name: str, path: str, empty: Any = "", *, type_: str = "string", wide: bool = False) -> Column:

@@ -7,9 +7,12 @@ import copy
 from collections.abc import Callable, Iterator, Mapping
 
 from pytest_selfrep.kubesim import quantity
+from pytest_selfrep.kubesim.customresources import values
+from pytest_selfrep.kubesim.customresources.definition import fill_in as fill_in_definition
 from pytest_selfrep.kubesim.kinds import (
     CLUSTER_ROLE_BINDING,
     CRON_JOB,
+    CUSTOM_RESOURCE_DEFINITION,
     DAEMON_SET,
     DEPLOYMENT,
     ENDPOINT_SLICE,
@@ -68,6 +71,8 @@ def apply(kind: Kind, obj: Object) -> None:
 
     Raises StatusError 400 for what the server could not even read, such as a malformed quantity.
     """
+    if kind.custom is not None and kind.stored is not kind:
+        values.fill_in(kind.custom.schema, obj)
     fill = DEFAULTS.get(kind)
     if fill is None:
         return
@@ -385,4 +390,5 @@ DEFAULTS: Mapping[Kind, Callable[[Object], None]] = {
     PRIORITY_CLASS: _priority_class,
     ROLE_BINDING: _binding,
     CLUSTER_ROLE_BINDING: _binding,
+    CUSTOM_RESOURCE_DEFINITION: fill_in_definition,
 }

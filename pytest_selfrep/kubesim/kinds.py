@@ -119,6 +119,16 @@ CLUSTER_ROLE_BINDING = _kind(
     "rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False
 )
 
+CUSTOM_RESOURCE_DEFINITION = _kind(
+    "apiextensions.k8s.io/v1",
+    "CustomResourceDefinition",
+    "customresourcedefinitions",
+    "crd crds",
+    "status",
+    namespaced=False,
+    generation=True,
+)
+
 KINDS: tuple[Kind, ...] = (
     NAMESPACE,
     NODE,
@@ -150,6 +160,7 @@ KINDS: tuple[Kind, ...] = (
     ROLE_BINDING,
     CLUSTER_ROLE,
     CLUSTER_ROLE_BINDING,
+    CUSTOM_RESOURCE_DEFINITION,
 )
 
 BY_RESOURCE: Mapping[tuple[str, str, str], Kind] = {

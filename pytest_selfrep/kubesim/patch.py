@@ -18,6 +18,8 @@ _ACCEPTED = (
     "application/strategic-merge-patch+json",
 )
 
+STRATEGIC = "application/strategic-merge-patch+json"
+
 MAX_OPERATIONS = 10_000
 """Of one JSON patch, as the API server has it."""
 MAX_COPIED = 3 * 1024 * 1024

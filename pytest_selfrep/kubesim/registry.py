@@ -10,7 +10,10 @@ from pytest_selfrep.kubesim.admission import Admission, Operation, admit
 from pytest_selfrep.kubesim.apply.entries import wrong_entries
 from pytest_selfrep.kubesim.apply.history import Author
 from pytest_selfrep.kubesim.clock import Clock
+from pytest_selfrep.kubesim.customresources.definition import FINALIZER as CRD_CLEANUP
+from pytest_selfrep.kubesim.customresources.version import as_version
 from pytest_selfrep.kubesim.kinds import (
+    CUSTOM_RESOURCE_DEFINITION,
     DAEMON_SET,
     DEPLOYMENT,
     ENDPOINT_SLICE,
@@ -109,18 +112,18 @@ class Registry:
             author = author._replace(claimed=_as_asked_for(new))
         new = self._admit("CREATE", kind, "", new, None, user, dry_run)
         key = Key(new["metadata"].get("namespace", ""), new["metadata"]["name"])
-        if self._store.get(kind, key) is not None:
+        if self._get(kind, key) is not None:
             raise already_exists(kind, key.name)
         if kind is SERVICE:
             self._allocate(new)
         if dry_run:
-            self._store.managed.note_tried(kind, author, None, new)
+            self._store.managed.note_tried(kind.stored, author, None, new)
             return new
-        return self._store.put(kind, new, author)
+        return self._put(kind, new, author)
 
     def install(self, kind: Kind, obj: Object) -> None:
         """Store a new object of the cluster's own making: complete and right, so not filled in or checked."""
-        self._store.put(kind, self._new(kind, obj), _SERVER)
+        self._put(kind, self._new(kind, obj), _SERVER)
 
     def update(
         self,
@@ -153,11 +156,11 @@ class Registry:
             meta["annotations"] = obj["metadata"]["annotations"]
         if obj.get("status") == old.get("status") and meta == old["metadata"]:
             return old
-        return self._store.put(kind, {**old, "metadata": meta, "status": obj["status"]}, author)
+        return self._put(kind, {**old, "metadata": meta, "status": obj["status"]}, author)
 
     def delete(self, kind: Kind, key: Key, options: DeleteOptions, user: str) -> tuple[Object, bool]:
         """Delete, or begin to: the object as it is then, and whether it is gone."""
-        old = self._store.get(kind, key)
+        old = self._get(kind, key)
         if old is None:
             raise not_found(kind, key.name)
         _check_preconditions(kind, old, options)
@@ -166,11 +169,21 @@ class Registry:
         grace = _grace_seconds(kind, old, options)
         waits = bool(finalizers) or grace > 0 or bool(kind is NAMESPACE and old["spec"].get("finalizers"))
         if not waits:
-            return (old if options.dry_run else self._store.remove(kind, key)), True
+            return (old if options.dry_run else self._remove(kind, key)), True
         new = self._terminating(kind, old, finalizers, grace)
         if new == old or options.dry_run:
             return new, False
-        return self._store.put(kind, new), False
+        return self._put(kind, new), False
+
+    def _get(self, kind: Kind, key: Key) -> Object | None:
+        found = self._store.get(kind.stored, key)
+        return as_version(kind, found) if found is not None else None
+
+    def _put(self, kind: Kind, obj: Object, author: Author | None = None) -> Object:
+        return as_version(kind, self._store.put(kind.stored, as_version(kind.stored, obj), author))
+
+    def _remove(self, kind: Kind, key: Key) -> Object:
+        return as_version(kind, self._store.remove(kind.stored, key))
 
     def _new(self, kind: Kind, obj: Object) -> Object:
         new = _typed(kind, obj)
@@ -179,7 +192,8 @@ class Registry:
             new["spec"] = {"finalizers": ["kubernetes"]}
         if "status" in kind.subresources and kind is not NODE:
             new.pop("status", None)
-            new["status"] = dict(_FIRST_STATUS.get(kind, {}))
+            if kind.custom is None:
+                new["status"] = dict(_FIRST_STATUS.get(kind, {}))
         return new
 
     def _first_metadata(self, kind: Kind, meta: Object) -> Object:
@@ -191,7 +205,7 @@ class Registry:
                 raise invalid(kind, "", [Cause("FieldValueRequired", why, "metadata.name")])
             base = prefix[:_MAX_GENERATED_BASE]
             name = base + self._names.suffix()
-            while self._store.get(kind, Key(namespace, name)) is not None:
+            while self._get(kind, Key(namespace, name)) is not None:
                 name = base + self._names.suffix()
         first = {key: value for key, value in meta.items() if key not in _OWN and key != "managedFields"}
         first["name"] = name
@@ -206,7 +220,7 @@ class Registry:
     def _current(self, kind: Kind, meta: Object) -> Object:
         """The stored object that ``meta`` means to replace, if it is still the one the client saw."""
         name = meta["name"]
-        old = self._store.get(kind, Key(meta.get("namespace", ""), name))
+        old = self._get(kind, Key(meta.get("namespace", ""), name))
         if old is None:
             raise not_found(kind, name)
         stored = old["metadata"]
@@ -227,11 +241,11 @@ class Registry:
         if kind.has_generation and _counts(kind, new, old):
             meta["generation"] = before.get("generation", 0) + 1
         if dry_run:
-            self._store.managed.note_tried(kind, author, old, new)
+            self._store.managed.note_tried(kind.stored, author, old, new)
             return new
-        stored = self._store.put(kind, new, author)
+        stored = self._put(kind, new, author)
         if "deletionTimestamp" in meta and not _waits_longer(kind, stored):
-            return self._store.remove(kind, Key(meta.get("namespace", ""), meta["name"]))
+            return self._remove(kind, Key(meta.get("namespace", ""), meta["name"]))
         return stored
 
     def _terminating(self, kind: Kind, old: Object, finalizers: list[str], grace: int) -> Object:
@@ -296,6 +310,8 @@ def _as_asked_for(new: Object) -> Object:
 def _replaced(kind: Kind, obj: Object, old: Object, subresource: str) -> Object:
     """What ``old`` becomes when a client sends ``obj``."""
     if subresource == "status":
+        if kind.custom is not None and "status" not in obj:
+            return {name: value for name, value in old.items() if name != "status"}
         return {**old, "metadata": {**old["metadata"]}, "status": obj.get("status") or {}}
     if subresource == "finalize":
         finalizers = (obj.get("spec") or {}).get("finalizers") or []
@@ -312,8 +328,10 @@ def _replaced(kind: Kind, obj: Object, old: Object, subresource: str) -> Object:
     meta.update({key: before[key] for key in _OWN if key in before})
     new["metadata"] = meta
     _check_finalizers(kind, meta, before)
-    if "status" in kind.subresources and "status" in old:
-        new["status"] = old["status"]
+    if "status" in kind.subresources and (kind.custom is not None or "status" in old):
+        new.pop("status", None)
+        if "status" in old:
+            new["status"] = old["status"]
     if kind is NAMESPACE:
         new["spec"] = old["spec"]
         meta["labels"] = {**(meta.get("labels") or {}), "kubernetes.io/metadata.name": meta["name"]}
@@ -336,6 +354,10 @@ def _check_finalizers(kind: Kind, meta: Object, before: Object) -> None:
 
 def _counts(kind: Kind, new: Object, old: Object) -> bool:
     """Whether a change is one of the desired state."""
+    if kind.custom is not None:
+        apart = ("metadata", "status") if "status" in kind.subresources else ("metadata",)
+        names = {*new, *old}.difference(apart)
+        return any(new.get(name) != old.get(name) for name in names)
     if new.get("spec") != old.get("spec"):
         return True
     if kind is ENDPOINT_SLICE:
@@ -372,6 +394,8 @@ def _check_preconditions(kind: Kind, obj: Object, options: DeleteOptions) -> Non
 def _deletion_finalizers(kind: Kind, obj: Object, options: DeleteOptions) -> list[str]:
     """The object's finalizers with those that the garbage collector acts on."""
     present = obj["metadata"].get("finalizers") or []
+    if kind is CUSTOM_RESOURCE_DEFINITION and CRD_CLEANUP not in present:
+        present = [*present, CRD_CLEANUP]
     others = [each for each in present if each not in (FOREGROUND, ORPHAN)]
     if options.propagation == "Orphan":
         return [*others, ORPHAN]

@@ -144,16 +144,20 @@ def parse_fields(kind: Kind, text: str) -> FieldSelector:
         if found is None:
             raise bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
         path, sign, value = found.groups()
-        if path not in _COMMON_FIELDS and path not in _FIELDS.get(kind, ()):
+        if path not in _COMMON_FIELDS and path not in _fields_of(kind):
             raise bad_request(_unknown_field(kind, path))
         terms.append((tuple(path.split(".")), sign != "!=", value))
     return FieldSelector(tuple(terms))
 
 
+def _fields_of(kind: Kind) -> tuple[str, ...]:
+    return _FIELDS.get(kind, ()) if kind.custom is None else kind.custom.selectable
+
+
 def _unknown_field(kind: Kind, path: str) -> str:
     if kind is JOB:
         return f'field label "{path}" not supported for Job'
-    if kind in _FIELDS:
+    if kind in _FIELDS or kind.custom is not None:
         return f"field label not supported: {path}"
     return f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"'
 

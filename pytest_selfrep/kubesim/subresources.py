@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pytest_selfrep.kubesim import scales
 from pytest_selfrep.kubesim.apply import requests
 from pytest_selfrep.kubesim.apply.history import Author
 from pytest_selfrep.kubesim.apply.options import APPLY, author_of
 from pytest_selfrep.kubesim.authn import ISSUER
 from pytest_selfrep.kubesim.calls import Call, Handler
 from pytest_selfrep.kubesim.http import Response
-from pytest_selfrep.kubesim.kinds import BY_KIND, NODE, POD
+from pytest_selfrep.kubesim.kinds import BY_KIND, NODE, POD, Kind
 from pytest_selfrep.kubesim.objects import Key, Object
 from pytest_selfrep.kubesim.registry import check_named
-from pytest_selfrep.kubesim.selectors import format_labels
 from pytest_selfrep.kubesim.status import StatusError, bad_request, conflict, not_found
 from pytest_selfrep.kubesim.verbs import patched, sent_object, success
 
@@ -52,26 +52,27 @@ def _store_part(call: Call, obj: Object, author: Author) -> Response:
     return Response(200, stored)
 
 
-def _scale_of(obj: Object) -> Object:
+def _scale_of(kind: Kind, obj: Object) -> Object:
     """An autoscaling/v1 Scale."""
     meta = obj["metadata"]
     shown = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
-    replicas = obj["spec"].get("replicas", 1)
+    replicas = scales.wanted(kind, obj)
+    status: Object = {"replicas": scales.present(kind, obj)}
+    selector = scales.selector(kind, obj)
+    if selector or kind.custom is None:
+        status["selector"] = selector
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {key: meta[key] for key in shown if key in meta},
         # Zero is left out, as Go leaves it out.
         "spec": {"replicas": replicas} if replicas else {},
-        "status": {
-            "replicas": (obj.get("status") or {}).get("replicas", 0),
-            "selector": format_labels(obj["spec"].get("selector")),
-        },
+        "status": status,
     }
 
 
 def get_scale(call: Call) -> Response:
-    return Response(200, _scale_of(call.stored()))
+    return Response(200, _scale_of(call.kind, call.stored()))
 
 
 def update_scale(call: Call) -> Response:
@@ -82,7 +83,9 @@ def patch_scale(call: Call) -> Response:
     if call.content_type == APPLY:
         return _store_scale(call, *requests.merged_scale(call, call.stored()))
     author = author_of(call)
-    return _store_scale(call, patched(call, _scale_of(call.stored()), "Scale", "autoscaling/v1"), author)
+    return _store_scale(
+        call, patched(call, _scale_of(call.kind, call.stored()), "Scale", "autoscaling/v1"), author
+    )
 
 
 def _store_scale(call: Call, scale: Object, author: Author) -> Response:
@@ -99,11 +102,11 @@ def _store_scale(call: Call, scale: Object, author: Author) -> Response:
     old = call.stored()
     meta = dict(old["metadata"])
     meta["resourceVersion"] = scale.get("metadata", {}).get("resourceVersion") or meta["resourceVersion"]
-    wanted = {**old, "metadata": meta, "spec": {**old["spec"], "replicas": replicas}}
+    wanted = {**scales.resized(call.kind, old, replicas), "metadata": meta}
     stored = call.backend.registry.update(
         call.kind, wanted, call.user.name, dry_run=call.dry_run, author=author
     )
-    return Response(200, _scale_of(stored))
+    return Response(200, _scale_of(call.kind, stored))
 
 
 def bind(call: Call) -> Response:

@@ -34,7 +34,9 @@ def representation(accept: str) -> str:
     )
 
 
-def presenter(accept: str, query: Mapping[str, str], clock: Clock) -> Callable[[Object], Json]:
+def presenter(
+    accept: str, query: Mapping[str, str], clock: Clock, columns: Sequence[Column] | None = None
+) -> Callable[[Object], Json]:
     """How to show one object after another, as watch events carry them. Raises StatusError 406."""
     match representation(accept):
         case "Table":
@@ -43,7 +45,7 @@ def presenter(accept: str, query: Mapping[str, str], clock: Clock) -> Callable[[
             def show(obj: Object) -> Json:
                 # A watch tells the columns once.
                 nonlocal headed
-                table = table_of(obj, [obj], {}, query, clock)
+                table = table_of(obj, [obj], {}, query, clock, columns)
                 if headed:
                     table["columnDefinitions"] = None
                 headed = True
@@ -56,19 +58,27 @@ def presenter(accept: str, query: Mapping[str, str], clock: Clock) -> Callable[[
             return lambda obj: obj
 
 
-def present(accept: str, query: Mapping[str, str], clock: Clock, body: Object) -> Json:
-    """A response's body as the client wants to see it; anything but objects and lists stays as it is."""
+def present(
+    accept: str,
+    query: Mapping[str, str],
+    clock: Clock,
+    body: Object,
+    columns: Sequence[Column] | None = None,
+) -> Json:
+    """A response's body as the client wants to see it; anything but objects and lists stays as it is.
+
+    ``columns`` are those of a custom resource.
+    """
     wanted = representation(accept)
     if not wanted or body.get("kind") == "Status" or "metadata" not in body:
         return body
     items = body.get("items")
     if wanted == "Table":
         if items is None:
-            return table_of(
-                body, [body], {"resourceVersion": body["metadata"].get("resourceVersion", "")}, query, clock
-            )
+            meta = {"resourceVersion": body["metadata"].get("resourceVersion", "")}
+            return table_of(body, [body], meta, query, clock, columns)
         head = {"kind": body["kind"].removesuffix("List"), "apiVersion": body["apiVersion"]}
-        return table_of(head, items, body["metadata"], query, clock)
+        return table_of(head, items, body["metadata"], query, clock, columns)
     if items is None:
         return partial(body)
     return {
@@ -84,10 +94,16 @@ def partial(obj: Object) -> Object:
 
 
 def table_of(
-    head: Object, items: Sequence[Object], meta: Object, query: Mapping[str, str], clock: Clock
+    head: Object,
+    items: Sequence[Object],
+    meta: Object,
+    query: Mapping[str, str],
+    clock: Clock,
+    columns: Sequence[Column] | None = None,
 ) -> Object:
     """A meta/v1 Table of objects of the kind that ``head`` names."""
-    columns = COLUMNS.get((head["apiVersion"], head["kind"]), DEFAULT)
+    if columns is None or head["kind"] == "Scale":
+        columns = COLUMNS.get((head["apiVersion"], head["kind"]), DEFAULT)
     include = query.get("includeObject", "Metadata")
     rows = []
     for item in items:
@@ -110,7 +126,7 @@ def _definition(column: Column) -> Object:
     return {
         "name": column.name,
         "type": column.type,
-        "format": "name" if column.name == "Name" else "",
+        "format": "name" if column.name == "Name" else column.format,
         "description": column.description,
         "priority": column.priority,
     }

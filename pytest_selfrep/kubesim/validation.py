@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from pytest_selfrep.kubesim.customresources.definition import causes as definition_causes
+from pytest_selfrep.kubesim.customresources.validation import causes as custom_causes
 from pytest_selfrep.kubesim.endpointchecks import endpoint_slice_causes, endpoints_causes
 from pytest_selfrep.kubesim.kinds import (
     CLUSTER_ROLE,
     CLUSTER_ROLE_BINDING,
     CONFIG_MAP,
     CRON_JOB,
+    CUSTOM_RESOURCE_DEFINITION,
     DAEMON_SET,
     DEPLOYMENT,
     ENDPOINT_SLICE,
@@ -91,12 +94,15 @@ CHECKS: Mapping[Kind, Check] = {
     CLUSTER_ROLE: role_causes,
     ROLE_BINDING: binding_causes,
     CLUSTER_ROLE_BINDING: binding_causes,
+    CUSTOM_RESOURCE_DEFINITION: definition_causes,
 }
 
 
 def validate(kind: Kind, obj: Object, old: Object | None) -> list[Cause]:
     """Everything wrong with ``obj`` (defaults applied), which replaces ``old`` if that is given."""
     causes = list(metadata_causes(kind, obj["metadata"]))
+    if kind.custom is not None:
+        return causes + (custom_causes(kind.custom.schema, obj) if kind.stored is not kind else [])
     check = CHECKS.get(kind)
     if check is not None:
         causes += check(obj, old)

@@ -9,6 +9,7 @@ from pytest_selfrep.kubesim.apply import requests
 from pytest_selfrep.kubesim.apply.history import Author
 from pytest_selfrep.kubesim.apply.options import APPLY, author_of
 from pytest_selfrep.kubesim.calls import Call, Handler, type_of
+from pytest_selfrep.kubesim.customresources.version import as_version
 from pytest_selfrep.kubesim.decoding.bodies import check_depth
 from pytest_selfrep.kubesim.decoding.objects import receive_options
 from pytest_selfrep.kubesim.http import Response
@@ -30,7 +31,16 @@ from pytest_selfrep.kubesim.objects import Json, Key, Object
 from pytest_selfrep.kubesim.rbac import Attributes
 from pytest_selfrep.kubesim.registry import DeleteOptions, check_named
 from pytest_selfrep.kubesim.selectors import Predicate, predicate
-from pytest_selfrep.kubesim.status import Cause, StatusError, bad_request, conflict, forbidden, invalid
+from pytest_selfrep.kubesim.status import (
+    Cause,
+    StatusError,
+    bad_request,
+    conflict,
+    forbidden,
+    invalid,
+    method_not_allowed,
+    unsupported_media_type,
+)
 from pytest_selfrep.kubesim.table import presenter
 from pytest_selfrep.kubesim.watch import Present
 
@@ -41,6 +51,10 @@ _CREATED_BY_UPDATE = frozenset(
 )
 _NO_BLIND_UPDATE = frozenset({LEASE, POD_DISRUPTION_BUDGET})
 """Kinds that are not replaced without the resourceVersion that the client saw."""
+_NOT_STRATEGIC = (
+    "the body of the request was in an unknown format - accepted media types include: "
+    "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+)
 _POLICIES = ("Foreground", "Background", "Orphan")
 
 
@@ -54,7 +68,13 @@ def sent_object(call: Call) -> Object:
 def create(call: Call) -> Response:
     obj = sent_object(call)
     escalation.check(call, obj)
+    _check_taken(call)
     return Response(201, _created(call, obj, author_of(call)))
+
+
+def _check_taken(call: Call) -> None:
+    if call.kind.custom is not None and call.kind.custom.is_terminating:
+        raise method_not_allowed("create not allowed while custom resource definition is terminating")
 
 
 def _created(call: Call, obj: Object, author: Author) -> Object:
@@ -79,12 +99,21 @@ def _wanted(call: Call) -> Predicate | None:
 
 
 def list_(call: Call) -> Response:
-    page = lists.page(call.backend.context.store, call.kind, call.key.namespace, _wanted(call), call.query)
+    page = lists.page(
+        call.backend.context.store, call.kind.stored, call.key.namespace, _wanted(call), call.query
+    )
     return Response(200, list_object(call, page.items, page.metadata))
 
 
 def list_object(call: Call, items: list[Object], meta: Object) -> Object:
-    """A list as it is sent: its items leave out what the list's own kind says."""
+    """A list as it is sent: its items, but custom ones, leave out what the list's own kind says."""
+    if call.kind.custom is not None:
+        return {
+            "apiVersion": call.kind.api_version,
+            "items": [as_version(call.kind, obj) for obj in items],
+            "kind": call.kind.custom.list_kind,
+            "metadata": meta,
+        }
     bare = [{key: value for key, value in obj.items() if key not in ("kind", "apiVersion")} for obj in items]
     return {
         "kind": f"{call.kind.kind}List",
@@ -97,18 +126,27 @@ def list_object(call: Call, items: list[Object], meta: Object) -> Object:
 def watch(call: Call) -> Response:
     query = call.query
     wanted, timeout = _wanted(call), lists.number(query, "timeoutSeconds")
-    present = presenter(call.request.headers.get("accept", ""), query, call.backend.context.clock)
+    present = presenter(
+        call.request.headers.get("accept", ""), query, call.backend.context.clock, call.columns
+    )
     stream = call.backend.watches.open(
-        call.kind,
+        call.kind.stored,
         call.key.namespace,
         wanted,
-        _with_managers(call, present) if call.request.managed_fields else present,
+        _in_version(call, _with_managers(call, present) if call.request.managed_fields else present),
         revision=lists.revision_of(query),
         bookmarks=query.get("allowWatchBookmarks") in ("true", "1"),
         initial_events_end=query.get("sendInitialEvents") in ("true", "1"),
         timeout=float(timeout) if timeout > 0 else None,
     )
     return Response(200, stream=stream)
+
+
+def _in_version(call: Call, present: Present) -> Present:
+    """The same for objects as they are stored."""
+    if call.kind.stored is call.kind or call.kind.stored.api_version == call.kind.api_version:
+        return present
+    return lambda obj: present(as_version(call.kind, obj))
 
 
 def _with_managers(call: Call, present: Present) -> Present:
@@ -140,6 +178,8 @@ def patched(call: Call, target: Object, kind: str = "", api_version: str = "") -
     kind, api_version = kind or call.kind.kind, api_version or call.kind.api_version
     if call.body is None:
         raise bad_request("unexpected end of JSON input")
+    if call.kind.custom is not None and kind == call.kind.kind and call.content_type == patch.STRATEGIC:
+        raise unsupported_media_type(_NOT_STRATEGIC)
     applied = patch.apply(call.content_type, target, call.body, type_of(kind, api_version))
     try:
         check_depth(applied)
@@ -160,7 +200,8 @@ def patch_(call: Call) -> Response:
 
 def _apply(call: Call) -> Response:
     """A PATCH with a configuration, which makes the object if there is none."""
-    stored = call.backend.context.store.get(call.kind, call.key)
+    found = call.backend.context.store.get(call.kind.stored, call.key)
+    stored = as_version(call.kind, found) if found is not None else None
     merged, author = requests.merged(call, stored)
     obj = call.patched(merged, call.kind.kind, call.kind.api_version)
     meta = obj["metadata"]
@@ -233,7 +274,7 @@ def delete_collection(call: Call) -> Response:
     store, registry, wanted = call.backend.context.store, call.backend.registry, _wanted(call)
     options = delete_options(call)
     deleted = []
-    for obj in store.list(call.kind, call.key.namespace):
+    for obj in store.list(call.kind.stored, call.key.namespace):
         if wanted is None or wanted(obj):
             meta = obj["metadata"]
             key = Key(meta.get("namespace", ""), meta["name"])

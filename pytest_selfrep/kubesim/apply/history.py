@@ -189,6 +189,8 @@ _NOTHING: Final = _State(0, {}, Entries())
 @cache
 def part_of(kind: Kind) -> Part:
     """How objects of a kind are divided; as far as nobody has declared their type, by their maps."""
+    if kind.custom is not None:
+        return Part(kind.custom.type)
     try:
         return Part(struct_of(kind))
     except LookupError:

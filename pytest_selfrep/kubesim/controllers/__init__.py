@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_selfrep.kubesim.controllers.adoption import POD_OWNERS, REPLICA_SET_OWNERS, Adoption
 from pytest_selfrep.kubesim.controllers.base import Context, Controller
 from pytest_selfrep.kubesim.controllers.cronjob import CronJobController
+from pytest_selfrep.kubesim.controllers.customresourcedefinition import CustomResourceDefinitionController
 from pytest_selfrep.kubesim.controllers.daemonset import DaemonSetController
 from pytest_selfrep.kubesim.controllers.deployment import DeploymentController
 from pytest_selfrep.kubesim.controllers.disruption import DisruptionController
@@ -51,6 +52,7 @@ def controllers(context: Context) -> tuple[Controller, ...]:
         # Adoption comes first: who counts what it owns must have taken it on by then.
         Adoption(context, REPLICA_SET, REPLICA_SET_OWNERS, adopters),
         Adoption(context, POD, POD_OWNERS, adopters),
+        CustomResourceDefinitionController(context, "system:apiserver"),
         NamespaceController(context, _user(NamespaceController.name)),
         *(EssentialController(context, _user(name), name) for name in ESSENTIALS),
         *(one(context, _user(one.name)) for one in each),

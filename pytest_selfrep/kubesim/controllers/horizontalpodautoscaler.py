@@ -7,28 +7,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pytest_selfrep.kubesim import quantity
+from pytest_selfrep.kubesim import quantity, scales
 from pytest_selfrep.kubesim.clock import Timer
 from pytest_selfrep.kubesim.controllers.base import Context, Mapper
 from pytest_selfrep.kubesim.controllers.replicacalculator import Metric, NoMetric, Reading, read
 from pytest_selfrep.kubesim.controllers.scalingrules import LIMITED, Decision, History, decide
 from pytest_selfrep.kubesim.kinds import (
-    BY_KIND,
-    DEPLOYMENT,
     HORIZONTAL_POD_AUTOSCALER,
     POD,
-    REPLICA_SET,
-    STATEFUL_SET,
     Kind,
 )
 from pytest_selfrep.kubesim.objects import Key, Object, conditions_of, key_of, labels_of
-from pytest_selfrep.kubesim.selectors import label_selector
+from pytest_selfrep.kubesim.selectors import parse_labels
 from pytest_selfrep.kubesim.store import Change
 from pytest_selfrep.kubesim.usage import Usage
 
 USER = "system:serviceaccount:kube-system:horizontal-pod-autoscaler"
 SYNC_SECONDS = 15.0
-SCALABLE = (DEPLOYMENT, REPLICA_SET, STATEFUL_SET)
 REMEMBERED_SECONDS = 3600.0
 """The longest window or period that a behavior may name."""
 
@@ -75,7 +70,7 @@ class HorizontalPodAutoscaler:
             self._lack_target(hpa)
             return
         kind, workload = target
-        current = workload["spec"].get("replicas", 1)
+        current = scales.wanted(kind, workload)
         able = Condition(
             "AbleToScale",
             True,
@@ -100,8 +95,8 @@ class HorizontalPodAutoscaler:
             self._follow_metrics(hpa, kind, workload, able)
 
     def _follow_metrics(self, hpa: Object, kind: Kind, workload: Object, able: Condition) -> None:
-        current, now = workload["spec"].get("replicas", 1), self._context.clock.now
-        metrics, pods = _metrics(hpa), self._pods(workload)
+        current, now = scales.wanted(kind, workload), self._context.clock.now
+        metrics, pods = _metrics(hpa), self._pods(kind, workload)
         readings: list[tuple[Metric, Reading]] = []
         failures: list[tuple[Metric, str]] = []
         for metric in metrics:
@@ -142,11 +137,8 @@ class HorizontalPodAutoscaler:
         conditions: Sequence[Condition],
         metrics: Sequence[Object] = (),
     ) -> None:
-        current = workload["spec"].get("replicas", 1)
-        spec = {**workload["spec"], "replicas": replicas}
-        self._context.writer(USER).update(
-            kind, {**workload, "metadata": {**workload["metadata"]}, "spec": spec}
-        )
+        current = scales.wanted(kind, workload)
+        self._context.writer(USER).update(kind, scales.resized(kind, workload, replicas))
         self._record(hpa, "Normal", "SuccessfulRescale", f"New size: {replicas}; reason: {reason}")
         message = f"the HPA controller was able to update the target scale to {replicas}"
         able = Condition("AbleToScale", True, "SucceededRescale", message)
@@ -155,21 +147,21 @@ class HorizontalPodAutoscaler:
 
     def _target(self, hpa: Object) -> tuple[Kind, Object] | None:
         reference = hpa["spec"]["scaleTargetRef"]
-        kind = BY_KIND.get((reference.get("apiVersion", ""), reference["kind"]))
-        if kind not in SCALABLE or kind is None:
+        kind = self._context.kinds.of_object(reference.get("apiVersion", ""), reference["kind"])
+        if kind is None or not scales.is_scalable(kind):
             return None
         found = self._context.store.get(kind, Key(hpa["metadata"]["namespace"], reference["name"]))
         return None if found is None else (kind, found)
 
-    def _pods(self, workload: Object) -> list[Object]:
-        selector = label_selector(workload["spec"].get("selector"))
+    def _pods(self, kind: Kind, workload: Object) -> list[Object]:
+        selector = parse_labels(scales.selector(kind, workload))
         pods = self._context.store.list(POD, workload["metadata"]["namespace"])
         return [pod for pod in pods if selector.matches(labels_of(pod))]
 
     def _lack_target(self, hpa: Object) -> None:
         reference = hpa["spec"]["scaleTargetRef"]
-        kind = BY_KIND.get((reference.get("apiVersion", ""), reference["kind"]))
-        if kind in SCALABLE and kind is not None:
+        kind = self._context.kinds.of_object(reference.get("apiVersion", ""), reference["kind"])
+        if kind is not None and scales.is_scalable(kind):
             why = f'{kind.plural}/scale.{kind.group} "{reference["name"]}" not found'
         else:
             group = reference.get("apiVersion", "").partition("/")[0]

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from pytest_selfrep.kubesim.kinds import Kind
 from pytest_selfrep.kubesim.objects import Object
+
+if TYPE_CHECKING:
+    from pytest_selfrep.kubesim.columns import Column
+    from pytest_selfrep.kubesim.schema import Struct
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +24,7 @@ class ScalePaths:
     label_selector: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class CustomVersion:
     """What there is to know of a version of a custom resource besides its Kind."""
 
@@ -26,11 +32,78 @@ class CustomVersion:
     schema: Object
     """``openAPIV3Schema``: a structural schema."""
     storage: Kind | None = None
-    """The version in which objects are stored; None if it is this one."""
+    """The kind as which objects of all versions are stored; None if it is this one."""
     scale: ScalePaths | None = None
-    columns: Sequence[Object] = ()
+    declared: Sequence[Object] = ()
     """``additionalPrinterColumns``."""
     selectable: tuple[str, ...] = ()
-    """Fields that field selectors may ask for: dotted paths, each beginning with a dot."""
+    """Fields that field selectors may ask for: ``spec.color``."""
     deprecation: str = ""
     """The warning that requests for this version get; empty if it is not deprecated."""
+    is_terminating: bool = False
+    """Whether the definition is being deleted, so that nothing new is taken."""
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """Of tables."""
+        from pytest_selfrep.kubesim.customresources.columns import columns_of
+
+        return columns_of(self.declared)
+
+    @cached_property
+    def type(self) -> Struct:
+        """As server-side apply sees it."""
+        from pytest_selfrep.kubesim.customresources.types import type_of
+
+        return type_of(self.schema)
+
+
+def as_version(kind: Kind, obj: Object) -> Object:
+    """An object of another version of the same kind as one of this version (conversion ``None``)."""
+    if kind.custom is None or obj["apiVersion"] == kind.api_version:
+        return obj
+    return {**obj, "kind": kind.kind, "apiVersion": kind.api_version}
+
+
+def versions_of(definition: Object, home: Kind | None) -> tuple[Kind, tuple[Kind, ...]]:
+    """The kind as which objects are stored, and one for every version that is served.
+
+    ``home`` is the first of them if it is known from before: it stays the same as long as the definition.
+    """
+    spec, names = definition["spec"], definition["status"]["acceptedNames"]
+    base = Kind(
+        group=spec["group"],
+        version="",
+        kind=names["kind"],
+        plural=names["plural"],
+        singular=names.get("singular", ""),
+        namespaced=spec["scope"] == "Namespaced",
+        short=tuple(names.get("shortNames") or ()),
+        categories=tuple(names.get("categories") or ()),
+        has_generation=True,
+    )
+    stored = next(each for each in spec["versions"] if each["storage"])
+    home = home or _version(base, definition, stored, None)
+    return home, tuple(_version(base, definition, each, home) for each in spec["versions"] if each["served"])
+
+
+def _version(base: Kind, definition: Object, said: Object, home: Kind | None) -> Kind:
+    below: Object = said.get("subresources") or {}
+    scale = below.get("scale")
+    deprecation = said.get("deprecationWarning") or f"{base.group}/{said['name']} {base.kind} is deprecated"
+    custom = CustomVersion(
+        list_kind=definition["status"]["acceptedNames"]["listKind"],
+        schema=(said.get("schema") or {}).get("openAPIV3Schema") or {},
+        storage=home,
+        scale=_scale(scale) if scale else None,
+        declared=said.get("additionalPrinterColumns") or (),
+        selectable=tuple(each["jsonPath"].removeprefix(".") for each in said.get("selectableFields") or ()),
+        deprecation=deprecation if said.get("deprecated") else "",
+        is_terminating="deletionTimestamp" in definition["metadata"],
+    )
+    subresources = tuple(name for name in ("status", "scale") if name in below)
+    return replace(base, version=said["name"], subresources=subresources, custom=custom)
+
+
+def _scale(said: Object) -> ScalePaths:
+    return ScalePaths(said["specReplicasPath"], said["statusReplicasPath"], said.get("labelSelectorPath", ""))

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 import orjson
 
+from pytest_selfrep.kubesim.customresources import values
 from pytest_selfrep.kubesim.decoding import bodies, strictness
 from pytest_selfrep.kubesim.decoding.misfits import Misfit
 from pytest_selfrep.kubesim.decoding.reading import reader
@@ -53,6 +54,8 @@ class Wanted:
     api_version: str
     type_: Struct | None
     """None for kinds whose types are not known, whose metadata alone are read then."""
+    schema: Object | None = None
+    """The structural schema of a custom resource."""
 
     @property
     def version(self) -> str:
@@ -88,11 +91,13 @@ def receive(body: Body, wanted: Wanted, asked: Directive, warn: Warn) -> Object:
     _check_type(body, value, wanted)
     strange: list[str] = []
     try:
-        obj = _read(value, wanted.type_, strange)
+        obj = _read(value, wanted, strange)
     except Misfit as misfit:
         raise _not_handled(wanted, misfit.in_json()) from None
     if asked != "Ignore":
-        found = _problems(body, wanted.type_, strange)
+        found = (
+            _problems(body, wanted.type_, strange) if wanted.type_ else _problems(body, None, []) + strange
+        )
         if found and asked == "Strict":
             raise _not_handled(wanted, f"strict decoding error: {', '.join(found)}")
         if found:
@@ -125,13 +130,13 @@ def receive_patched(patch: Body, result: Json, wanted: Wanted, asked: Directive,
         raise _bad_patch(patch, result, f"couldn't get version/kind; json parse error: {_no_object(result)}")
     strange: list[str] = []
     try:
-        obj = _read(result, wanted.type_, strange)
+        obj = _read(result, wanted, strange)
     except Misfit as misfit:
         raise _bad_patch(patch, result, misfit.in_patch() if strategic else misfit.in_json()) from None
     if asked != "Ignore":
         found = _patch_problems(patch)
         if strange:
-            found += strictness.problems(result, wanted.type_)
+            found += strictness.problems(result, wanted.type_) if wanted.type_ else strange
         if found and asked == "Strict" and patch.content_type == bodies.APPLY:
             raise bad_request(
                 f"error strict decoding YAML: {_YAML_ERRORS}" + "".join(f"\n  {each}" for each in found)
@@ -143,13 +148,16 @@ def receive_patched(patch: Body, result: Json, wanted: Wanted, asked: Directive,
     return obj
 
 
-def _read(value: Object, type_: Struct | None, strange: list[str]) -> Object:
-    if type_ is None:
-        metadata = reader(struct("meta.v1.ObjectMeta"))(value.get("metadata"), strange)
-        strange.clear()
-        return {**value, "metadata": metadata}
-    obj: Object = reader(type_)(value, strange)
-    return obj
+def _read(value: Object, wanted: Wanted, strange: list[str]) -> Object:
+    if wanted.type_ is not None:
+        obj: Object = reader(wanted.type_)(value, strange)
+        return obj
+    metadata = reader(struct("meta.v1.ObjectMeta"))(value.get("metadata"), strange)
+    strange.clear()
+    if wanted.schema is not None:
+        strange += [f'unknown field "{path}"' for path in values.unknown(wanted.schema, value)]
+        value = values.pruned(wanted.schema, value)
+    return {**value, "metadata": metadata}
 
 
 def _problems(body: Body, type_: Struct | None, strange: list[str]) -> list[str]:
