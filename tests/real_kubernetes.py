@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    import docker
     from testcontainers.community.k3s import K3SContainer
 
 IMAGE = "rancher/k3s:v1.32.4-k3s1"
@@ -34,10 +35,11 @@ _VERSION = re.compile(r":v(\d+)\.(\d+)\.")
 
 
 class OneKubernetes:
-    """Where the run's real Kubernetes is found: an image (None: there is no Docker) and a folder."""
+    """Where the run's real Kubernetes is found: an image (None: there is no way to run one) and a folder."""
 
-    def __init__(self, image: str | None, folder: Path, owned: bool) -> None:
+    def __init__(self, image: str | None, said: str, folder: Path, owned: bool) -> None:
         self.image = image
+        self.said = said
         self.folder = folder
         self._owned = owned
         self._thread: threading.Thread | None = None
@@ -135,8 +137,8 @@ def _write(path: Path, text: str) -> None:
     part.rename(path)
 
 
-def _image() -> str | None:
-    """The image to run, or None if no Docker engine answers."""
+def _image() -> tuple[str | None, str]:
+    """The image to run, and what a reader of the header should know; None if there is no way to run it."""
     named = os.environ.get("SELFREP_K3S_IMAGE")
     try:
         import docker
@@ -144,6 +146,7 @@ def _image() -> str | None:
         client = docker.from_env(timeout=5)
         try:
             client.ping()
+            return (named, named) if named else _pinned(client)
         finally:
             client.close()
     except Exception as error:
@@ -151,8 +154,20 @@ def _image() -> str | None:
             raise pytest.UsageError(
                 f"SELFREP_K3S_IMAGE is set, but Docker does not answer: {error}"
             ) from error
-        return None
-    return named or IMAGE
+        return None, "no real Kubernetes, for there is no Docker"
+
+
+def _pinned(client: docker.DockerClient) -> tuple[str | None, str]:
+    from docker.errors import APIError, ImageNotFound
+
+    try:
+        client.images.get(IMAGE)
+    except ImageNotFound:
+        try:
+            client.images.get_registry_data(IMAGE)
+        except APIError:
+            return None, f"no real Kubernetes, for Docker neither has {IMAGE} nor gets it"
+    return IMAGE, IMAGE
 
 
 _STASH = pytest.StashKey[OneKubernetes]()
@@ -165,23 +180,21 @@ def one_kubernetes(config: pytest.Config) -> OneKubernetes:
 
 def pytest_configure(config: pytest.Config) -> None:
     told = getattr(config, "workerinput", {}).get("kubernetes")
-    image, folder = told or (_image(), tempfile.mkdtemp(prefix="kubernetes-"))
-    config.stash[_STASH] = OneKubernetes(image, Path(folder), owned=told is None)
+    image, said, folder = told or (*_image(), tempfile.mkdtemp(prefix="kubernetes-"))
+    config.stash[_STASH] = OneKubernetes(image, said, Path(folder), owned=told is None)
     config.addinivalue_line(
         "markers", "since(version): real Kubernetes does so from that version on; older ones are not asked"
     )
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    image = one_kubernetes(config).image
-    where = "kubesim" if image is None else f"kubesim, {image}"
-    return f"contract tests: {where}" + (" (no Docker: no real Kubernetes)" if image is None else "")
+    return f"contract tests: kubesim; {one_kubernetes(config).said}"
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     kubernetes = one_kubernetes(node.config)
-    node.workerinput["kubernetes"] = (kubernetes.image, str(kubernetes.folder))
+    node.workerinput["kubernetes"] = (kubernetes.image, kubernetes.said, str(kubernetes.folder))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -56,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cluster(request: pytest.FixtureRequest, folder: Path) -> Iterator[Connection]:
     """The administrator's connection to one of the clusters."""
     if request.param == KUBESIM:
-        yield from simulated(folder)
+        yield from kubesim(folder)
         return
     real = one_kubernetes(request.config)
     admin = connection(real.kubeconfig())
@@ -76,7 +76,7 @@ def _ready(kube: Kube) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for node in conditions for each in node)
 
 
-def simulated(folder: Path) -> Iterator[Connection]:
+def kubesim(folder: Path) -> Iterator[Connection]:
     """kubesim with a node, served over HTTPS, its clock running fast."""
     simulation = Cluster(start=datetime.now(UTC) - BORN_AGO)
     served = serve(simulation)
@@ -99,6 +99,12 @@ def simulated(folder: Path) -> Iterator[Connection]:
 def _let_time_pass(simulation: Cluster, ended: threading.Event) -> None:
     while not ended.wait(TICK_SECONDS):
         simulation.advance(TICK_SECONDS * RATE)
+
+
+@pytest.fixture
+def simulated(cluster: Connection, request: pytest.FixtureRequest) -> bool:
+    """Whether the cluster is kubesim: only for what differs on purpose."""
+    return bool(request.node.callspec.params["cluster"] == KUBESIM)
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def job(name: str, *command: str, **spec: object) -> Object:
     return {"metadata": {"name": name}, "spec": {"template": template, **spec}}
 
 
-def config_map(name: str, labels: Object | None = None, **data: str) -> Object:
+def config_map(name: str, labels: Object | None = None, /, **data: str) -> Object:
     return {"metadata": {"name": name, "labels": labels or {}}, "data": data}
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from api_client import Kube, Object, until
 from manifests import job, workload
 
 
-def finished(kind: str) -> object:
+def finished(kind: str) -> Callable[[Object], bool]:
     return lambda each: any(
         condition["type"] == kind and condition["status"] == "True"
         for condition in each["status"].get("conditions", ())

@@ -13,7 +13,8 @@ NO_SUCH_IMAGE = "registry.invalid/web:1"
 
 def deploy(kube: Kube, replicas: int = 1, **spec: object) -> Object:
     kube.create("deployments.apps", workload("web", replicas=replicas, **spec))
-    return kube.eventually(WEB, lambda web: web["status"].get("readyReplicas") == replicas)
+    ready: Object = kube.eventually(WEB, lambda web: web["status"].get("readyReplicas") == replicas)
+    return ready
 
 
 def rolled_out(web: Object) -> bool:

@@ -68,7 +68,7 @@ def test_a_list_names_its_kind_and_its_items_do_not(three: Kube) -> None:
     assert not {"kind", "apiVersion"} & set(listed["items"][0])
 
 
-PATCHED = {"a": "1", "b": "2"}
+PATCHED: Object = {"a": "1", "b": "2"}
 
 
 @pytest.mark.parametrize(
