@@ -127,7 +127,8 @@ def test_numbers_are_unique_within_a_type_and_keys_are_fields(name: str) -> None
             keys = {*field.keys, *([field.merge] if field.merge else [])}
             assert keys <= set(field.type.item.fields), field.name
         else:
-            assert not field.keys and not field.merge, field.name
+            assert not field.keys, field.name
+            assert not field.merge, field.name
 
 
 def test_every_scalar_has_a_counterpart_in_the_client() -> None:

@@ -6,6 +6,7 @@ Added is what Go has by value.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 
 from pytest_selfrep.kubesim.decoding.misfits import Misfit
@@ -99,6 +100,20 @@ def _rule(type_: Type) -> _Rule:
     return reader(type_) if type_.name else struct_reader(type_)
 
 
+def _plain(type_: Type) -> type | None:
+    return _PLAIN.get(type_.name) if isinstance(type_, Scalar) else None
+
+
+def _all(values: Iterable[Json], plain: type | None) -> bool:
+    """Whether nothing has to be looked at more closely; most lists and maps are of texts."""
+    if plain is None:
+        return False
+    for value in values:
+        if type(value) is not plain:
+            return False
+    return True
+
+
 def _item_reader(type_: Type) -> Reader:
     """For an item of a list or map, where null stands for what is empty."""
     rule = _rule(type_)
@@ -117,10 +132,12 @@ def _item_reader(type_: Type) -> Reader:
 
 
 def _list_reader(type_: ListOf) -> Reader:
-    read_item = _item_reader(type_.item)
+    read_item, plain = _item_reader(type_.item), _plain(type_.item)
 
     def read(value: Json, strange: list[str]) -> Json:
         if type(value) is list:
+            if _all(value, plain):
+                return value[:]
             return [read_item(item, strange) for item in value]
         if value is None:
             return []
@@ -130,10 +147,12 @@ def _list_reader(type_: ListOf) -> Reader:
 
 
 def _map_reader(type_: MapOf) -> Reader:
-    read_item = _item_reader(type_.value)
+    read_item, plain = _item_reader(type_.value), _plain(type_.value)
 
     def read(value: Json, strange: list[str]) -> Json:
         if type(value) is dict:
+            if _all(value.values(), plain):
+                return value.copy()
             return {name: read_item(item, strange) for name, item in value.items()}
         if value is None:
             return {}

@@ -7,6 +7,7 @@ import binascii
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from pytest_selfrep.kubesim import quantity
@@ -22,7 +23,6 @@ Raises Misfit.
 
 _TEXT = Scalar("string")
 _INT32 = Scalar("int32")
-_CANONICAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:[.,](\d+))?(Z|[+-]\d\d:\d\d)")
 _PARTS: Final = (
     (r"\d{4}", "2006"),
@@ -87,22 +87,27 @@ def _int_or_string(value: Json, strange: list[str]) -> Json:
 def _time(value: Json, strange: list[str]) -> Json:
     if value is None:
         return None
-    moment = _moment(value, _SECONDS)
-    if _CANONICAL_TIME.fullmatch(value):
-        return value
-    return moment.isoformat(timespec="seconds") + "Z"
+    if type(value) is not str:
+        raise Misfit(value, _TEXT, parsed=True)
+    return _canonical(value, _SECONDS, "seconds")
 
 
 def _micro_time(value: Json, strange: list[str]) -> Json:
     if value is None:
         return None
-    return _moment(value, _MICRO).isoformat(timespec="microseconds") + "Z"
-
-
-def _moment(value: Json, layout: str) -> datetime:
-    """In UTC, without time zone. Raises Misfit."""
     if type(value) is not str:
         raise Misfit(value, _TEXT, parsed=True)
+    return _canonical(value, _MICRO, "microseconds")
+
+
+@lru_cache(maxsize=1024)
+def _canonical(value: str, layout: str, precision: str) -> str:
+    """In UTC. Raises Malformed. Remembered, for an object has the same few times again and again."""
+    return _moment(value, layout).isoformat(timespec=precision) + "Z"
+
+
+def _moment(value: str, layout: str) -> datetime:
+    """In UTC, without time zone. Raises Malformed."""
     matched = _TIME.fullmatch(value)
     if matched is None:
         raise Malformed(_why_no_time(value, layout))
