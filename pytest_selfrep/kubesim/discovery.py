@@ -17,9 +17,11 @@ from pytest_selfrep.kubesim.resources import Resource, Subresource
 ADDRESS: Final = "10.0.10.1:6443"
 """Where the control plane is reached from inside the network."""
 _AGGREGATED: Final = ("v2", "v2beta1")
-_REMEMBERED = 8
+_REMEMBERED = 64
+"""Documents that are kept, over all clusters of the process."""
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def document(path: str, resources: tuple[Resource, ...]) -> Object | None:
     """The answer at a path below ``/api`` or ``/apis``, in the form of before aggregated discovery."""
     parts = path.strip("/").split("/")
