@@ -80,7 +80,7 @@ def _expand(shell: Variables, word: Word, *, split: bool) -> Expanding:
                 if number:
                     done.append(current)
                     current = []
-                current.append((piece, True if part.quoted else False))
+                current.append((piece, bool(part.quoted)))
                 open_field = True
             continue
         for number, piece in enumerate(pieces):

@@ -19,7 +19,7 @@ _NGINX = (
     b"<h1>Welcome to nginx!</h1>\n</body>\n</html>\n"
 )
 Serves = Callable[[str], bool]
-"""Whether the command of a container, named by its ID, is a program of its own, not one that only sleeps, say."""
+"""Whether a container, named by its ID, runs a program of its own, not one that only sleeps, say."""
 _HEALTH = ("/", "/health", "/healthz", "/livez", "/ready", "/readyz")
 
 

@@ -177,7 +177,7 @@ class _Parser:
         word = self._cursor.word()
         self._blanks(lines=True)
         self._expect("in")
-        arms = []
+        arms: list[tuple[tuple[Word, ...], Script]] = []
         while True:
             self._blanks(lines=True)
             if self._keyword() == "esac":

@@ -442,9 +442,9 @@ class Shell:
             streams[redirect.descriptor] = self._opened(redirect.operator, target, streams)
         reader, out, err = streams[0], streams[1], streams[2]
         return Streams(
-            reader if hasattr(reader, "read") else Bytes(),
-            out if hasattr(out, "write") else Discard(),
-            err if hasattr(err, "write") else Discard(),
+            reader if isinstance(reader, Reader) else Bytes(),
+            out if isinstance(out, Writer) else Discard(),
+            err if isinstance(err, Writer) else Discard(),
         )
 
     def _opened(self, operator: str, target: str, streams: dict[int, Reader | Writer]) -> Reader | Writer:

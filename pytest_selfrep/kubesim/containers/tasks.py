@@ -1,10 +1,10 @@
-"""Programs that run side by side in turns, wait for time or each other, and are killed beyond their bounds."""
+"""Programs that run side by side in turns, wait for time or each other, and have their bounds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 MAX_STEPS = 20_000
 """Commands that may run on end; time gives back as many as STEPS_A_SECOND."""
@@ -51,6 +51,7 @@ Steps = Generator[Wait, None, int]
 """A program that runs: yields when it waits and returns its exit code."""
 
 
+@runtime_checkable
 class Reader(Protocol):
     """Where input comes from."""
 
@@ -61,6 +62,7 @@ class Reader(Protocol):
         """Put back what was read too far."""
 
 
+@runtime_checkable
 class Writer(Protocol):
     """Where output goes."""
 

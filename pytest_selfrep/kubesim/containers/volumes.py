@@ -36,7 +36,7 @@ class Volumes:
 
     def directory(self, name: str) -> Directory:
         """What a mount of a volume shows."""
-        volume = next((v for v in self._pod["spec"].get("volumes") or () if v["name"] == name), {})
+        volume: Object = next((v for v in self._pod["spec"].get("volumes") or () if v["name"] == name), {})
         if not {"configMap", "secret", "projected", "downwardAPI"} & set(volume):
             return self._kept.setdefault(name, Directory(mode=0o777, changed=self._now))
         sources = (volume.get("projected") or {}).get("sources") or [volume]

@@ -1,4 +1,4 @@
-"""Programs for files: ``ls``, ``mkdir``, ``touch``, ``rm``, ``cp``, ``mv``, ``ln``, ``find``, ``df``, ``stat``."""
+"""Programs for files: ``ls``, ``mkdir``, ``rm``, ``cp``, ``mv``, ``find`` and their like."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""Programs for text: ``echo``, ``printf``, ``cat``, ``grep``, ``head``, ``tail``, ``wc``, ``sort`` and their like."""
+"""Programs for text: ``echo``, ``cat``, ``grep``, ``head``, ``tail``, ``wc``, ``sort`` and their like."""
 
 from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 
 from pytest_selfrep.kubesim.containers.files import FileProblem
-from pytest_selfrep.kubesim.containers.process import Process, decoded, encoded
+from pytest_selfrep.kubesim.containers.process import Process, Program, decoded, encoded
 from pytest_selfrep.kubesim.containers.programs.options import Misused, misused, options
 from pytest_selfrep.kubesim.containers.tasks import FOREVER, Killed, Steps, Wait
 
@@ -77,7 +77,7 @@ def printf(process: Process) -> int:
             return (spec + "s") % (value[:1] if kind == "c" else value)
         if kind in "diuxXofeEgG":
             try:
-                number = float(value or 0) if kind in "feEgG" else int(value or 0, 0)
+                number = float(value or "0") if kind in "feEgG" else int(value or "0", 0)
             except ValueError:
                 code = process.complain(f"invalid number '{value}'")
                 number = 0
@@ -458,7 +458,7 @@ def base64_(process: Process) -> Steps:
     return 0
 
 
-def test(process: Process) -> int:
+def check(process: Process) -> int:
     """``test``, and ``[`` with its closing bracket."""
     words = process.argv[1:]
     if process.name == "[":
@@ -535,8 +535,8 @@ def _file_is(process: Process, flag: str, name: str) -> bool:
     }.get(flag, True)
 
 
-PROGRAMS = {
-    "[": test,
+PROGRAMS: Mapping[str, Program] = {
+    "[": check,
     "base64": base64_,
     "cat": cat,
     "cut": cut,
@@ -548,7 +548,7 @@ PROGRAMS = {
     "sort": sort,
     "tail": tail,
     "tee": tee,
-    "test": test,
+    "test": check,
     "tr": tr,
     "uniq": uniq,
     "wc": wc,

@@ -1,12 +1,13 @@
-"""Programs about the system and its processes: ``env``, ``ps``, ``sleep``, ``id``, ``uname`` and their like."""
+"""Programs about the system: ``env``, ``ps``, ``sleep``, ``id``, ``uname`` and their like."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from pytest_selfrep.kubesim.containers.process import Process, run
+from pytest_selfrep.kubesim.containers.process import Process, Program, run
 from pytest_selfrep.kubesim.containers.programs.options import Misused, misused, options
 from pytest_selfrep.kubesim.containers.tasks import FOREVER, Steps, Wait
 
@@ -217,7 +218,7 @@ def which(process: Process) -> int:
     return code
 
 
-PROGRAMS = {
+PROGRAMS: Mapping[str, Program] = {
     "date": date,
     "env": env,
     "false": false,
