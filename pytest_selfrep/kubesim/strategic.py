@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pytest_selfrep.kubesim.decoding.objects import go_map
 from pytest_selfrep.kubesim.objects import Json, Object
 from pytest_selfrep.kubesim.schema import Field, ListOf, MapOf, Struct, Type
 from pytest_selfrep.kubesim.status import StatusError, bad_request
@@ -14,7 +15,7 @@ _ORDER, _DELETE, _RETAIN = "$setElementOrder/", "$deleteFromPrimitiveList/", "$r
 def strategic(target: Object, patch: Object, type_: Type | None) -> Json:
     """What ``target`` becomes; neither argument is changed. Without a type every list is replaced.
 
-    Raises StatusError 400 or 422.
+    Raises StatusError 400 or 500.
     """
     return _merge_objects(target, patch, type_)
 
@@ -26,17 +27,36 @@ def _merge_objects(target: Json, patch: Object, type_: Type | None) -> Json:
     if directive == "delete":
         return {}
     if directive not in (None, "merge"):
-        raise bad_request(f"unknown patch type found: {directive}")
+        raise _failed(f"unknown patch type: {directive} in map: {go_map(patch)}")
     merged = dict(target) if isinstance(target, dict) else {}
     if _RETAIN in patch:
-        merged = {key: value for key, value in merged.items() if key in patch[_RETAIN]}
+        retained = patch[_RETAIN]
+        if not isinstance(retained, list) or any(
+            _is_value(patch, key) and key not in retained for key in patch
+        ):
+            raise bad_request("invalid patch format of retainKeys")
+        merged = {key: value for key, value in merged.items() if key in retained}
     for key, value in patch.items():
         if key.startswith(_DELETE):
             name = key.removeprefix(_DELETE)
-            merged[name] = [item for item in merged.get(name) or [] if item not in value]
+            # Where there is nothing to delete from, Kubernetes takes the list for the value.
+            known = merged.get(name)
+            if isinstance(known, list) and isinstance(value, list):
+                merged[name] = [item for item in known if item not in value]
+            else:
+                merged[name] = value
         elif not key.startswith("$"):
             _merge_field(merged, key, value, _field(type_, key), patch.get(_ORDER + key))
     return merged
+
+
+def _is_value(patch: Object, key: str) -> bool:
+    return not key.startswith("$") and patch[key] is not None
+
+
+def _failed(why: str) -> StatusError:
+    """As the API server answers errors that it has no better code for."""
+    return StatusError(500, "", why)
 
 
 def _field(type_: Type | None, key: str) -> Field | None:
@@ -62,14 +82,14 @@ def _merge_field(merged: Object, key: str, value: Json, field: Field | None, ord
         merged[key] = value
     elif field.merge:
         item = field.type.item if isinstance(field.type, ListOf) else None
-        merged[key] = _merge_lists(present or [], value, key, field.merge, item, order)
+        merged[key] = _merge_lists(present or [], value, field.merge, item, order)
     else:
         known = present or []
         merged[key] = [*known, *(item for item in value if item not in known)]
 
 
 def _merge_lists(
-    target: Sequence[Object], patch: Sequence[Json], field: str, by: str, type_: Type | None, order: Json
+    target: Sequence[Object], patch: Sequence[Json], by: str, type_: Type | None, order: Json
 ) -> Json:
     """Merge items with equal keys. New ones go first, unless the patch says otherwise."""
     if any(isinstance(item, dict) and item.get("$patch") == "replace" for item in patch):
@@ -79,20 +99,33 @@ def _merge_lists(
     named = []
     for item in patch:
         if not isinstance(item, dict):
-            raise StatusError(422, "Invalid", f"unable to merge a list of objects at {field}")
-        if by not in item:
-            shown = f"map: {item} does not contain declared merge key: {by}"
-            raise bad_request(shown)
+            raise _failed(f"list element types are not identical: [{go_map([*target, *patch])}]")
+        if isinstance(item.get(by), dict | list | None):
+            raise _failed(f"map: {go_map(item)} does not contain declared merge key: {by}")
         name = item[by]
         if item.get("$patch") == "delete":
             items.pop(name, None)
             continue
         items[name] = _merge_objects(items.get(name, {}), item, type_)
         named.append(name)
-    if isinstance(order, list):
-        wanted = [each.get(by) if isinstance(each, dict) else each for each in order]
+    if order is not None:
+        wanted = _names(order, by)
+        if any(name not in wanted for name in named):
+            raise _failed(
+                f"The order in patch list:\n{go_map(patch)}\n"
+                f" doesn't match $setElementOrder list:\n{go_map(order)}\n"
+            )
         named = [name for name in wanted if name in items]
     return [items[name] for name in _interleave(named, items, server)]
+
+
+def _names(order: Json, by: str) -> list[Json]:
+    """The keys of a ``$setElementOrder`` list. Raises StatusError 500."""
+    if not isinstance(order, list):
+        found = "string" if isinstance(order, str) else go_map(order)
+        raise _failed(f"expected a []interface {{}}, but received a {found}")
+    keys = (each.get(by) if isinstance(each, dict) else each for each in order)
+    return [key for key in keys if not isinstance(key, dict | list)]
 
 
 def _interleave(named: list[Json], items: Mapping[Json, Object], server: Mapping[Json, int]) -> list[Json]:

@@ -200,6 +200,47 @@ def test_ports_of_services_are_merged_by_port_and_those_of_containers_by_contain
     }
 
 
+@pytest.mark.parametrize(
+    ("change", "code", "why"),
+    [
+        (
+            {"containers": [{"image": "a"}]},
+            500,
+            "map: map[image:a] does not contain declared merge key: name",
+        ),
+        (
+            {"containers": [{"name": "web", "$patch": "x"}]},
+            500,
+            "unknown patch type: x in map: map[$patch:x name:web]",
+        ),
+        ({"$retainKeys": "x"}, 400, "invalid patch format of retainKeys"),
+        ({"$retainKeys": ["a"], "hostname": "b"}, 400, "invalid patch format of retainKeys"),
+        (
+            {"$setElementOrder/containers": "x", "containers": [{"name": "web"}]},
+            500,
+            "expected a []interface {}, but received a string",
+        ),
+        (
+            {"$setElementOrder/containers": [{"name": "b"}], "containers": [{"name": "web"}]},
+            500,
+            "The order in patch list:\n[map[name:web]]\n"
+            " doesn't match $setElementOrder list:\n[map[name:b]]\n",
+        ),
+    ],
+)
+def test_a_strategic_patch_that_makes_no_sense_is_refused(
+    web: Kube, change: Any, code: int, why: str
+) -> None:
+    body = {"spec": {"template": {"spec": change}}}
+    answer = web.send("PATCH", PATH, body, content_type=STRATEGIC)
+    assert (answer.status, answer.body["message"]) == (code, why)
+
+
+def test_what_is_deleted_from_a_list_that_is_not_there_is_taken_for_the_list() -> None:
+    patch_ = {"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"]}}
+    assert strategic({"metadata": {}}, patch_, struct("core.v1.Pod")) == {"metadata": {"finalizers": ["a"]}}
+
+
 @given(json_objects, json_objects)
 def test_without_lists_of_objects_and_directives_a_strategic_patch_is_a_merge_patch(
     target: dict[str, Any], wanted: dict[str, Any]

@@ -106,7 +106,7 @@ def _yaml(body: bytes) -> Json:
 
 
 def _check_aliases(events: Iterable[Any]) -> None:
-    """Refuse texts that grow beyond measure once their aliases stand for what they mean. Raises ValueError."""
+    """Refuse texts that grow beyond measure once aliases stand for what they mean. Raises ValueError."""
     sizes: dict[str, int] = {}
     unfinished: list[tuple[str, int]] = []
     total = 0

@@ -108,10 +108,7 @@ def _all(values: Iterable[Json], plain: type | None) -> bool:
     """Whether nothing has to be looked at more closely; most lists and maps are of texts."""
     if plain is None:
         return False
-    for value in values:
-        if type(value) is not plain:
-            return False
-    return True
+    return {plain}.issuperset(map(type, values))
 
 
 def _item_reader(type_: Type) -> Reader:
