@@ -149,8 +149,11 @@ class JobController:
         """Let go of pods that nobody will count: of an earlier Job of that name, or of none any more."""
         for pod in filter(_is_tracked, self._context.store.list(POD, key.namespace)):
             owner = controller_of(pod)
-            counted = owner is not None and owner["kind"] == JOB.kind
-            if owner is None or not counted or (owner["name"] == key.name and owner["uid"] != uid):
+            if (
+                owner is None
+                or owner["kind"] != JOB.kind
+                or (owner["name"] == key.name and owner["uid"] != uid)
+            ):
                 self._let_go(pod)
 
     def _let_go(self, pod: Object) -> None:
