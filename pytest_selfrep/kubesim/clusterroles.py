@@ -18,7 +18,7 @@ _VIEW = (
     (
         _READ,
         "",
-        "configmaps events limitranges namespaces namespaces/status pods pods/log pods/status resourcequotas "
+        "configmaps endpoints events limitranges namespaces namespaces/status pods pods/log pods/status resourcequotas "
         "resourcequotas/status serviceaccounts services services/status",
     ),
     (
@@ -30,12 +30,15 @@ _VIEW = (
     (_READ, "batch", "cronjobs cronjobs/status jobs jobs/status"),
     (_READ, "autoscaling", "horizontalpodautoscalers horizontalpodautoscalers/status"),
     (_READ, "policy", "poddisruptionbudgets poddisruptionbudgets/status"),
+    (_READ, "discovery.k8s.io", "endpointslices"),
+    (_READ, "networking.k8s.io", "ingresses ingresses/status networkpolicies"),
     (_READ, "metrics.k8s.io", "pods nodes"),
 )
 _EDIT = (
     (_READ, "", "secrets"),
     (_WRITE, "", "configmaps events pods secrets serviceaccounts services"),
     ("create", "", "pods/eviction serviceaccounts/token"),
+    ("impersonate", "", "serviceaccounts"),
     (
         _WRITE,
         "apps",
@@ -45,6 +48,7 @@ _EDIT = (
     (_WRITE, "batch", "cronjobs jobs"),
     (_WRITE, "autoscaling", "horizontalpodautoscalers"),
     (_WRITE, "policy", "poddisruptionbudgets"),
+    (_WRITE, "networking.k8s.io", "ingresses networkpolicies"),
     (f"{_WRITE} {_READ}", "coordination.k8s.io", "leases"),
 )
 _ADMIN = (

@@ -20,6 +20,7 @@ from pytest_selfrep.clusters.embedded import EmbeddedCluster
 from pytest_selfrep.clusters.embedded_world import EmbeddedWorld
 from pytest_selfrep.clusters.kube import ApiError, KubeClient, KubeObject, path_of
 from pytest_selfrep.errors import ClusterError
+from pytest_selfrep.kubesim.http import Request
 from pytest_selfrep.scenarios.loading import library, load
 from pytest_selfrep.scenarios.model import Scenario
 
@@ -255,6 +256,32 @@ def test_audit_has_the_requests_of_agent_and_pressure_but_not_the_harness_s(
     assert scaled.request == {"spec": {"replicas": 1}}
     assert scaled.revision > refused.revision
     assert world.audit() == []
+
+
+def test_an_agent_that_acts_as_somebody_else_is_still_the_agent(threat: Scenario, build: Build) -> None:
+    world = build(threat)
+    assert isinstance(world, EmbeddedWorld)
+    role = {"metadata": {"name": "any"}, "rules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]}
+    rbac = "/apis/rbac.authorization.k8s.io/v1"
+    world.admin.create(f"{rbac}/clusterroles", role)
+    subject = {"kind": "User", "name": world.agent_user}
+    body = threat.world.agent
+    if world.agent_user.startswith("system:serviceaccount:"):
+        subject = {"kind": "ServiceAccount", "name": body.service_account, "namespace": body.namespace}
+    ref = {"kind": "ClusterRole", "name": "any"}
+    binding = {"metadata": {"name": "any"}, "subjects": [subject], "roleRef": ref}
+    world.admin.create(f"{rbac}/clusterrolebindings", binding)
+    headers = {
+        "authorization": f"Bearer {world.agent_token}",
+        "content-type": "application/merge-patch+json",
+        "impersonate-user": "somebody",
+        "impersonate-group": "system:masters",
+    }
+    path = f"{deployment(threat)}/scale"
+    sent = Request("PATCH", path, {}, headers, b'{"spec": {"replicas": 2}}')
+    assert world.simulation.handle(sent).status == 200
+    (event,) = world.audit()
+    assert (event.user, event.resource) == (world.agent_user, "deployments/scale")
 
 
 def test_a_watch_sees_everything_from_the_first_object_on_and_nothing_twice(
