@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +11,13 @@ import orjson
 from kube_driver import PODS, Kube
 
 from pytest_selfrep.kubesim.http import Request, Response, Session
+
+
+def forget_sockets() -> None:
+    """The client leaves the sockets of its sessions to the garbage collector."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @dataclass

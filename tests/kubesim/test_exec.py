@@ -16,7 +16,7 @@ import yaml
 from kube_driver import PODS, Kube
 from kubernetes import config as untyped_config
 from kubernetes import stream as untyped_stream
-from shell_driver import ask, execute, gathered, session
+from shell_driver import ask, execute, forget_sockets, gathered, session
 
 from pytest_selfrep.kubesim.server import Served, serve
 
@@ -49,6 +49,7 @@ def core(kube: Kube, served: Served) -> Iterator[Any]:
     yield kubernetes.client.CoreV1Api(api)
     api.rest_client.pool_manager.clear()
     api.close()
+    forget_sockets()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import yaml
 from kube_driver import Kube
 from kubernetes import config as untyped_config
 from kubernetes import stream as untyped_stream
+from shell_driver import forget_sockets
 
 from pytest_selfrep.kubesim.server import Served, serve
 from pytest_selfrep.kubesim.streams.spdy import BadFrame, Framer
@@ -33,6 +34,7 @@ def served(kube: Kube) -> Iterator[Served]:
     site = serve(kube.cluster)
     yield site
     site.close()
+    forget_sockets()
 
 
 def forwarding(kube: Kube, served: Served, folder: Path, port: int) -> tuple[subprocess.Popen[str], int]:
@@ -73,8 +75,8 @@ def test_kubectl_forwards_requests_one_after_the_other(kube: Kube, served: Serve
 def test_a_port_where_nothing_listens_refuses(kube: Kube, served: Served, tmp_path: Path) -> None:
     process, port = forwarding(kube, served, tmp_path, 81)
     link = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    link.request("GET", "/")
     with pytest.raises((http.client.HTTPException, OSError)):
-        link.request("GET", "/")
         link.getresponse()
     link.close()
     try:

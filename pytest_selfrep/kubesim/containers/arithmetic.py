@@ -122,19 +122,19 @@ class _Reader:
     def _signed(self) -> int:
         if not self.next:
             raise Problem("syntax error")
-        token = self._take()
-        if token in "-+!~":
+        read = self._take()
+        if read in "-+!~":
             value = self._unary()
-            return {"-": -value, "+": value, "!": int(not value), "~": ~value}[token]
-        if token == "(":
+            return {"-": -value, "+": value, "!": int(not value), "~": ~value}[read]
+        if read == "(":
             value = self.conditional()
             if self.next != ")":
                 raise Problem("syntax error")
             self._take()
             return value
-        if token[0].isalpha() or token[0] == "_":
-            token = self._get(token).strip() or "0"
-        return _number(token)
+        if read[0].isalpha() or read[0] == "_":
+            read = self._get(read).strip() or "0"
+        return _number(read)
 
 
 def _number(token: str) -> int:

@@ -69,6 +69,6 @@ class HttpConnection:
         self.closed = True
         body = b"400 Bad Request"
         return (
-            b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
-            + body
+            b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
+            b"Connection: close\r\n\r\n" + body
         )

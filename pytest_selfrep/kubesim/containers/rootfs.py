@@ -23,7 +23,7 @@ _DIRECTORIES = (
     "var/run",
     "var/tmp",
 )
-_PASSWD = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/home:/bin/false\n"
+_USERS = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/home:/bin/false\n"
 _GROUP = "root:x:0:\nnobody:x:65534:\n"
 _HOSTS = (
     "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
@@ -47,7 +47,7 @@ def root(programs: Iterable[str], files: Mapping[str, str], now: float) -> Direc
     for name in _DEVICES:
         _directory(top, "dev").entries[name] = File(b"", 0o666, now)
     etc = _directory(top, "etc")
-    for name, text in {"passwd": _PASSWD, "group": _GROUP, **files}.items():
+    for name, text in {"passwd": _USERS, "group": _GROUP, **files}.items():
         etc.entries[name] = File(text.encode(), 0o644, now)
     return top
 

@@ -99,16 +99,16 @@ def _add(process: Process, archive: tarfile.TarFile, name: str, node: Node, dept
 def _extract(process: Process, letters: str, data: bytes, cwd: str) -> int:
     member: tarfile.TarInfo | None = None
     try:
-        archive = tarfile.open(fileobj=io.BytesIO(data), mode="r:gz" if "z" in letters else "r:")
-        for _ in range(_MAX_MEMBERS):
-            member = archive.next()
-            if member is None:
-                break
-            process.engine.step()
-            if "t" in letters:
-                process.out(member.name + "\n")
-            else:
-                _unpack(process, archive, member, cwd)
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz" if "z" in letters else "r:") as archive:
+            for _ in range(_MAX_MEMBERS):
+                member = archive.next()
+                if member is None:
+                    break
+                process.engine.step()
+                if "t" in letters:
+                    process.out(member.name + "\n")
+                else:
+                    _unpack(process, archive, member, cwd)
     except FileProblem as problem:
         return process.complain(f"can't open '{member.name if member else ''}': {problem}")
     except (tarfile.TarError, OSError, EOFError):

@@ -69,8 +69,8 @@ def _entry(process: Process, name: str, node: Node, found: dict[str, str]) -> st
     )
     links = 2 if isinstance(node, Directory) else 1
     target = f" -> {node.target}" if isinstance(node, Link) else ""
-    when = at.astimezone(UTC).strftime("%b %e %H:%M")
-    return f"{modes.filemode(kind | node.mode)} {links:>4} root     root     {node.size:>9} {when} {name}{target}\n"
+    when, rights = at.astimezone(UTC).strftime("%b %e %H:%M"), modes.filemode(kind | node.mode)
+    return f"{rights} {links:>4} root     root     {node.size:>9} {when} {name}{target}\n"
 
 
 def mkdir(process: Process) -> int:

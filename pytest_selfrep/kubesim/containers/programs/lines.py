@@ -476,8 +476,8 @@ def _true(process: Process, words: list[str]) -> bool:
     for joint in ("-o", "-a"):
         if joint in words[1:-1]:
             at = words.index(joint, 1)
-            left, right = _true(process, words[:at]), _true(process, words[at + 1 :])
-            return left or right if joint == "-o" else left and right
+            one, other = _true(process, words[:at]), _true(process, words[at + 1 :])
+            return one or other if joint == "-o" else one and other
     match words:
         case []:
             return False
