@@ -14,20 +14,22 @@ def is_scalable(kind: Kind | None) -> bool:
 
 
 def wanted(kind: Kind, obj: Object) -> int:
-    """How many replicas there are to be.
-
-    Raises StatusError 500 for a custom resource that does not say it.
-    """
+    """How many replicas there are to be; 0 for a custom resource that does not say it."""
     if kind.custom is None or kind.custom.scale is None:
         return int(obj["spec"].get("replicas", 1))
+    found = first(obj, kind.custom.scale.spec_replicas)
+    return found if isinstance(found, int) else 0
+
+
+def check_said(kind: Kind, obj: Object) -> None:
+    """Raises StatusError 500 for a custom resource that does not say how many replicas there are to be."""
+    if kind.custom is None or kind.custom.scale is None:
+        return
     path = kind.custom.scale.spec_replicas
-    found = first(obj, path)
-    if not isinstance(found, int):
+    if not isinstance(first(obj, path), int):
         why = f'the spec replicas field "{path}" does not exist'
-        raise StatusError(
-            500, "InternalError", f"Internal error occurred: {why}", {"causes": [{"message": why}]}
-        )
-    return found
+        causes = {"causes": [{"message": why}]}
+        raise StatusError(500, "InternalError", f"Internal error occurred: {why}", causes)
 
 
 def present(kind: Kind, obj: Object) -> int:

@@ -72,7 +72,9 @@ def _scale_of(kind: Kind, obj: Object) -> Object:
 
 
 def get_scale(call: Call) -> Response:
-    return Response(200, _scale_of(call.kind, call.stored()))
+    stored = call.stored()
+    scales.check_said(call.kind, stored)
+    return Response(200, _scale_of(call.kind, stored))
 
 
 def update_scale(call: Call) -> Response:

@@ -102,12 +102,14 @@ def test_what_is_missing_is_named(kube: Kube) -> None:
         ({"type": "object", "properties": {"a": {}}}, ".properties[a].type",
          "Required value: must not be empty for specified object fields"),
         ({"type": "object", "properties": {"a": {"type": "foo"}}}, ".properties[a].type",
-         'Unsupported value: "foo": supported values: "array", "boolean", "integer", "number", "object", "string"'),
+         'Unsupported value: "foo": supported values: '
+         '"array", "boolean", "integer", "number", "object", "string"'),
         ({"type": "object", "properties": {"a": {"type": "array"}}}, ".properties[a].items",
          "Required value: must be specified"),
         ({"type": "object", "properties": {"a": {"$ref": "x", "type": "object"}}}, ".properties[a].$ref",
          "Forbidden: $ref is not supported"),
-        ({"type": "object", "properties": {"a": {"type": "array", "uniqueItems": True, "items": {"type": "string"}}}},
+        ({"type": "object", "properties": {"a": {"type": "array", "uniqueItems": True,
+                                                 "items": {"type": "string"}}}},
          ".properties[a].uniqueItems",
          "Forbidden: uniqueItems cannot be set to true since the runtime complexity becomes quadratic"),
         ({"type": "object", "properties": {"a": {"type": "object", "additionalProperties": {"type": "string"},
@@ -136,7 +138,9 @@ def test_columns_and_scale_must_be_paths(kube: Kube) -> None:
     scale = {"specReplicasPath": ".foo", "statusReplicasPath": "status.x"}
     said = version(additionalPrinterColumns=columns, subresources={"scale": scale})
     assert refused(kube, definition("shirts", "Shirt", said)) == {
-        "spec.subresources.scale.specReplicasPath": 'Invalid value: ".foo": should be a json path under .spec',
+        "spec.subresources.scale.specReplicasPath": (
+            'Invalid value: ".foo": should be a json path under .spec'
+        ),
         "spec.subresources.scale.statusReplicasPath": (
             'Invalid value: "status.x": must be a simple json path starting with .'
         ),

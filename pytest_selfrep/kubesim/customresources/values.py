@@ -66,8 +66,8 @@ def _schema_of(schema: Object, name: str) -> Object | None:
 def fill_in(schema: Object, value: Json) -> None:
     """Set what is left out to its default, in place; so is null where it may not be."""
     if isinstance(value, list):
-        items = schema.get("items")
-        for item in value if items else ():
+        items = schema.get("items") or {}
+        for item in value:
             fill_in(items, item)
     elif isinstance(value, dict):
         for name, inner in (schema.get("properties") or {}).items():
