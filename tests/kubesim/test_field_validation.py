@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 from kube_driver import PODS, Kube, deployment, pod
+from urllib3 import PoolManager
 
 from pytest_selfrep.kubesim.http import Request, Response
+from pytest_selfrep.kubesim.server import serve
 
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
 PATH = f"{DEPLOYMENTS}/web"
@@ -173,3 +175,19 @@ def test_at_most_a_hundred_problems_are_told(kube: Kube) -> None:
 def test_each_warning_is_a_header_of_its_own_with_its_quotes_escaped() -> None:
     response = Response(200, warnings=('unknown field "a\\b"', "two"))
     assert response.warning_headers() == ['299 - "unknown field \\"a\\\\b\\""', '299 - "two"']
+
+
+def test_clients_of_the_server_get_every_warning_as_a_header(kube: Kube) -> None:
+    served = serve(kube.cluster)
+    try:
+        headers = {"authorization": f"Bearer {kube.cluster.token_for()}", "content-type": "application/json"}
+        pool = PoolManager(cert_reqs="CERT_NONE", assert_hostname=False)
+        body = b'{"metadata": {"name": "a"}, "one": 1, "two": 2}'
+        path = "/api/v1/namespaces/default/configmaps"
+        answer = pool.request("POST", f"{served.url}{path}", body=body, headers=headers)
+    finally:
+        served.close()
+    assert answer.headers.getlist("Warning") == [
+        '299 - "unknown field \\"one\\""',
+        '299 - "unknown field \\"two\\""',
+    ]
