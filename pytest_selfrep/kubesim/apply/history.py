@@ -191,6 +191,8 @@ def part_of(kind: Kind) -> Part:
     """How objects of a kind are divided; as far as nobody has declared their type, by their maps."""
     if kind.custom is not None:
         return Part(kind.custom.type)
+    if kind.custom is not None:
+        return Part(kind.custom.type)
     try:
         return Part(struct_of(kind))
     except LookupError:
