@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
 
 import pytest
@@ -181,7 +182,7 @@ def test_clients_of_the_server_get_every_warning_as_a_header(kube: Kube) -> None
     served = serve(kube.cluster)
     try:
         headers = {"authorization": f"Bearer {kube.cluster.token_for()}", "content-type": "application/json"}
-        pool = PoolManager(cert_reqs="CERT_NONE", assert_hostname=False)
+        pool = PoolManager(ssl_context=ssl.create_default_context(cadata=served.ca_pem.decode()))
         body = b'{"metadata": {"name": "a"}, "one": 1, "two": 2}'
         path = "/api/v1/namespaces/default/configmaps"
         answer = pool.request("POST", f"{served.url}{path}", body=body, headers=headers)
