@@ -1,8 +1,8 @@
 """The embedded Kubernetes beside a real one: ``python benchmarks/beside_kubernetes.py``.
 
-The real one is k3s in Docker, with the image that ``SELFREP_K3S_IMAGE`` names; without that, only the embedded one
-is measured. Both are asked the same through the same client: one connection over TLS, kept alive, one
-request after the other. The embedded one runs in a process of its own, as the real one does.
+The real one is k3s in Docker, with the image that ``SELFREP_K3S_IMAGE`` names; without that, only the
+embedded one is measured. Both are asked the same through the same client: one connection over TLS, kept
+alive, one request after the other. The embedded one runs in a process of its own, as the real one does.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class KeepAlive:
 
 
 def throughput(kubeconfigs: dict[str, str]) -> None:
-    """GETs of a pod in a second: the best of ten stretches, by turns, so that a busy machine slows all alike."""
+    """GETs of a pod in a second: the best of ten stretches, by turns: a busy machine slows all alike."""
     clients = {}
     for name, kubeconfig in kubeconfigs.items():
         KeepAlive(kubeconfig, PODS).post(PODS, orjson.dumps(POD))
