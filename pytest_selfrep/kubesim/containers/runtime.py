@@ -94,6 +94,8 @@ class Runtime:
         self._volumes.pop(uid, None)
 
     def close(self) -> None:
+        for each in self._containers.values():
+            each.close()
         self._containers.clear()
         self._by_pod.clear()
         self._volumes.clear()
@@ -208,3 +210,12 @@ class Running:
             self.container.end()
         if self._timer is not None:
             self._timer.cancel()
+
+    def close(self) -> None:
+        """Take it apart: it and its container know each other."""
+        self.container.signalled = _unheard
+        self._main = None
+
+
+def _unheard(number: int) -> bool:
+    return False
