@@ -86,10 +86,20 @@ def test_dry_runs_change_nothing(empty: Terminal) -> None:
 
 def test_a_patch_that_the_server_refuses_is_shown_with_its_place(empty: Terminal) -> None:
     empty("apply -f -", SETTINGS)
+    stale = SETTINGS.replace("  name: app\n", '  name: app\n  resourceVersion: "1"\n')
+    shown = empty("apply -f -", stale)
+    assert shown.startswith("Error from server (Conflict): error when applying patch:\n")
     assert (
         '\nto:\nResource: "/v1, Resource=configmaps", GroupVersionKind: "/v1, Kind=ConfigMap"\nName: "app", '
-        in (empty("apply -f -", f"{SETTINGS}binaryData: 7\n"))
+        in shown
     )
+
+
+def test_a_patch_of_a_wrong_type_is_refused_without_its_place(empty: Terminal) -> None:
+    empty("apply -f -", SETTINGS)
+    shown = empty("apply -f -", f"{SETTINGS}binaryData: 7\n")
+    assert shown.startswith('The request is invalid: patch: Invalid value: "map[binaryData:7 ')
+    assert shown.endswith("cannot restore map from int64\n")
 
 
 def test_create_replace_and_delete(empty: Terminal) -> None:

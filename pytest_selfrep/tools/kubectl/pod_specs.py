@@ -89,8 +89,11 @@ def _apply_to_container(container: KubeObject, fields: KubeObject) -> None:
             value = {**kept, **{which: {**kept.get(which, {}), **value[which]} for which in value}}
         elif field == "env":
             value = _merged_env(container.get("env") or [], value)
-        if not field.startswith("$"):
-            container[field] = value
+        if field.startswith("$"):
+            continue
+        container[field] = value
+        if not value:
+            del container[field]
 
 
 def _merged_env(now: list[KubeObject], changes: list[KubeObject]) -> list[KubeObject]:
