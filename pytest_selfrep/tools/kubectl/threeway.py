@@ -28,9 +28,7 @@ _MERGE_KEYS: Mapping[str, tuple[str, ...]] = {
 }
 """Field name to the keys that tell its items apart, the first that an item has."""
 
-_SERVER_OWNED = frozenset(
-    ("creationTimestamp", "resourceVersion", "uid", "generation", "managedFields", "selfLink")
-)
+_SERVER_OWNED = frozenset(("creationTimestamp", "uid", "generation", "managedFields", "selfLink"))
 
 
 def three_way(original: KubeObject, modified: KubeObject, current: KubeObject) -> KubeObject:
