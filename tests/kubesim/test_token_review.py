@@ -57,10 +57,12 @@ def test_nonsense_is_no_token(kube: Kube) -> None:
 def test_a_review_says_which_binding_allows_it(kube: Kube) -> None:
     binding = {
         "metadata": {"name": "readers"},
-        "subjects": [{"kind": "User", "name": "ann"}, {"kind": "ServiceAccount", "name": "default"}],
+        "subjects": [
+            {"kind": "User", "name": "ann"},
+            {"kind": "ServiceAccount", "name": "default", "namespace": "default"},
+        ],
         "roleRef": {"kind": "ClusterRole", "name": "view"},
     }
-    binding["subjects"][1]["namespace"] = "default"
     kube.create(f"{RBAC}/namespaces/default/rolebindings", binding)
     said = 'RBAC: allowed by RoleBinding "readers/default" of ClusterRole "view" to'
     assert review(kube, SUBJECTS, user="ann", resourceAttributes=PODS) == {
