@@ -241,7 +241,7 @@ def _read(shell: Shell, words: list[str]) -> Steps:
         elif flag in ("-t", "-n") and rest:
             rest.pop(0)
     names = rest or ["REPLY"]
-    line = decoded((yield from shell.process.read_line()))
+    line = decoded((yield from shell.process.read_line())).replace("\0", "")
     ended = line.endswith("\n")
     text = line.removesuffix("\n")
     if not raw:

@@ -11,10 +11,11 @@ from pytest_selfrep.kubesim.containers.environment import Sources, environment, 
 from pytest_selfrep.kubesim.containers.files import Directory, FileSystem
 from pytest_selfrep.kubesim.containers.process import Process, run
 from pytest_selfrep.kubesim.containers.programs import PROGRAMS
+from pytest_selfrep.kubesim.containers.programs.shells import run_file
 from pytest_selfrep.kubesim.containers.rootfs import hosts, proc, resolv_conf, root
 from pytest_selfrep.kubesim.containers.tasks import Engine, Reader, Task, Writer
 from pytest_selfrep.kubesim.containers.volumes import Volumes
-from pytest_selfrep.kubesim.containers.world import Listed, Network, World
+from pytest_selfrep.kubesim.containers.world import DENIED, Listed, Network, World
 from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.store import Store
 
@@ -138,6 +139,7 @@ class Container:
             now=now,
             date=lambda: place.clock.moment(now()),
             programs=dict(PROGRAMS),
+            interpreter=run_file,
             network=place.network,
             processes=lambda: (),
             signal=self._signal,
@@ -223,6 +225,8 @@ class Container:
         found = world.program(argv[0], env["PATH"], self.cwd) if argv else "not found"
         if isinstance(found, str):
             raise NotRunnable(_refusal(argv[0] if argv else "", found))
+        if any("\0" in word for word in argv):
+            raise NotRunnable(_refusal(argv[0], "invalid argument"))
         self._pids += 7
         engine = Engine(lambda: self.place.clock.now, self._pids)
         process = Process(
@@ -252,7 +256,7 @@ def _refusal(name: str, why: str) -> str:
         why = (
             f"stat {name}: no such file or directory" if "/" in name else "executable file not found in $PATH"
         )
-    else:
+    elif why == DENIED:
         why = "permission denied"
     return f'unable to start container process: exec: "{name}": {why}'
 

@@ -14,6 +14,8 @@ from pytest_selfrep.kubesim.containers.tasks import Killed, Wait
 
 MAX_LENGTH = 256 * 1024
 """Characters that a word may have."""
+FIELD_BYTES = 128
+"""Characters that cost as much as one more field."""
 _GLOB = re.compile(r"[*?\[]")
 
 Field = list[tuple[str, bool]]
@@ -32,6 +34,7 @@ class Variables(Protocol):
 
     def value(self, name: str) -> str | None: ...
     def assign(self, name: str, value: str) -> None: ...
+    def spend(self, count: int) -> None: ...
     @property
     def arguments(self) -> Sequence[str]: ...
     @property
@@ -90,7 +93,9 @@ def _expand(shell: Variables, word: Word, *, split: bool) -> Expanding:
             open_field, current = _split(shell, piece, done, current, open_field)
     if open_field:
         done.append(current)
-    if sum(len(piece) for field in done for piece, _ in field) > MAX_LENGTH:
+    length = sum(len(piece) for field in done for piece, _ in field)
+    shell.spend(length + FIELD_BYTES * len(done))
+    if length > MAX_LENGTH:
         raise Killed
     return done
 
@@ -106,7 +111,8 @@ def _split(
             current.append((piece, False))
         return open_field or bool(piece), current
     blanks = "".join(each for each in separators if each in " \t\n")
-    parts = re.split(f"[{re.escape(blanks)}]*[{re.escape(separators)}][{re.escape(blanks)}]*", piece)
+    blank = f"[{re.escape(blanks)}]*" if blanks else ""
+    parts = re.split(f"{blank}[{re.escape(separators)}]{blank}", piece)
     for number, part in enumerate(parts):
         if number:
             if open_field or piece[0] not in blanks:
@@ -166,6 +172,7 @@ def _parameter(shell: Variables, part: Parameter, split: bool) -> Generator[Wait
             raise ExpansionProblem(f"{part.name}: {why}")
         case "#" | "##" | "%" | "%%":
             shape = yield from pattern(shell, part.word)
+            shell.spend(len(value or "") ** 2 // 32)
             return [_trimmed(value or "", shape, operator)]
     return [value or ""]
 
@@ -204,6 +211,7 @@ def _glob(shell: Variables, shape: str) -> list[str]:
                 directory = shell.files.directory(absolute(base or ".", shell.cwd))
             except FileProblem:
                 continue
+            shell.spend(16 * len(directory.entries))
             matched += [base + name for name in _matching(directory, part)]
         found = [each + ("/" if part is not parts[-1] else "") for each in matched]
     return sorted(found)

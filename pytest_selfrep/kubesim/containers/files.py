@@ -10,6 +10,8 @@ MAX_BYTES = 16 * 1024 * 1024
 """That the files of a container may hold together."""
 MAX_NAMES = 4096
 """Files and directories that a container may make."""
+MAX_PATH = 4096
+"""Characters of a path; and a sixteenth as many directories within one another."""
 _MAX_LINKS = 20
 
 
@@ -145,7 +147,7 @@ class FileSystem:
     def make_directory(self, path: str, *, parents: bool = False) -> None:
         """Raises FileProblem."""
         at = ""
-        parts = [part for part in path.split("/") if part]
+        parts = _parts(path)
         for index, part in enumerate(parts):
             at += f"/{part}"
             last = index == len(parts) - 1
@@ -174,6 +176,7 @@ class FileSystem:
 
     def _parent(self, path: str) -> tuple[Directory, str]:
         head, _, name = path.rstrip("/").rpartition("/")
+        _parts(path)
         parent = self.directory(head or "/")
         if parent.read_only:
             raise FileProblem(READ_ONLY)
@@ -181,7 +184,7 @@ class FileSystem:
 
     def _walk(self, path: str, follow: bool) -> tuple[Directory, str, Node]:
         """A node, with its directory and its name there."""
-        parts = [part for part in path.split("/") if part]
+        parts = _parts(path)
         trail: list[Directory] = [self.root]
         node: Node = self.root
         name, links = "", 0
@@ -213,6 +216,14 @@ class FileSystem:
                 raise FileProblem(NOT_DIRECTORY)
         parent = trail[-2] if isinstance(node, Directory) and len(trail) > 1 else trail[-1]
         return parent, name, node
+
+
+def _parts(path: str) -> list[str]:
+    """Raises FileProblem."""
+    parts = [part for part in path.split("/") if part]
+    if len(path) > MAX_PATH or len(parts) > MAX_PATH // 16 or any(len(part) > 255 for part in parts):
+        raise FileProblem("File name too long")
+    return parts
 
 
 def _files(node: Node) -> Iterator[File]:

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_selfrep.kubesim.containers.files import FileProblem, FileSystem, absolute
-from pytest_selfrep.kubesim.containers.tasks import Engine, Reader, Steps, Wait, Writer
+from pytest_selfrep.kubesim.containers.tasks import (
+    MAX_NESTING,
+    STACK_FULL,
+    Engine,
+    Killed,
+    Reader,
+    Steps,
+    Wait,
+    Writer,
+)
 
 if TYPE_CHECKING:
     from pytest_selfrep.kubesim.containers.world import World
@@ -31,6 +40,8 @@ class Process:
     pid: int
     terminal: bool = False
     """Whether somebody sits at a terminal."""
+    nesting: int = 0
+    """How many programs, functions and scripts it is in."""
 
     @property
     def files(self) -> FileSystem:
@@ -56,14 +67,17 @@ class Process:
         """The next piece of the input; nothing at its end."""
         while (data := self.stdin.read(CHUNK)) is None:
             yield wait_for_input(self.stdin)
+        self.engine.spend(len(data))
         return data
 
     def read_line(self) -> Generator[Wait, None, bytes]:
         """The next line with its newline; less at the end of the input."""
         line = b""
         while True:
-            data = yield from self.read()
+            while (data := self.stdin.read(CHUNK)) is None:
+                yield wait_for_input(self.stdin)
             head, newline, rest = data.partition(b"\n")
+            self.engine.spend(len(head))
             line += head + newline
             if rest:
                 self.stdin.unread(rest)
@@ -99,8 +113,10 @@ def _has_input(reader: Reader) -> bool:
 
 
 def run(program: Program, process: Process) -> Steps:
-    """The steps of any program."""
+    """The steps of any program. Raises Killed."""
     process.engine.step()
+    if process.nesting >= MAX_NESTING:
+        raise Killed(STACK_FULL)
     try:
         ran = program(process)
         return ran if isinstance(ran, int) else (yield from ran)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pytest_selfrep.kubesim.containers import expansion
 from pytest_selfrep.kubesim.containers.expansion import ExpansionProblem
-from pytest_selfrep.kubesim.containers.files import File, FileProblem, FileSystem, absolute
+from pytest_selfrep.kubesim.containers.files import FileProblem, FileSystem
 from pytest_selfrep.kubesim.containers.parser import parse
 from pytest_selfrep.kubesim.containers.process import Process, decoded, encoded, run
+from pytest_selfrep.kubesim.containers.redirections import Captured, Streams, redirected
 from pytest_selfrep.kubesim.containers.syntax import (
     Case,
     Command,
@@ -21,7 +22,6 @@ from pytest_selfrep.kubesim.containers.syntax import (
     Item,
     Loop,
     Pipeline,
-    Redirect,
     Script,
     Simple,
     Substitution,
@@ -29,23 +29,22 @@ from pytest_selfrep.kubesim.containers.syntax import (
     Text,
 )
 from pytest_selfrep.kubesim.containers.tasks import (
+    MAX_NESTING,
+    STACK_FULL,
     TURN,
     BrokenPipe,
     Bytes,
-    Discard,
     Engine,
     Killed,
     Pipe,
-    Reader,
     Steps,
     Task,
     Wait,
-    Writer,
 )
 from pytest_selfrep.kubesim.containers.world import World
 
-MAX_NESTING = 30
-"""Functions, scripts and substitutions within one another."""
+_WITHOUT_PATH = ("[", "echo", "false", "printf", "pwd", "test", "true")
+"""Programs that a shell has itself, wherever it looks for others."""
 
 
 class Exit(Exception):
@@ -69,42 +68,6 @@ class Leave(Exception):
         self.again = again
 
 
-@dataclass(frozen=True, slots=True)
-class Streams:
-    """The standard streams of a command."""
-
-    stdin: Reader
-    stdout: Writer
-    stderr: Writer
-
-
-class Appending:
-    """Output into a file."""
-
-    full = False
-
-    def __init__(self, files: FileSystem, file: File) -> None:
-        self._files = files
-        self._file = file
-
-    def write(self, data: bytes) -> None:
-        self._files.write(self._file, data)
-
-
-class Captured:
-    """Output that becomes part of a word."""
-
-    full = False
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self.data = bytearray()
-
-    def write(self, data: bytes) -> None:
-        self._engine.printed(len(data))
-        self.data += data
-
-
 class Shell:
     """A shell: its variables, functions and place."""
 
@@ -120,7 +83,7 @@ class Shell:
         self.status = 0
         self.traps: dict[str, str] = {}
         self.jobs: list[Task] = []
-        self.nesting = 0
+        self.nesting = process.nesting
         self._tested = 0
         self.variables.setdefault("PWD", self.cwd)
         self.variables["SHLVL"] = str(int(self.variables.get("SHLVL", "0") or 0) + 1)
@@ -178,15 +141,19 @@ class Shell:
         self.status = yield from self.fork(streams).whole(body)
         return decoded(bytes(captured.data).replace(b"\0", b""))
 
+    def spend(self, count: int) -> None:
+        self.engine.spend(count)
+
     def environment(self) -> dict[str, str]:
         return {name: self.variables[name] for name in self.variables if name in self.exported}
 
     def fork(self, streams: Streams) -> Shell:
         """A shell of its own with the same variables."""
         if self.nesting >= MAX_NESTING:
-            raise Killed
+            raise Killed(STACK_FULL)
         process = replace(
             self.process,
+            nesting=self.nesting + 1,
             env=self.environment(),
             cwd=self.cwd,
             stdin=streams.stdin,
@@ -196,7 +163,7 @@ class Shell:
         child = Shell(process, self.name, self.arguments)
         child.variables, child.exported = dict(self.variables), set(self.exported)
         child.functions, child.options = dict(self.functions), set(self.options)
-        child.status, child.nesting, child.jobs = self.status, self.nesting + 1, list(self.jobs)
+        child.status, child.jobs = self.status, list(self.jobs)
         return child
 
     def complain(self, message: str) -> None:
@@ -206,12 +173,19 @@ class Shell:
 
     def source(self, text: str) -> Steps:
         """Run a script's text to its end. Raises Exit."""
+        if self.nesting >= MAX_NESTING:
+            raise Killed(STACK_FULL)
+        self.engine.spend(len(text))
         try:
             script = parse(text)
         except SyntaxProblem as problem:
             self.complain(f"syntax error: {problem}")
             raise Exit(2) from None
-        return (yield from self.script(script))
+        self.nesting += 1
+        try:
+            return (yield from self.script(script))
+        finally:
+            self.nesting -= 1
 
     def whole(self, script: Script) -> Steps:
         """Run a script as all that this shell does."""
@@ -292,7 +266,7 @@ class Shell:
         outer = self.process
         try:
             if command.redirects:
-                streams = yield from self._redirected(command.redirects)
+                streams = yield from redirected(self, self.streams, command.redirects)
                 self.process = replace(
                     outer, stdin=streams.stdin, stdout=streams.stdout, stderr=streams.stderr
                 )
@@ -371,6 +345,7 @@ class Shell:
         for patterns, body in what.arms:
             for each in patterns:
                 shape = yield from expansion.pattern(self, each)
+                self.engine.spend(len(word) * (1 + shape.count("*")))
                 if fnmatch.fnmatchcase(word, shape):
                     return (yield from self.script(body))
         return 0
@@ -406,7 +381,7 @@ class Shell:
 
     def _call(self, function: Command, arguments: Sequence[str]) -> Steps:
         if self.nesting >= MAX_NESTING:
-            raise Killed
+            raise Killed(STACK_FULL)
         outer, self.arguments = self.arguments, list(arguments)
         self.nesting += 1
         try:
@@ -421,57 +396,21 @@ class Shell:
         """Run what is no part of the shell."""
         environment = {**self.environment(), **values}
         process = replace(
-            self.process, argv=list(words), env=environment, cwd=self.cwd, pid=self.engine.next_pid()
+            self.process,
+            argv=list(words),
+            env=environment,
+            cwd=self.cwd,
+            pid=self.engine.next_pid(),
+            nesting=self.nesting + 1,
         )
-        found = self.world.program(
-            words[0], environment.get("PATH", self.variables.get("PATH", "")), self.cwd
-        )
+        path = environment.get("PATH", self.variables.get("PATH", ""))
+        if words[0] in _WITHOUT_PATH:
+            path = "/bin"
+        found = self.world.program(words[0], path, self.cwd)
         if isinstance(found, str):
             self.complain(f"{words[0]}: {found}")
             return 127 if found == "not found" else 126
         return (yield from run(found, process))
-
-    def _redirected(self, redirects: Sequence[Redirect]) -> Generator[Wait, None, Streams]:
-        streams: dict[int, Reader | Writer] = {
-            0: self.process.stdin,
-            1: self.process.stdout,
-            2: self.process.stderr,
-        }
-        for redirect in redirects:
-            target = yield from expansion.text(self, redirect.target)
-            streams[redirect.descriptor] = self._opened(redirect.operator, target, streams)
-        reader, out, err = streams[0], streams[1], streams[2]
-        return Streams(
-            reader if isinstance(reader, Reader) else Bytes(),
-            out if isinstance(out, Writer) else Discard(),
-            err if isinstance(err, Writer) else Discard(),
-        )
-
-    def _opened(self, operator: str, target: str, streams: dict[int, Reader | Writer]) -> Reader | Writer:
-        if operator == "<<":
-            return Bytes(encoded(target))
-        if operator in (">&", "<&"):
-            if target == "-":
-                return Discard() if operator == ">&" else Bytes()
-            if not target.isdigit() or int(target) not in streams:
-                raise FileProblem(f"{target}: Bad file descriptor")
-            return streams[int(target)]
-        path = absolute(target, self.cwd)
-        try:
-            if operator in ("<", "<>"):
-                return Bytes(self.files.read(path))
-            if path == "/dev/null":
-                return Discard()
-            if path in ("/dev/stdout", "/dev/stderr"):
-                return streams[1 if path.endswith("out") else 2]
-            return Appending(self.files, self.files.open(path, append=operator == ">>"))
-        except FileProblem as problem:
-            what = "open" if operator in ("<", "<>") else "create"
-            words = "no such file" if what == "open" and str(problem).startswith("No such") else str(problem)
-            words = (
-                "nonexistent directory" if what == "create" and str(problem).startswith("No such") else words
-            )
-            raise FileProblem(f"can't {what} {target}: {words}") from None
 
 
 def _stays(leaving: Leave) -> bool:

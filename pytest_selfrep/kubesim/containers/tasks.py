@@ -15,9 +15,15 @@ MAX_TASKS = 64
 """Processes at a time."""
 SLICE = 500
 """Commands that run before others have their turn."""
+BYTES_A_STEP = 2048
+"""Bytes that cost as much to work through as a command."""
+MAX_NESTING = 30
+"""Programs, functions, scripts and substitutions within one another."""
 PIPE_BYTES = 64 * 1024
 KILLED = 137
 """Exit code after SIGKILL: what goes beyond a bound ends like what the kernel kills for want of memory."""
+STACK_FULL = 139
+"""Exit code after SIGSEGV: what nests without end."""
 
 
 class Killed(Exception):
@@ -104,6 +110,8 @@ class Task:
             self.code = 130
         except Killed as killed:
             self.code = killed.code
+        except RecursionError:
+            self.code = STACK_FULL
 
     def kill(self, code: int) -> None:
         """End it before its next step. A task does not end itself so."""
@@ -142,6 +150,13 @@ class Engine:
     def step(self) -> None:
         """One command runs. Raises Killed."""
         self._steps -= 1
+        if self._steps < 0:
+            self.exhausted = True
+            raise Killed
+
+    def spend(self, count: int) -> None:
+        """So many bytes are worked through. Raises Killed."""
+        self._steps -= count / BYTES_A_STEP
         if self._steps < 0:
             self.exhausted = True
             raise Killed

@@ -20,6 +20,8 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SPECIAL = "?$!#@*-0123456789"
 _OPERATOR = re.compile(r":?[-=?+]|##?|%%?")
 BLANKS, BREAKS = " \t", " \t\n;&|<>()"
+_PLAIN = re.compile(r"""[^\\'"$`}\s;&|<>()]+""")
+_PLAIN_QUOTED = re.compile(r'[^\\"$`]+')
 MAX_DEPTH = 40
 """Levels of nesting in a script."""
 
@@ -77,7 +79,12 @@ class Cursor:
         elif char in "$`":
             parts.append(self._dollar(quoted=False))
         else:
-            parts.append(Text(self.take()))
+            parts.append(Text(self._run(_PLAIN)))
+
+    def _run(self, plain: re.Pattern[str]) -> str:
+        """Characters that stand for themselves, one at least."""
+        found = plain.match(self.text, self.at)
+        return self.take(len(found[0]) if found else 1)
 
     def quoted(self, end: str) -> Word:
         """What is in double quotes, or in a here-document (then ``end`` is empty: to the end)."""
@@ -98,7 +105,7 @@ class Cursor:
             elif char in "$`":
                 parts.append(self._dollar(quoted=True))
             else:
-                parts.append(Text(self.take(), quoted=True))
+                parts.append(Text(self._run(_PLAIN_QUOTED), quoted=True))
         return tuple(_joined(parts))
 
     def _dollar(self, quoted: bool) -> Part:

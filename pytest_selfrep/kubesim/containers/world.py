@@ -57,6 +57,8 @@ class World:
     date: Callable[[], datetime]
     programs: dict[str, Program]
     """By the names that files in ``/bin`` give them."""
+    interpreter: Program
+    """Runs scripts that are executed by their own names."""
     network: Network
     processes: Callable[[], Sequence[Listed]]
     signal: Callable[[int, int], bool]
@@ -83,7 +85,7 @@ class World:
             return DENIED
         if node.program:
             return self.programs[node.program]
-        return self.programs["sh"]
+        return self.interpreter
 
     def which(self, name: str, path: str) -> str:
         """The path of a program, or nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 import stat as modes
 from collections.abc import Iterator
 from datetime import UTC, timedelta
@@ -195,6 +196,7 @@ def copy_tree(process: Process, node: Node, goal: str, depth: int = 0) -> None:
     else:
         made = process.files.open(goal)
         process.files.write(made, node.read(), replace=True)
+        process.engine.spend(made.size)
         made.mode = node.mode
 
 
@@ -240,7 +242,8 @@ def find(process: Process) -> int:
     if unknown is not None or len(words) % 2:
         return process.complain(f"unrecognized: {unknown or words[-1]}")
     code = 0
-    most = int(tests["-maxdepth"]) if tests.get("-maxdepth", "").isdigit() else _MAX_DEPTH
+    depth = tests.get("-maxdepth", "")
+    most = min(int(depth), _MAX_DEPTH) if re.fullmatch("[0-9]{1,9}", depth) else _MAX_DEPTH
     for root in roots or ["."]:
         try:
             node = process.files.find(process.path(root))

@@ -50,7 +50,9 @@ def sh(process: Process) -> Steps:
 
 def run_file(process: Process) -> Steps:
     """A script that is executed by its own name."""
-    inner = replace(process, argv=["sh", process.argv[0], *process.argv[1:]])
+    name, *arguments = process.argv
+    path = name if "/" in name else process.world.which(name, process.env.get("PATH", ""))
+    inner = replace(process, argv=["sh", path, *arguments])
     return (yield from sh(inner))
 
 

@@ -73,7 +73,7 @@ def _execute(process: Process, words: list[str]) -> Steps:
         missing = found == "not found"
         why = "No such file or directory" if missing else found
         return process.complain(f"can't execute '{words[0]}': {why}", 127 if missing else 126)
-    return (yield from run(found, replace(process, argv=words)))
+    return (yield from run(found, replace(process, argv=words, nesting=process.nesting + 1)))
 
 
 def nohup(process: Process) -> Steps:
@@ -120,9 +120,9 @@ def printenv(process: Process) -> int:
 def ps(process: Process) -> int:
     lines = ["PID   USER     TIME  COMMAND"]
     user = "root" if not process.world.uid else str(process.world.uid)
-    for each in process.world.processes():
-        lines.append(f"{each.pid:>5} {user:<8}  0:00 {each.title}")
-    lines.append(f"{process.pid:>5} {user:<8}  0:00 {' '.join(process.argv)}")
+    shown = {each.pid: each.title for each in process.world.processes()}
+    shown[process.pid] = " ".join(process.argv)
+    lines += [f"{pid:>5} {user:<8}  0:00 {title}" for pid, title in shown.items()]
     process.out("\n".join(lines) + "\n")
     return 0
 
