@@ -1,4 +1,4 @@
-"""The cluster addresses and node ports that Services get."""
+"""The API server's address, and the cluster addresses and node ports that Services get."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ RANGE = ipaddress.ip_network("10.96.0.0/12")
 _RESERVED = 256
 """Addresses at the start of the range that are given to those only who ask for them."""
 _FIRST_NODE_PORT, _LAST_NODE_PORT = 30000, 32767
+CONTROL_PLANE, CONTROL_PLANE_PORT = "10.0.10.1", 6443
+API_SERVER = f"{CONTROL_PLANE}:{CONTROL_PLANE_PORT}"
+"""Where the API server is reached from inside the network; the nodes' addresses follow (machines.py)."""
 
 
 class Addresses:

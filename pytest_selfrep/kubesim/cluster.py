@@ -71,7 +71,7 @@ class Cluster:
         self._api = Api(backend, self.audit)
         self.queue.register(controllers(context))
         self.queue.register(node_agents(context, self.usage, self._runtime))
-        bootstrap(self._registry)
+        bootstrap(self._registry, self.store, self.clock.timestamp())
         self.queue.run()
 
     def handle(self, request: Request) -> Response:

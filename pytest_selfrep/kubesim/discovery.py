@@ -10,12 +10,11 @@ from typing import Final
 
 import orjson
 
+from pytest_selfrep.kubesim.addresses import API_SERVER
 from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.priorities import sorted_groups, sorted_versions
 from pytest_selfrep.kubesim.resources import Resource, Subresource
 
-ADDRESS: Final = "10.0.10.1:6443"
-"""Where the control plane is reached from inside the network."""
 _AGGREGATED: Final = ("v2", "v2beta1")
 _REMEMBERED = 64
 """Documents that are kept, over all clusters of the process."""
@@ -29,7 +28,7 @@ def document(path: str, resources: tuple[Resource, ...]) -> Object | None:
         return {
             "kind": "APIVersions",
             "versions": sorted_versions("", (each.kind.version for each in resources if not each.kind.group)),
-            "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": ADDRESS}],
+            "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": API_SERVER}],
         }
     if parts == ["apis"]:
         groups = [_group(group, resources) for group in _groups(resources)]

@@ -11,6 +11,8 @@ from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.rbac import RBAC_GROUP, Attributes, Rule, describe, missing, quoted
 from pytest_selfrep.kubesim.status import forbidden, not_found
 
+_EVERYTHING = (Rule(("*",), ("*",), ("*",)), Rule(("*",), urls=("*",)))
+
 
 def check(call: Call, obj: Object) -> None:
     """Refuse a role or binding that would give rights its writer lacks. Raises StatusError 403 or 404."""
@@ -27,6 +29,12 @@ def _check_role(call: Call, role: Object) -> None:
     if _may(call, "escalate", call.kind.plural, name):
         return
     _check_held(call, name, [Rule.of(rule) for rule in role.get("rules") or ()])
+    stored = call.backend.context.store.get(call.kind, call.key)
+    if any(each is not None and each.get("aggregationRule") for each in (role, stored)):
+        held = call.backend.authorizer.granted(call.user, call.key.namespace)
+        # Whoever may label roles later decides what it comes to.
+        if missing(_EVERYTHING, held.rules):
+            raise forbidden(call.kind, name, "must have cluster-admin privileges to use an aggregationRule")
 
 
 def _check_binding(call: Call, binding: Object) -> None:

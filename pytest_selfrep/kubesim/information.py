@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from pytest_selfrep.kubesim import discovery, health
+from pytest_selfrep.kubesim.addresses import API_SERVER
 from pytest_selfrep.kubesim.authn import ISSUER
 from pytest_selfrep.kubesim.http import JSON, Request, Response
 from pytest_selfrep.kubesim.objects import Object
@@ -47,7 +48,7 @@ def _document(path: str, resources: tuple[Resource, ...]) -> Object | None:
     if path == "/.well-known/openid-configuration":
         return {
             "issuer": ISSUER,
-            "jwks_uri": f"https://{discovery.ADDRESS}/openid/v1/jwks",
+            "jwks_uri": f"https://{API_SERVER}/openid/v1/jwks",
             "response_types_supported": ["id_token"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["RS256"],

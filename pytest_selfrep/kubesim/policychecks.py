@@ -185,7 +185,18 @@ def role_causes(role: Object, _old: Object | None) -> list[Cause]:
             causes.append(required(f"{at}.apiGroups", why))
         if not rule.get("resources"):
             causes.append(required(f"{at}.resources", "resource rules must supply at least one resource"))
-    return causes
+    return [*causes, *_aggregation_causes(role.get("aggregationRule"))]
+
+
+def _aggregation_causes(rule: Object | None) -> Iterable[Cause]:
+    if rule is None:
+        return
+    at = "aggregationRule.clusterRoleSelectors"
+    selectors = rule.get("clusterRoleSelectors") or ()
+    if not selectors:
+        yield required(at, "at least one clusterRoleSelector required if aggregationRule is non-nil")
+    for index, selector in enumerate(selectors):
+        yield from label_selector(f"{at}[{index}]", selector)
 
 
 def binding_causes(binding: Object, old: Object | None) -> list[Cause]:

@@ -47,7 +47,8 @@ MODIFIED = "the object has been modified; please apply your changes to the lates
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
 UNKNOWN = Author("unknown")
-_SERVER = Author("kube-apiserver")
+SERVER = Author("kube-apiserver")
+"""Who writes what a cluster begins with."""
 _MAX_GENERATED_BASE = 58
 """A generated name is cut to 63 characters, five of them random."""
 _OWN = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
@@ -123,7 +124,7 @@ class Registry:
 
     def install(self, kind: Kind, obj: Object) -> None:
         """Store a new object of the cluster's own making: complete and right, so not filled in or checked."""
-        self._put(kind, self._new(kind, obj), _SERVER)
+        self._put(kind, self._new(kind, obj), SERVER)
 
     def update(
         self,

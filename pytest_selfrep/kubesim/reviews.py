@@ -32,8 +32,6 @@ def _review(call: Call) -> tuple[Object, Object]:
     """The review that was sent, and its spec."""
     sent = call.sent(call.kind.kind, call.kind.api_version)
     spec = sent.get("spec") or {}
-    if not isinstance(spec, dict):
-        raise bad_request(f"{call.kind.kind}: spec must be an object")
     for field in ("resourceAttributes", "nonResourceAttributes"):
         if not isinstance(spec.get(field), dict | None):
             raise bad_request(f"{call.kind.kind}: spec.{field} must be an object")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from pytest_selfrep.kubesim.apply.history import Author, ManagedFields
+from pytest_selfrep.kubesim.apply.history import Author, ManagedFields, Note
 from pytest_selfrep.kubesim.clock import Clock
 from pytest_selfrep.kubesim.clusterkinds import ClusterKinds
 from pytest_selfrep.kubesim.kinds import KINDS, Kind
@@ -29,6 +29,19 @@ class Change(NamedTuple):
     """The object after the write; for DELETED its last state, with the revision of the deletion."""
     old: Object | None
     """The object before the write."""
+
+
+class Stock(NamedTuple):
+    """Objects that were made before the clusters that begin with them, and are shared by those."""
+
+    objects: Mapping[Kind, Mapping[str, Mapping[Key, Object]]]
+    """By kind and namespace."""
+    changes: Mapping[Kind, Sequence[Change]]
+    """As which they came to be, in order."""
+    writes: Mapping[str, tuple[Kind, Note]]
+    """Who wrote each, by its uid."""
+    revision: int
+    """Of the last."""
 
 
 class Expired(Exception):
@@ -103,6 +116,16 @@ class Store:
         self._commit(Change(self.revision, self._clock.now, "MODIFIED" if old else "ADDED", kind, obj, old))
         return obj
 
+    def take(self, stock: Stock) -> None:
+        """Begin with a stock that goes on from the present revision. Listeners are not told."""
+        for kind, namespaces in stock.objects.items():
+            for namespace, objects in namespaces.items():
+                self._objects[kind].update(objects)
+                self._namespaces[kind][namespace].update(objects)
+            self._logs[kind].extend(stock.changes[kind])
+        self.managed.take(stock.writes)
+        self.revision = stock.revision
+
     def remove(self, kind: Kind, key: Key) -> Object:
         """Delete for good; gives the object's last state. Raises KeyError if there is none."""
         old = self._objects[kind].pop(key)
@@ -137,3 +160,18 @@ class Store:
         self._logs[change.kind].append(change)
         for listener in self._listeners.get(change.kind, self._everyone):
             listener(change)
+
+
+def stocked(objects: Iterable[tuple[Kind, Object]], revision: int, author: Author) -> Stock:
+    """A stock of complete objects, numbered on from ``revision`` in place, of the first second of a clock."""
+    found: dict[Kind, dict[str, dict[Key, Object]]] = defaultdict(lambda: defaultdict(dict))
+    changes: dict[Kind, list[Change]] = defaultdict(list)
+    writes: dict[str, tuple[Kind, Note]] = {}
+    for kind, obj in objects:
+        revision += 1
+        obj["metadata"]["resourceVersion"] = str(revision)
+        key = key_of(obj)
+        found[kind][key.namespace][key] = obj
+        changes[kind].append(Change(revision, 0.0, "ADDED", kind, obj, None))
+        writes[obj["metadata"]["uid"]] = kind, Note(revision, 0.0, author, None, obj)
+    return Stock(found, changes, writes, revision)

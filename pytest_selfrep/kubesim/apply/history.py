@@ -7,6 +7,7 @@ notes of an object are worked out in order once its ``managedFields`` are wanted
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from functools import cache
 from typing import Final, NamedTuple
 
@@ -42,7 +43,9 @@ class Author(NamedTuple):
     """Who owns what after an apply, which has been worked out already."""
 
 
-class _Note(NamedTuple):
+class Note(NamedTuple):
+    """One write of an object."""
+
     revision: int
     seconds: float
     author: Author
@@ -61,7 +64,7 @@ class _History:
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
-        self.notes: list[_Note] = []
+        self.notes: list[Note] = []
         self.states: deque[_State] = deque(maxlen=MOST_NOTES)
 
 
@@ -71,8 +74,9 @@ class ManagedFields:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._histories: dict[str, _History] = {}
+        self._stock: Mapping[str, tuple[Kind, Note]] = {}
         self._gone: deque[str] = deque()
-        self._tried: tuple[Object, Kind, _Note] | None = None
+        self._tried: tuple[Object, Kind, Note] | None = None
 
     def close(self) -> None:
         """Forget everything."""
@@ -80,19 +84,23 @@ class ManagedFields:
         self._gone.clear()
         self._tried = None
 
+    def take(self, writes: Mapping[str, tuple[Kind, Note]]) -> None:
+        """Know who wrote the objects that the cluster begins with, by their uids."""
+        self._stock = writes
+
     def note(self, kind: Kind, revision: int, author: Author, old: Object | None, new: Object) -> None:
         """Take note of a write that has been stored."""
         uid = new["metadata"].get("uid", "")
-        history = self._histories.get(uid)
+        history = self._history(uid)
         if history is None:
             history = self._histories[uid] = _History(kind)
-        history.notes.append(_Note(revision, self._clock.now, author, old, author.claimed or new))
+        history.notes.append(Note(revision, self._clock.now, author, old, author.claimed or new))
         if len(history.notes) >= MOST_NOTES:
             self._work_out(history)
 
     def note_tried(self, kind: Kind, author: Author, old: Object | None, new: Object) -> None:
         """Take note of a dry run's result, so that it can be shown with its managers."""
-        self._tried = new, kind, _Note(0, self._clock.now, author, old, author.claimed or new)
+        self._tried = new, kind, Note(0, self._clock.now, author, old, author.claimed or new)
 
     def forget(self, obj: Object) -> None:
         """The object is gone."""
@@ -138,7 +146,7 @@ class ManagedFields:
 
     def remembered(self, obj: Object) -> int:
         """How many notes and states of an object are kept."""
-        history = self._histories.get(obj["metadata"].get("uid", ""))
+        history = self._history(obj["metadata"].get("uid", ""))
         return len(history.notes) + len(history.states) if history is not None else 0
 
     def write(self, kind: Kind, manager: Manager) -> Write:
@@ -147,7 +155,7 @@ class ManagedFields:
 
     def _state(self, obj: Object) -> _State:
         meta = obj["metadata"]
-        history = self._histories.get(meta.get("uid", ""))
+        history = self._history(meta.get("uid", ""))
         if history is None:
             return _NOTHING
         if history.notes:
@@ -159,6 +167,14 @@ class ManagedFields:
                 return state
         return found
 
+    def _history(self, uid: str) -> _History | None:
+        found = self._histories.get(uid)
+        if found is None and uid in self._stock:
+            kind, note = self._stock[uid]
+            found = self._histories[uid] = _History(kind)
+            found.notes.append(note)
+        return found
+
     def _work_out(self, history: _History) -> None:
         latest = history.states[-1] if history.states else _NOTHING
         for note in history.notes:
@@ -168,7 +184,7 @@ class ManagedFields:
             history.states.append(latest)
         history.notes.clear()
 
-    def _after(self, kind: Kind, managed: Managed, note: _Note) -> Managed:
+    def _after(self, kind: Kind, managed: Managed, note: Note) -> Managed:
         author = note.author
         if author.managed is not None:
             return author.managed
@@ -189,8 +205,6 @@ _NOTHING: Final = _State(0, {}, Entries())
 @cache
 def part_of(kind: Kind) -> Part:
     """How objects of a kind are divided; as far as nobody has declared their type, by their maps."""
-    if kind.custom is not None:
-        return Part(kind.custom.type)
     if kind.custom is not None:
         return Part(kind.custom.type)
     try:

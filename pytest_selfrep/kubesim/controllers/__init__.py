@@ -6,6 +6,7 @@ from pytest_selfrep.kubesim.controllers.adoption import POD_OWNERS, REPLICA_SET_
 from pytest_selfrep.kubesim.controllers.base import Context, Controller
 from pytest_selfrep.kubesim.controllers.cronjob import CronJobController
 from pytest_selfrep.kubesim.controllers.customresourcedefinition import CustomResourceDefinitionController
+from pytest_selfrep.kubesim.controllers.clusterroleaggregation import ClusterRoleAggregationController
 from pytest_selfrep.kubesim.controllers.daemonset import DaemonSetController
 from pytest_selfrep.kubesim.controllers.deployment import DeploymentController
 from pytest_selfrep.kubesim.controllers.disruption import DisruptionController
@@ -47,6 +48,7 @@ def controllers(context: Context) -> tuple[Controller, ...]:
         EndpointSliceController,
         GarbageCollector,
         ResourceQuotaController,
+        ClusterRoleAggregationController,
     )
     return (
         # Adoption comes first: who counts what it owns must have taken it on by then.

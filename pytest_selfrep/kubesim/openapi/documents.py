@@ -12,10 +12,10 @@ import orjson
 from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.openapi import custom
 from pytest_selfrep.kubesim.openapi.definitions import list_schema, schemas
-from pytest_selfrep.kubesim.openapi.names import META, home_of, type_name
+from pytest_selfrep.kubesim.openapi.names import META, type_name
 from pytest_selfrep.kubesim.openapi.operations import paths
 from pytest_selfrep.kubesim.resources import Resource
-from pytest_selfrep.kubesim.schema import Struct, struct, struct_of, structs
+from pytest_selfrep.kubesim.schema import Struct, struct, struct_for, struct_of, structs
 from pytest_selfrep.kubesim.version import VERSION
 
 _EVERYWHERE = ("meta.v1.DeleteOptions", "meta.v1.Status", "meta.v1.ListMeta", "meta.v1.ObjectMeta")
@@ -106,7 +106,7 @@ def _types(resource: Resource) -> Iterator[tuple[str, Object]]:
         for each in resource.subresources
         if (each.group, each.version, each.kind) != (kind.group, kind.version, kind.kind)
     ]
-    needed: list[Struct] = [struct(f"{home_of(each.group, each.version)}.{each.kind}") for each in below]
+    needed: list[Struct] = [struct_for(each.group, each.version, each.kind) for each in below]
     if resource.schema is not None:
         yield name, custom.object_schema(resource)
     else:

@@ -31,11 +31,6 @@ def type_name(name: str) -> str:
     return f"{_PACKAGES.get(home, f'io.k8s.api.{home}')}.{rest}"
 
 
-def home_of(group: str, version: str) -> str:
-    """Where the types of a group are: ``rbac.v1`` for that of roles, ``core.v1`` for the core group."""
-    return f"{group.removesuffix('.k8s.io').replace('rbac.authorization', 'rbac') or 'core'}.{version}"
-
-
 def group_of(name: str) -> str:
     """The group of a type: ``rbac.v1.Role`` to ``rbac.authorization.k8s.io``."""
     home = name.partition(".")[0]

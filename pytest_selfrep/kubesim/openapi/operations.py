@@ -9,8 +9,9 @@ from typing import Final
 from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.openapi import parameters
 from pytest_selfrep.kubesim.openapi.definitions import REF
-from pytest_selfrep.kubesim.openapi.names import META, camel, home_of, tag, type_name
+from pytest_selfrep.kubesim.openapi.names import META, camel, tag, type_name
 from pytest_selfrep.kubesim.resources import Resource, Subresource
+from pytest_selfrep.kubesim.schema import struct_for
 
 _FORMS: Final = ("application/json", "application/vnd.kubernetes.protobuf", "application/yaml")
 _WATCHED: Final = ("application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch")
@@ -118,7 +119,7 @@ def _everywhere(place: _Place, list_type: str) -> Object:
 def _below(place: _Place, below: Subresource) -> Object:
     known = {"group": below.group, "kind": below.kind, "version": below.version}
     own = known == place.known
-    type_ = place.type if own else type_name(f"{home_of(below.group, below.version)}.{below.kind}")
+    type_ = place.type if own else type_name(struct_for(below.group, below.version, below.kind).name)
     word = below.name[:1].upper() + below.name[1:]
     inner = _Place(place.resource, type_, f"{place.subject}{word}", known)
     if below.name in _CONNECTED:
