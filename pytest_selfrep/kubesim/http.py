@@ -87,7 +87,7 @@ class Response:
 
     status: int
     body: Json = None
-    """A text is sent as it is, all else as JSON."""
+    """A text or bytes are sent as they are, all else as JSON."""
     content_type: str = JSON
     stream: Stream | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -103,6 +103,8 @@ class Response:
 
     def encode(self) -> bytes:
         """The body as it goes over the wire, for responses without a stream."""
+        if isinstance(self.body, bytes):
+            return self.body
         if isinstance(self.body, str):
             return self.body.encode()
         return orjson.dumps(self.body, _written, orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_SUBCLASS)

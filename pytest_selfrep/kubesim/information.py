@@ -9,13 +9,15 @@ from pytest_selfrep.kubesim import discovery, health
 from pytest_selfrep.kubesim.addresses import API_SERVER
 from pytest_selfrep.kubesim.authn import ISSUER
 from pytest_selfrep.kubesim.http import JSON, Request, Response
-from pytest_selfrep.kubesim.objects import Object
-from pytest_selfrep.kubesim.openapi import documents, swagger
+from pytest_selfrep.kubesim.objects import Json, Object
+from pytest_selfrep.kubesim.openapi import documents, protobuf, swagger
 from pytest_selfrep.kubesim.resources import Resource
 from pytest_selfrep.kubesim.status import StatusError
 from pytest_selfrep.kubesim.version import VERSION
 
 _PLAIN: Final = "text/plain; charset=utf-8"
+_JSON: Final = (JSON, "application/*", "*/*", "text/plain")
+"""All the media types that mean JSON to documents of OpenAPI."""
 _FOREVER: Final = {"Cache-Control": "public, immutable", "Vary": "Accept"}
 _CHECKED: Final = {"Vary": "Accept"}
 
@@ -61,7 +63,11 @@ def _document(path: str, resources: tuple[Resource, ...]) -> Object | None:
 def _openapi(
     request: Request, path: str, query: Mapping[str, str], resources: tuple[Resource, ...]
 ) -> Response:
-    if not _takes_json(request.headers.get("accept", "")):
+    accept = request.headers.get("accept", "")
+    if path == "/openapi/v2" and _prefers_protobuf(accept):
+        message, digest = protobuf.document(resources)
+        return _cached(request, message, digest, protobuf.MEDIA_TYPE, _CHECKED)
+    if not _takes_json(accept):
         return Response(406, "", _PLAIN, headers=_CHECKED)
     if path == "/openapi/v2":
         whole = swagger.document(resources)
@@ -85,13 +91,21 @@ def _openapi(
     return _cached(request, found.content, found.hash, JSON, _FOREVER if asked else _CHECKED)
 
 
+def _prefers_protobuf(accept: str) -> bool:
+    known = (each for each in _media(accept) if each in (*protobuf.ACCEPTED, *_JSON))
+    return next(known, JSON) in protobuf.ACCEPTED
+
+
 def _takes_json(accept: str) -> bool:
-    media = {each.partition(";")[0].strip() for each in accept.split(",")}
-    return not accept or not media.isdisjoint(("application/json", "application/*", "*/*", "text/plain"))
+    return not accept or not set(_media(accept)).isdisjoint(_JSON)
+
+
+def _media(accept: str) -> list[str]:
+    return [each.partition(";")[0].strip() for each in accept.split(",")]
 
 
 def _cached(
-    request: Request, content: Object, digest: str, media_type: str, headers: Mapping[str, str]
+    request: Request, content: Json, digest: str, media_type: str, headers: Mapping[str, str]
 ) -> Response:
     """A document that clients keep, or that they have kept already."""
     tag = f'"{digest}"'

@@ -88,7 +88,7 @@ def test_who_has_a_document_already_is_not_sent_it_again(kube: Kube, path: str) 
 
 
 @pytest.mark.parametrize("path", ["/openapi/v3/api/v1", "/openapi/v3", "/openapi/v2"])
-def test_who_takes_nothing_but_protobuf_is_told_that_there_is_none(kube: Kube, path: str) -> None:
+def test_who_takes_nothing_but_what_is_not_there_is_told_so(kube: Kube, path: str) -> None:
     assert ask(kube, path, accept=PROTOBUF).status == 406
     assert ask(kube, path, accept=f"{PROTOBUF},application/json").status == 200
 
