@@ -35,6 +35,16 @@ _IMMORTAL = ("default", "kube-system", "kube-public")
 _DEFAULT_INGRESS_CLASS = "ingressclass.kubernetes.io/is-default-class"
 _TOKEN_MOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a path
 _TOKEN_SECONDS = 3607
+_NAMESPACE_FILE = {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
+_TOKEN_VOLUME: Object = {
+    "sources": [
+        {"serviceAccountToken": {"expirationSeconds": _TOKEN_SECONDS, "path": "token"}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [_NAMESPACE_FILE]}},
+    ],
+    "defaultMode": 0o644,
+}
+"""Shared by all pods, as nothing that is stored is changed in place."""
 _NODE_TROUBLE_SECONDS = 300
 
 
@@ -171,14 +181,7 @@ def _mount_token(request: Admission) -> None:
     for container in missing:
         mount = {"name": volume, "readOnly": True, "mountPath": _TOKEN_MOUNT}
         container["volumeMounts"] = [*(container.get("volumeMounts") or ()), mount]
-    namespace = {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
-    sources = [
-        {"serviceAccountToken": {"expirationSeconds": _TOKEN_SECONDS, "path": "token"}},
-        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
-        {"downwardAPI": {"items": [namespace]}},
-    ]
-    projected = {"name": volume, "projected": {"sources": sources, "defaultMode": 0o644}}
-    spec["volumes"] = [*(spec.get("volumes") or ()), projected]
+    spec["volumes"] = [*(spec.get("volumes") or ()), {"name": volume, "projected": _TOKEN_VOLUME}]
 
 
 def _priority(request: Admission) -> None:

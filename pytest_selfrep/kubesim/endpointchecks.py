@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import ip_address
 
 from pytest_selfrep.kubesim.fieldchecks import (
@@ -21,6 +22,7 @@ from pytest_selfrep.kubesim.status import Cause
 
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 _ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
+_NO_ADDRESS = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 _MOST_ENDPOINTS, _MOST_ADDRESSES, _MOST_PORTS = 1000, 100, 20000
 
 
@@ -41,24 +43,33 @@ def endpoints_causes(endpoints: Object, _old: Object | None) -> list[Cause]:
 
 def _address_causes(address: Object, at: str) -> Iterable[Cause]:
     text = address.get("ip") or ""
+    problems = _ip_problems(text)
+    if problems != (_NO_ADDRESS,):
+        if address.get("hostname"):
+            yield from formatted(f"{at}.hostname", address["hostname"], dns_label)
+        if address.get("nodeName"):
+            yield from formatted(f"{at}.nodeName", address["nodeName"], dns_subdomain)
+    for why in problems:
+        yield invalid(f"{at}.ip", text, why)
+
+
+@lru_cache(maxsize=4096)
+def _ip_problems(text: str) -> tuple[str, ...]:
+    """Why pods cannot be reached at an address; the same ones are written again and again."""
     try:
         found = ip_address(text)
     except ValueError:
-        yield invalid(f"{at}.ip", text, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
-        return
-    if address.get("hostname"):
-        yield from formatted(f"{at}.hostname", address["hostname"], dns_label)
-    if address.get("nodeName"):
-        yield from formatted(f"{at}.nodeName", address["nodeName"], dns_subdomain)
-    if found.is_unspecified:
-        yield invalid(f"{at}.ip", text, f"may not be unspecified ({text})")
-    if found.is_loopback:
-        yield invalid(f"{at}.ip", text, "may not be in the loopback range (127.0.0.0/8, ::1/128)")
-    if found.is_link_local:
-        yield invalid(f"{at}.ip", text, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")
-    if found.is_multicast and (found.version == 6 or text.startswith("224.0.0.")):
-        why = "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"
-        yield invalid(f"{at}.ip", text, why)
+        return (_NO_ADDRESS,)
+    rules = (
+        (found.is_unspecified, f"may not be unspecified ({text})"),
+        (found.is_loopback, "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
+        (found.is_link_local, "may not be in the link-local range (169.254.0.0/16, fe80::/10)"),
+        (
+            found.is_multicast and (found.version == 6 or text.startswith("224.0.0.")),
+            "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)",
+        ),
+    )
+    return tuple(why for holds, why in rules if holds)
 
 
 def _subset_port_causes(each: Object, at: str, *, named: bool) -> Iterable[Cause]:
@@ -108,6 +119,7 @@ def _endpoint_causes(endpoint: Object, at: str, kind: str) -> Iterable[Cause]:
         yield from formatted(f"{at}.hostname", endpoint["hostname"], dns_label)
 
 
+@lru_cache(maxsize=4096)
 def _is_address(text: str, kind: str) -> bool:
     try:
         return f"IPv{ip_address(text).version}" == kind

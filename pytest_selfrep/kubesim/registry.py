@@ -177,10 +177,14 @@ class Registry:
         return self._put(kind, new), False
 
     def _get(self, kind: Kind, key: Key) -> Object | None:
+        if kind.custom is None:
+            return self._store.get(kind, key)
         found = self._store.get(kind.stored, key)
         return as_version(kind, found) if found is not None else None
 
     def _put(self, kind: Kind, obj: Object, author: Author | None = None) -> Object:
+        if kind.custom is None:
+            return self._store.put(kind, obj, author)
         return as_version(kind, self._store.put(kind.stored, as_version(kind.stored, obj), author))
 
     def _remove(self, kind: Kind, key: Key) -> Object:

@@ -1,7 +1,8 @@
 """Remembers who wrote objects, and works out who owns which fields only when somebody asks.
 
-A write leaves a note with references to the object before and after it, which costs next to nothing. The
-notes of an object are worked out in order once its ``managedFields`` are wanted, or there are too many.
+A write leaves a note with references to the object before and after it, which costs next to nothing. Notes
+are put to their objects when anybody first wants to know of managers, or there are many. Those of an object
+are worked out in order once its ``managedFields`` are wanted, or there are too many.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from pytest_selfrep.kubesim.schema import struct_of
 
 MOST_NOTES: Final = 64
 """Notes of one object that may wait; a watch can still be shown each state that they lead to."""
+MOST_LOOSE: Final = 1024
+"""Writes that nobody has put to their objects yet."""
 MOST_GONE: Final = 256
 """Deleted objects whose managers are still known, for answers and watch events on their way."""
 
@@ -53,6 +56,10 @@ class Note(NamedTuple):
     after: Object
 
 
+_Loose = tuple[Kind, int, float, Author, Object | None, Object]
+"""Kind, and what a Note consists of."""
+
+
 class _State(NamedTuple):
     revision: int
     managed: Managed
@@ -73,6 +80,7 @@ class ManagedFields:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._loose: list[_Loose] = []
         self._histories: dict[str, _History] = {}
         self._stock: Mapping[str, tuple[Kind, Note]] = {}
         self._gone: deque[str] = deque()
@@ -80,6 +88,7 @@ class ManagedFields:
 
     def close(self) -> None:
         """Forget everything."""
+        self._loose.clear()
         self._histories.clear()
         self._gone.clear()
         self._tried = None
@@ -90,13 +99,9 @@ class ManagedFields:
 
     def note(self, kind: Kind, revision: int, author: Author, old: Object | None, new: Object) -> None:
         """Take note of a write that has been stored."""
-        uid = new["metadata"].get("uid", "")
-        history = self._history(uid)
-        if history is None:
-            history = self._histories[uid] = _History(kind)
-        history.notes.append(Note(revision, self._clock.now, author, old, author.claimed or new))
-        if len(history.notes) >= MOST_NOTES:
-            self._work_out(history)
+        self._loose.append((kind, revision, self._clock.now, author, old, new))
+        if len(self._loose) >= MOST_LOOSE:
+            self._sort()
 
     def note_tried(self, kind: Kind, author: Author, old: Object | None, new: Object) -> None:
         """Take note of a dry run's result, so that it can be shown with its managers."""
@@ -106,6 +111,7 @@ class ManagedFields:
         """The object is gone."""
         self._gone.append(obj["metadata"].get("uid", ""))
         if len(self._gone) > MOST_GONE:
+            self._sort()
             self._histories.pop(self._gone.popleft(), None)
 
     def of(self, obj: Object) -> Managed:
@@ -167,7 +173,24 @@ class ManagedFields:
                 return state
         return found
 
+    def _sort(self) -> None:
+        """Put notes to their objects."""
+        for kind, revision, seconds, author, old, new in self._loose:
+            uid = new["metadata"].get("uid", "")
+            history = self._known(uid)
+            if history is None:
+                history = self._histories[uid] = _History(kind)
+            history.notes.append(Note(revision, seconds, author, old, author.claimed or new))
+            if len(history.notes) >= MOST_NOTES:
+                self._work_out(history)
+        self._loose.clear()
+
     def _history(self, uid: str) -> _History | None:
+        if self._loose:
+            self._sort()
+        return self._known(uid)
+
+    def _known(self, uid: str) -> _History | None:
         found = self._histories.get(uid)
         if found is None and uid in self._stock:
             kind, note = self._stock[uid]

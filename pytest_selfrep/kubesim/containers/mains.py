@@ -111,12 +111,10 @@ class Main:
         self.execution = Execution(self.engine, self.engine.spawn("main", run(program, process)))
 
     def _foreign(self, name: str) -> Program | None:
+        if _is_unknown(name):
+            return self._work
         base = name.rpartition("/")[2]
-        if base in _SHELLS:
-            return self._shell
-        if base in PROGRAMS and base not in network.PROGRAMS:
-            return PROGRAMS[base]
-        return self._work
+        return self._shell if base in _SHELLS else PROGRAMS[base]
 
     def _shell(self, process: Process) -> Steps:
         """A script that only the image has is a program of unknown doing."""
@@ -134,11 +132,18 @@ class Main:
         return 0
 
 
+def _is_unknown(name: str) -> bool:
+    """Whether a container's own program is one of which nobody knows what it does."""
+    base = name.rpartition("/")[2]
+    return base not in _SHELLS and (base not in PROGRAMS or base in network.PROGRAMS)
+
+
 def plan(container: Container, work_seconds: float | None) -> Run:
     """What will become of a container that reads nothing."""
     if container.spec.get("stdin"):
         return Run(None)
-    if not container.command and base_name(container.spec["image"]) not in SHELLS:
+    command = container.command
+    if _is_unknown(command[0]) if command else base_name(container.spec["image"]) not in SHELLS:
         return Run(work_seconds, serves=work_seconds is None)
     time = [container.started]
     main = Main(

@@ -126,9 +126,13 @@ def _subset(ports: Iterable[Port | None], entries: Sequence[tuple[Object, bool]]
     for name, wanted in (("addresses", True), ("notReadyAddresses", False)):
         found = [address for address, ready in entries if ready is wanted]
         if found:
-            subset[name] = sorted(found, key=lambda each: ip_address(each["ip"]))
+            subset[name] = sorted(found, key=_number) if len(found) > 1 else found
     shown = [_port(port) for port in ports if port is not None]
     return {**subset, "ports": shown} if shown else subset
+
+
+def _number(address: Object) -> int:
+    return int(ip_address(address["ip"]))
 
 
 def _address(service: Object, pod: Object) -> Object:
