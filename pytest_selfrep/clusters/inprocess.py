@@ -10,8 +10,11 @@ from pytest_selfrep.clusters.kube import Call, Reply
 from pytest_selfrep.kubesim.http import Request
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_selfrep.clusters.kube import Conversation
     from pytest_selfrep.kubesim.cluster import Cluster
-    from pytest_selfrep.kubesim.http import Stream
+    from pytest_selfrep.kubesim.http import Session, Stream
 
 
 class InProcess:
@@ -29,6 +32,53 @@ class InProcess:
             if response.stream is not None:
                 return Reply(response.status, _so_far(response.stream))
             return Reply(response.status, response.encode())
+
+    def converse(self, call: Call, repeated: Sequence[tuple[str, str]]) -> Conversation | Reply:
+        headers = {"authorization": self._authorization, "connection": "Upgrade", "upgrade": "websocket"}
+        query = [*call.query.items(), *repeated]
+        with self._cluster.lock:
+            response = self._cluster.handle(Request(call.method, call.path, query, headers))
+            if response.session is None:
+                return Reply(response.status, response.encode())
+            return _Held(self._cluster, response.session)
+
+
+class _Held:
+    """A session of the cluster's (clusters.kube.Conversation). It begins with its lock held."""
+
+    def __init__(self, cluster: Cluster, session: Session) -> None:
+        self._cluster = cluster
+        self._session = session
+        self._woken = False
+        session.start()
+        session.on_ready(self._wake)
+
+    def _wake(self) -> None:
+        self._woken = True
+
+    @property
+    def closed(self) -> bool:
+        return self._session.closed
+
+    def send(self, message: bytes) -> None:
+        with self._cluster.lock:
+            self._session.receive(message)
+
+    def poll(self) -> Sequence[bytes]:
+        """All that comes without time passing."""
+        found: list[bytes] = []
+        with self._cluster.lock:
+            self._woken = True
+            while self._woken:
+                self._woken = False
+                came = self._session.poll()
+                found += came
+                self._woken = self._woken or bool(came)
+        return found
+
+    def close(self) -> None:
+        with self._cluster.lock:
+            self._session.close()
 
 
 def _so_far(stream: Stream) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import orjson
 
@@ -42,6 +42,31 @@ class Transport(Protocol):
 
     def send(self, call: Call) -> Reply:
         """Raises ClusterError when the server cannot be reached."""
+
+
+class Conversation(Protocol):
+    """What follows a request that upgrades its connection (channel.k8s.io): messages both ways, each with the
+    number of its channel in front."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more will come."""
+
+    def send(self, message: bytes) -> None: ...
+
+    def poll(self) -> Sequence[bytes]:
+        """What came since the last call."""
+
+    def close(self) -> None:
+        """Leave."""
+
+
+@runtime_checkable
+class Conversing(Transport, Protocol):
+    """A transport that can hold conversations too."""
+
+    def converse(self, call: Call, repeated: Sequence[tuple[str, str]]) -> Conversation | Reply:
+        """The conversation, or why there is none; ``repeated``: more of the query, whose names may recur."""
 
 
 class ApiError(Exception):
@@ -133,6 +158,27 @@ class KubeClient:
         self, path: str, *, query: Mapping[str, str] | None = None, options: KubeObject | None = None
     ) -> KubeObject:
         return self.request("DELETE", path, query=query, body=options)
+
+    @property
+    def converses(self) -> bool:
+        """Whether this client can hold conversations."""
+        return isinstance(self._transport, Conversing)
+
+    def converse(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        repeated: Sequence[tuple[str, str]] = (),
+    ) -> Conversation:
+        """Begin a conversation. Raises ApiError, and TypeError if this client ``converses`` not."""
+        if not isinstance(self._transport, Conversing):
+            raise TypeError("this transport holds no conversations")
+        answer = self._transport.converse(Call(method, path, query or {}), repeated)
+        if isinstance(answer, Reply):
+            raise ApiError(_status(answer))
+        return answer
 
 
 def _status(reply: Reply) -> KubeObject:

@@ -112,7 +112,6 @@ def test_manifests_come_from_stdin_only(kubectl: Terminal) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "exec",
         "attach",
         "port-forward",
         "proxy",

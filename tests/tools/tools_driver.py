@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pytest_selfrep.clusters.embedded_world import VirtualClock
 from pytest_selfrep.clusters.inprocess import InProcess
-from pytest_selfrep.clusters.kube import Call, KubeClient, Reply
+from pytest_selfrep.clusters.kube import Call, Conversation, KubeClient, Reply
 from pytest_selfrep.kubesim import machines
 from pytest_selfrep.kubesim.cluster import Cluster
 from pytest_selfrep.tools import toolbox
@@ -25,6 +26,10 @@ class Counting:
     def send(self, call: Call) -> Reply:
         self.calls.append(call)
         return self.inner.send(call)
+
+    def converse(self, call: Call, repeated: Sequence[tuple[str, str]]) -> Conversation | Reply:
+        self.calls.append(call)
+        return self.inner.converse(call, repeated)
 
 
 @dataclass(slots=True)

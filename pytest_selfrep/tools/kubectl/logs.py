@@ -43,14 +43,8 @@ def logs(command: Command) -> None:
 
 
 def _pod(command: Command, word: str) -> KubeObject:
-    """The pod that a name means, or the first that a workload's selector finds."""
-    kind_word, slash, name = word.partition("/")
-    kind = command.discovery.by_word(kind_word) if slash else POD
-    name = name if slash else word
-    if "/" in name or not name:
-        raise fault("arguments in resource/name form must have a single resource and name")
     try:
-        obj = command.client.get(kind.path(command.namespace, name))
+        kind, obj = meant(command, word)
     except ApiError as error:
         words = (
             f'{error.message} in namespace "{command.namespace}"'
@@ -58,18 +52,37 @@ def _pod(command: Command, word: str) -> KubeObject:
             else error.message
         )
         raise fault(f"error from server ({error.reason}): {words}") from None
-    if kind == POD:
-        return obj
-    pods = list_objects(command, POD, {"labelSelector": _selector(kind, obj)})
-    if not pods:
-        raise fault("timed out waiting for the condition")
-    pods.sort(key=_liveliness)
+    pods = pods_behind(command, kind, obj, "get the logs from")
     if len(pods) > 1:
         command.say(f"Found {len(pods)} pods, using pod/{pods[0]['metadata']['name']}")
     return pods[0]
 
 
-def _selector(kind: Kind, obj: KubeObject) -> str:
+def meant(command: Command, word: str) -> tuple[Kind, KubeObject]:
+    """The object that ``POD`` or ``TYPE/NAME`` means. Raises ApiError and Complaint."""
+    kind_word, slash, name = word.partition("/")
+    kind = command.discovery.by_word(kind_word) if slash else POD
+    name = name if slash else word
+    if "/" in name or not name:
+        raise fault("arguments in resource/name form must have a single resource and name")
+    return kind, command.client.get(kind.path(command.namespace, name))
+
+
+def pods_behind(command: Command, kind: Kind, obj: KubeObject, intent: str) -> list[KubeObject]:
+    """A pod itself, or those that a workload selects, the best first; ``intent``: ``attach to``.
+
+    Raises:
+        Complaint: there is none.
+    """
+    if kind == POD:
+        return [obj]
+    pods = list_objects(command, POD, {"labelSelector": _selector(kind, obj, intent)})
+    if not pods:
+        raise fault("timed out waiting for the condition")
+    return sorted(pods, key=_liveliness)
+
+
+def _selector(kind: Kind, obj: KubeObject, intent: str) -> str:
     spec = obj.get("spec") or {}
     if kind.kind == "Service" and spec.get("selector"):
         return joined(spec["selector"])
@@ -77,7 +90,7 @@ def _selector(kind: Kind, obj: KubeObject) -> str:
         return format_selector(spec["selector"])
     version = obj.get("apiVersion", kind.api_version).rpartition("/")[2]
     name = f"*{version}.{kind.kind}"
-    raise fault(f"cannot get the logs from {name}: selector for {name} not implemented")
+    raise fault(f"cannot {intent} {name}: selector for {name} not implemented")
 
 
 def _liveliness(pod: KubeObject) -> tuple[bool, int, bool, str, int, str]:

@@ -15,6 +15,7 @@ from pytest_selfrep.tools.kubectl import (
     delete,
     describe,
     events,
+    execute,
     get,
     labels,
     logs,
@@ -46,6 +47,7 @@ _FAMILIES = (
     logs,
     auth,
     events,
+    execute,
     apply,
     patch,
     waiting,
@@ -55,7 +57,6 @@ _FAMILIES = (
 _SESSION = "interactive and streaming sessions are not available; use get, describe, logs and events to look"
 _FILES = "there is no file system"
 CLOSED: Mapping[str, str] = {
-    "exec": _SESSION,
     "attach": _SESSION,
     "port-forward": _SESSION,
     "proxy": _SESSION,
