@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pytest_selfrep.kubesim.objects import Json, Object
+from pytest_selfrep.kubesim.objects import Json, Object, labels_of
 from pytest_selfrep.kubesim.selectors import label_selector
 
 
@@ -13,12 +13,15 @@ def aggregated_rules(role: Object, roles: Iterable[Object]) -> list[Json]:
 
     ``roles`` are taken in the order of their names, whatever selector chose them.
     """
-    selectors = [label_selector(each) for each in role["aggregationRule"].get("clusterRoleSelectors") or ()]
     found: list[Json] = []
     for other in roles:
-        meta = other["metadata"]
-        if meta["name"] == role["metadata"]["name"]:
-            continue
-        if any(selector.matches(meta.get("labels") or {}) for selector in selectors):
+        if other["metadata"]["name"] != role["metadata"]["name"] and selects(role, other):
             found += [rule for rule in other.get("rules") or () if rule not in found]
     return found
+
+
+def selects(role: Object, other: Object) -> bool:
+    """Whether the role's ``aggregationRule`` selects another role."""
+    labels = labels_of(other)
+    selectors = role["aggregationRule"].get("clusterRoleSelectors") or ()
+    return any(label_selector(each).matches(labels) for each in selectors)

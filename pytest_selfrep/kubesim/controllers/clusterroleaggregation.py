@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from pytest_selfrep.kubesim.aggregation import aggregated_rules
+from pytest_selfrep.kubesim.aggregation import aggregated_rules, selects
 from pytest_selfrep.kubesim.controllers.base import Context, Mapper
 from pytest_selfrep.kubesim.controllers.common import Backoff
 from pytest_selfrep.kubesim.kinds import CLUSTER_ROLE, Kind
@@ -40,7 +40,12 @@ class ClusterRoleAggregationController:
         except StatusError:
             self._backoff.retry(self, key)
 
-    def _aggregated(self, _: Change) -> Iterable[Key]:
+    def _aggregated(self, change: Change) -> Iterable[Key]:
+        """Those that a role adds rules to, or did before the change, and itself."""
+        name = change.object["metadata"]["name"]
+        states = [each for each in (change.object, change.old) if each is not None]
         for role in self._context.store.list(CLUSTER_ROLE):
-            if role.get("aggregationRule"):
+            if not role.get("aggregationRule"):
+                continue
+            if role["metadata"]["name"] == name or any(selects(role, each) for each in states):
                 yield key_of(role)
