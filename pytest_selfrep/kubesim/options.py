@@ -56,7 +56,8 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage before it."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message}\n")
+        hint = "; --help lists all that there are" if message.startswith("unrecognized") else ""
+        self.exit(2, f"error: {message}{hint}\n")
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -68,7 +69,13 @@ def parse(arguments: Sequence[str]) -> Options:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    reach = parser.add_argument_group("how it is reached")
+    _add_reach(parser.add_argument_group("how it is reached"))
+    _add_time(parser.add_argument_group("time and chance"))
+    _add_content(parser.add_argument_group("what is in it"))
+    return Options(**vars(parser.parse_args(arguments)))
+
+
+def _add_reach(reach: argparse._ArgumentGroup) -> None:
     reach.add_argument(
         "--port", type=_port, default=0, metavar="N", help="TCP port; 0, the default: any free"
     )
@@ -85,7 +92,9 @@ def parse(arguments: Sequence[str]) -> Options:
         metavar="NAME",
         help="namespace that kubectl uses unless told, made if it is not there; default: %(default)s",
     )
-    time = parser.add_argument_group("time and chance")
+
+
+def _add_time(time: argparse._ArgumentGroup) -> None:
     time.add_argument(
         "--rate",
         type=_rate,
@@ -100,7 +109,9 @@ def parse(arguments: Sequence[str]) -> Options:
         metavar="N",
         help="what random names and delays follow from; default: %(default)s",
     )
-    content = parser.add_argument_group("what is in it")
+
+
+def _add_content(content: argparse._ArgumentGroup) -> None:
     content.add_argument(
         "--nodes", type=_nodes, default=3, metavar="N", help="number of nodes; default: %(default)s"
     )
@@ -125,7 +136,6 @@ def parse(arguments: Sequence[str]) -> Options:
         metavar="FILE",
         help="apply the manifests of a YAML or JSON file; may be given several times",
     )
-    return Options(**vars(parser.parse_args(arguments)))
 
 
 def _port(text: str) -> int:

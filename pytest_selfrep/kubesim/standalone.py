@@ -45,7 +45,8 @@ def run(options: Options) -> None:
         text = served.kubeconfig(cluster.token_for(), options.namespace, ADMIN)
         with _written(options.kubeconfig, text) as path:
             print(f"export KUBECONFIG={shlex.quote(str(path))}", flush=True)
-            print(f"Kubernetes at {served.url}, {options.nodes} nodes. Ctrl-C ends it.", file=sys.stderr)
+            nodes = "1 node" if options.nodes == 1 else f"{options.nodes} nodes"
+            print(f"Kubernetes at {served.url}, {nodes}. Ctrl-C ends it.", file=sys.stderr)
             ended.wait()
     finally:
         served.close()

@@ -152,7 +152,7 @@ def test_no_file_is_overwritten(tmp_path: Path) -> None:
             ("--node-memory", "lots"),
             "error: argument --node-memory: 'lots' is not a quantity above 0, such as 4, 500m or 16Gi",
         ),
-        (("--nonsense",), "error: unrecognized arguments: --nonsense"),
+        (("--nonsense",), "error: unrecognized arguments: --nonsense; --help lists all that there are"),
         (
             ("--kubeconfig", "/nowhere/at/all"),
             "error: --kubeconfig /nowhere/at/all: No such file or directory; name a file that can be made",
