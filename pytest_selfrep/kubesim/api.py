@@ -112,7 +112,10 @@ class Api:
             raise _unknown()
         if handler is None or (verb in ("create", "update", "patch") and _misplaced(target, verb)):
             raise method_not_allowed("the server does not allow this method on the requested resource")
-        return Call(request, self._backend, target, kind, user, verb, query), handler
+        call = Call(request, self._backend, target, kind, user, verb, query)
+        if kind.custom is not None and kind.custom.deprecation:
+            call.warnings.append(kind.custom.deprecation)
+        return call, handler
 
     def _unrouted(
         self, request: Request, target: Target, query: Mapping[str, str], user: User, verb: str

@@ -31,14 +31,14 @@ def config(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def kubectl(config: Path) -> Kubectl:
-    def run(*words: str, sent: object = None) -> str:
+    def run(*words: str, sent: object = None, **environment: str) -> str:
         done = subprocess.run(
             ["kubectl", "--kubeconfig", str(config), *words],
             input=json.dumps(sent),
             capture_output=True,
             text=True,
             timeout=60,
-            env={**os.environ, "HOME": str(config.parent)},
+            env={**os.environ, "HOME": str(config.parent), **environment},
             check=False,
         )
         return done.stdout + done.stderr
@@ -72,11 +72,81 @@ def test_kubectl_works_with_them(kubectl: Kubectl) -> None:
     )
 
 
-def test_the_python_client_works_with_them(config: Path) -> None:
-    from kubernetes import client
-    from kubernetes.config import new_client_from_config
+@pytest.fixture
+def api(config: Path) -> Iterator[Any]:
+    """A client of the Python library, whose signatures are untyped or say Optional everywhere."""
+    from kubernetes import config as untyped
 
-    api = new_client_from_config(str(config))
+    library: Any = untyped
+    with library.new_client_from_config(str(config)) as made:
+        yield made
+        made.rest_client.pool_manager.clear()
+
+
+def test_kubectl_edits_and_describes_them(kubectl: Kubectl, config: Path) -> None:
+    kubectl("apply", "-f", "-", sent=shirts())
+    kubectl("wait", "--for", "condition=established", f"crd/{NAME}", "--timeout=20s")
+    kubectl("apply", "-f", "-", sent=shirt())
+    editor = config.parent / "editor"
+    editor.write_text("#!/bin/sh\nsed -i 's/color: red/color: blue/' $1\n")
+    editor.chmod(0o755)
+    assert kubectl("edit", "shirt", "red", KUBE_EDITOR=str(editor)) == "shirt.stable.acme.io/red edited\n"
+    described = [line.split() for line in kubectl("describe", "shirt", "red").splitlines()]
+    assert ["Kind:", "Shirt"] in described
+    assert ["Color:", "blue"] in described
+    assert ["Events:", "<none>"] in described
+
+
+def test_kubectl_shows_the_warning_of_a_deprecated_version(kubectl: Kubectl) -> None:
+    old = version("v1beta1", storage=False, deprecated=True)
+    kubectl("apply", "-f", "-", sent=definition("shirts", "Shirt", version(), old))
+    kubectl("wait", "--for", "condition=established", f"crd/{NAME}", "--timeout=20s")
+    shown = kubectl("get", "shirts.v1beta1.stable.acme.io")
+    assert "Warning: stable.acme.io/v1beta1 Shirt is deprecated; use stable.acme.io/v1 Shirt\n" in shown
+
+
+def test_the_dynamic_client_works_with_them(api: Any) -> None:
+    from kubernetes import client
+    from kubernetes import dynamic as untyped
+
+    dynamic: Any = untyped
+    client.ApiextensionsV1Api(api).create_custom_resource_definition(shirts())
+    found: Any = dynamic.DynamicClient(api).resources.get(api_version="stable.acme.io/v1", kind="Shirt")
+    found.create(body=shirt(), namespace="default")
+    found.patch(
+        name="red",
+        namespace="default",
+        body={"spec": {"replicas": 2}},
+        content_type="application/merge-patch+json",
+    )
+    assert found.get(name="red", namespace="default").spec.replicas == 2
+    (event,) = found.watch(namespace="default", timeout=1)
+    assert (event["type"], event["object"].metadata.name) == ("ADDED", "red")
+    found.delete(name="red", namespace="default")
+    assert found.get(namespace="default").items == []
+
+
+def test_the_python_client_watches_them(api: Any) -> None:
+    from kubernetes import client
+    from kubernetes import watch as untyped
+
+    watch: Any = untyped
+    client.ApiextensionsV1Api(api).create_custom_resource_definition(shirts())
+    custom: Any = client.CustomObjectsApi(api)
+    place = ("stable.acme.io", "v1", "default", "shirts")
+    custom.create_namespaced_custom_object(*place, shirt())
+    listed = custom.list_namespaced_custom_object(*place)["metadata"]["resourceVersion"]
+    custom.patch_namespaced_custom_object(*place, "red", {"spec": {"replicas": 2}})
+    custom.delete_namespaced_custom_object(*place, "red")
+    seen = watch.Watch().stream(
+        custom.list_namespaced_custom_object, *place, resource_version=listed, timeout_seconds=1
+    )
+    assert [each["type"] for each in seen] == ["MODIFIED", "DELETED"]
+
+
+def test_the_python_client_works_with_them(api: Any) -> None:
+    from kubernetes import client
+
     client.ApiextensionsV1Api(api).create_custom_resource_definition(shirts())
     custom: Any = client.CustomObjectsApi(api)
     place = ("stable.acme.io", "v1", "default", "shirts")

@@ -66,7 +66,8 @@ def merge_into(call: Call, live: Object | None, configuration: Object, author: A
         before = history.write(kind, Manager(BEFORE_FIRST_APPLY, "Update", kind.api_version))
         managed = history.of(live) or updated(part, {}, before, None, live)
     obj, after = _applied(part, managed, write, live, configuration, force=forced(call))
-    obj = cleaned(obj)
+    if kind.custom is None:  # null may mean something in a custom resource
+        obj = cleaned(obj)
     if author.manager == KUBECTL:
         _note_last_applied(obj, configuration)
     return Merged(obj, author._replace(managed=after))

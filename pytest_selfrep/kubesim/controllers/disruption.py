@@ -13,7 +13,7 @@ from pytest_selfrep.kubesim.controllers.common import (
     with_status,
 )
 from pytest_selfrep.kubesim.kinds import (
-    BY_KIND,
+    ANY_CUSTOM,
     DEPLOYMENT,
     POD,
     POD_DISRUPTION_BUDGET,
@@ -31,8 +31,10 @@ from pytest_selfrep.kubesim.objects import (
     key_of,
     labels_of,
 )
+from pytest_selfrep.kubesim.scales import wanted
 from pytest_selfrep.kubesim.store import Change
 
+_SCALABLE = (DEPLOYMENT, REPLICA_SET, STATEFUL_SET)
 DELETION_TIMEOUT = 120.0
 """Seconds after which an eviction that did not delete its pod no longer counts."""
 
@@ -51,7 +53,7 @@ class DisruptionController:
         return {
             POD_DISRUPTION_BUDGET: itself_but_for_status,
             POD: self._on_pod,
-            **dict.fromkeys((DEPLOYMENT, REPLICA_SET, STATEFUL_SET), self._on_owner),
+            **dict.fromkeys((*_SCALABLE, ANY_CUSTOM), self._on_owner),
         }
 
     def _on_pod(self, change: Change) -> Iterable[Key]:
@@ -76,8 +78,10 @@ class DisruptionController:
         )
 
     def _on_owner(self, change: Change) -> Iterable[Key]:
-        old, namespace = change.old, change.object["metadata"]["namespace"]
-        resized = old is None or old["spec"].get("replicas") != change.object["spec"].get("replicas")
+        old, kind, namespace = change.old, change.kind, change.object["metadata"].get("namespace", "")
+        if kind.custom is not None and not kind.custom.scale:
+            return ()
+        resized = old is None or wanted(kind, old) != wanted(kind, change.object)
         if not resized or not self._context.store.count(POD_DISRUPTION_BUDGET, namespace):
             return ()
         return tuple(key_of(each) for each in self._context.store.list(POD_DISRUPTION_BUDGET, namespace))
@@ -117,19 +121,22 @@ class DisruptionController:
         """How many pods the controllers of these pods are there to keep."""
         scales: dict[str, int] = {}
         for pod in pods:
-            owner = self._scalable(pod)
-            if owner is not None:
-                scales[owner["metadata"]["uid"]] = owner["spec"].get("replicas", 1)
+            found = self._scalable(pod)
+            if found is not None:
+                kind, owner = found
+                scales[owner["metadata"]["uid"]] = wanted(kind, owner)
         return sum(scales.values())
 
-    def _scalable(self, obj: Object) -> Object | None:
-        """The topmost controller of a pod that has a size."""
+    def _scalable(self, obj: Object) -> tuple[Kind, Object] | None:
+        """The topmost controller of a pod that has a size, and its kind."""
         reference = controller_of(obj)
-        kind = BY_KIND.get((reference["apiVersion"], reference["kind"])) if reference is not None else None
-        if reference is None or kind not in (DEPLOYMENT, REPLICA_SET, STATEFUL_SET):
+        if reference is None:
+            return None
+        kind = self._context.kinds.of_object(reference["apiVersion"], reference["kind"])
+        if kind is None or not (kind in _SCALABLE or (kind.custom is not None and kind.custom.scale)):
             return None
         owner = self._context.store.get(kind, Key(obj["metadata"]["namespace"], reference["name"]))
-        return (self._scalable(owner) or owner) if owner is not None else None
+        return (self._scalable(owner) or (kind, owner)) if owner is not None else None
 
     def _disrupted(self, budget: Object, pods: Sequence[Object]) -> dict[str, str]:
         """Evictions that were granted and whose pods are still there."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from functools import lru_cache
 
 import orjson
 
 from pytest_selfrep.kubesim.customresources.formats import FORMATS
+from pytest_selfrep.kubesim.customresources.patterns import LONGEST, matcher
 from pytest_selfrep.kubesim.customresources.values import EMBEDDED
 from pytest_selfrep.kubesim.fieldchecks import duplicate, required
 from pytest_selfrep.kubesim.fieldchecks import invalid as invalid_value
@@ -91,19 +90,14 @@ def _string(schema: Object, value: str, path: str) -> Iterator[Cause]:
         yield Cause("FieldValueTooLong", f"Too long: may not be more than {most} bytes", path)
     if least is not None and len(value) < least:
         yield _invalid(path, value, f"should be at least {least} chars long")
-    if pattern and not _compiled(pattern).search(value):
+    matches = matcher(pattern) if pattern and len(value) <= LONGEST else None
+    if matches is not None and not matches(value):
         yield _invalid(path, value, f"should match '{pattern}'")
     check = FORMATS.get(schema.get("format", ""))
     if check is not None and not check(value):
         shown = orjson.dumps(value).decode()
         why = f"Invalid value: {shown}: {path} in body must be of type {schema['format']}: {shown}"
         yield Cause("FieldValueTypeInvalid", why, path)
-
-
-@lru_cache(maxsize=512)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    """Go's \\z is Python's \\Z, and its $ stands for the very end."""
-    return re.compile(re.sub(r"(?<!\\)\$$", r"\\Z", pattern).replace(r"\z", r"\Z"))
 
 
 def _number(schema: Object, value: float, path: str) -> Iterator[Cause]:

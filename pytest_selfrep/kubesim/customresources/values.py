@@ -13,7 +13,7 @@ EMBEDDED = "x-kubernetes-embedded-resource"
 
 
 def pruned(schema: Object, value: Json, *, root: bool = True) -> Json:
-    """A copy without the fields that the schema does not have."""
+    """A copy without the fields that the schema does not have, or that are null and may not be."""
     if isinstance(value, list):
         items = schema.get("items") or {}
         if schema.get(PRESERVE) and not items:
@@ -28,7 +28,8 @@ def pruned(schema: Object, value: Json, *, root: bool = True) -> Json:
             continue
         inner = _schema_of(schema, name)
         if inner is not None:
-            found[name] = pruned(inner, item, root=False)
+            if item is not None or inner.get("nullable") or inner.get(PRESERVE):
+                found[name] = pruned(inner, item, root=False)
         elif schema.get(PRESERVE):
             found[name] = copy(item)
     return found
@@ -64,16 +65,14 @@ def _schema_of(schema: Object, name: str) -> Object | None:
 
 
 def fill_in(schema: Object, value: Json) -> None:
-    """Set what is left out to its default, in place; so is null where it may not be."""
+    """Set what is left out to its default, in place."""
     if isinstance(value, list):
         items = schema.get("items") or {}
         for item in value:
             fill_in(items, item)
     elif isinstance(value, dict):
         for name, inner in (schema.get("properties") or {}).items():
-            if "default" not in inner:
-                continue
-            if name not in value or (value[name] is None and not inner.get("nullable")):
+            if "default" in inner and name not in value:
                 value[name] = copy(inner["default"])
         for name, item in value.items():
             inner = _schema_of(schema, name)

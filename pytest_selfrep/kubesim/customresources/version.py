@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_selfrep.kubesim.kinds import Kind
 from pytest_selfrep.kubesim.objects import Object
+from pytest_selfrep.kubesim.priorities import sorted_versions
 
 if TYPE_CHECKING:
     from pytest_selfrep.kubesim.columns import Column
@@ -90,7 +91,6 @@ def versions_of(definition: Object, home: Kind | None) -> tuple[Kind, tuple[Kind
 def _version(base: Kind, definition: Object, said: Object, home: Kind | None) -> Kind:
     below: Object = said.get("subresources") or {}
     scale = below.get("scale")
-    deprecation = said.get("deprecationWarning") or f"{base.group}/{said['name']} {base.kind} is deprecated"
     custom = CustomVersion(
         list_kind=definition["status"]["acceptedNames"]["listKind"],
         schema=(said.get("schema") or {}).get("openAPIV3Schema") or {},
@@ -98,11 +98,23 @@ def _version(base: Kind, definition: Object, said: Object, home: Kind | None) ->
         scale=_scale(scale) if scale else None,
         declared=said.get("additionalPrinterColumns") or (),
         selectable=tuple(each["jsonPath"].removeprefix(".") for each in said.get("selectableFields") or ()),
-        deprecation=deprecation if said.get("deprecated") else "",
+        deprecation=_deprecation(definition, said) if said.get("deprecated") else "",
         is_terminating="deletionTimestamp" in definition["metadata"],
     )
     subresources = tuple(name for name in ("status", "scale") if name in below)
     return replace(base, version=said["name"], subresources=subresources, custom=custom)
+
+
+def _deprecation(definition: Object, said: Object) -> str:
+    """What requests for a deprecated version are told."""
+    if said.get("deprecationWarning"):
+        return str(said["deprecationWarning"])
+    spec, name = definition["spec"], said["name"]
+    group, kind = spec["group"], spec["names"]["kind"]
+    current = [each["name"] for each in spec["versions"] if each["served"] and not each.get("deprecated")]
+    best = sorted_versions(group, (*current, name))[0]
+    better = f"; use {group}/{best} {kind}" if best != name else ""
+    return f"{group}/{name} {kind} is deprecated{better}"
 
 
 def _scale(said: Object) -> ScalePaths:
