@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
 
 
 class Server(web.Server):
@@ -22,6 +23,7 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
+        status = 431 if isinstance(exc, LineTooLong) else status
         text = f"{status} {HTTPStatus(status).phrase}"
         answer = web.Response(status=status, text=text, headers={"Server": "kube-apiserver"})
         answer.force_close()

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MAX_BODY = 3 * 1024 * 1024
 """Bytes of a request's body; the API server's own limit."""
+MAX_HEAD = 1024 * 1024
+"""Bytes of a request's first line, and of a header; Go's own limit for both together."""
 TICK_SECONDS = 0.05
 """How often a cluster in real time is brought up to date."""
 CLOSE_SECONDS = 2.0
@@ -117,7 +119,13 @@ class _Site:
 
         from pytest_selfrep.kubesim.gohttp import Server
 
-        self._server = Server(self._answer, handler_cancellation=True, access_log=None)
+        self._server = Server(
+            self._answer,
+            handler_cancellation=True,
+            access_log=None,
+            max_line_size=MAX_HEAD,
+            max_field_size=MAX_HEAD,
+        )
         self._runner = web.ServerRunner(self._server, shutdown_timeout=CLOSE_SECONDS)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=certificates().server)

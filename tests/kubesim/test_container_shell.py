@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import socket
 import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,23 @@ from shell_driver import execute, gathered, session, sh
 from pytest_selfrep.kubesim.containers.builtins import BUILTINS
 from pytest_selfrep.kubesim.containers.programs import PROGRAMS
 
+EVERYTHING = """
+    echo x > /tmp/a; cat /tmp/a /etc/passwd /nope; ls -la /; cp -r /etc /tmp/etc; find / | wc -l
+    tar cf /tmp/t /etc; tar xf /tmp/t; rm -rf /tmp/etc; ps; env; date; df; id; kill 999
+    wget -qO- localhost:8080; wget -qO- http://example.com; nslookup example.com; sleep 1 & wait
+    for i in 1 2; do echo $(hostname) | grep -E 'a+' | sort | uniq -c; done; . /etc/passwd; echo end
+"""
+OF_THE_MACHINE = (
+    "open",
+    "os.",
+    "subprocess.",
+    "socket.",
+    "shutil.",
+    "tempfile.",
+    "glob.",
+    "import",
+    "ctypes.",
+)
 DOCS = Path(__file__).parents[2] / "docs/reference/kubesim.md"
 
 
@@ -130,11 +149,10 @@ def test_sleep_takes_the_clusters_time(kube: Kube) -> None:
 def test_a_terminal_echoes_prompts_and_interrupts(kube: Kube) -> None:
     opened = session(kube, "sh", stdin="true", tty="true")
     ran = gathered(opened)
-    opened.receive(b"\0sleep 100\r")
-    opened.receive(b"\0\x03")
-    opened.receive(b"\0echo $?\rexit 9\r")
-    gathered(opened, ran)
-    assert ran.out == "/ # sleep 100\r\n^C\r\n/ # echo $?\r\n130\r\n/ # exit 9\r\n" or "130\r\n" in ran.out
+    for keys in (b"sleep 100\r", b"\x03", b"echo $?\r", b"exit 9\r"):
+        opened.receive(b"\0" + keys)
+        gathered(opened, ran)
+    assert ran.out == "/ # sleep 100\r\n^C\r\n/ # echo $?\r\n130\r\n/ # exit 9\r\n"
     assert ran.code == 9
 
 
@@ -158,6 +176,24 @@ def test_nothing_of_the_machine_is_touched(
     monkeypatch.undo()
     assert not probe.exists()
     assert not Path("/etc/new").exists()
+
+
+def test_a_session_asks_nothing_of_the_machine(kube: Kube) -> None:
+    sh(kube, EVERYTHING)
+    events: list[str] = []
+    thread = threading.get_ident()
+
+    def heard(event: str, args: tuple[Any, ...]) -> None:
+        if recording and threading.get_ident() == thread and event.startswith(OF_THE_MACHINE):
+            events.append(f"{event} {args}")
+
+    recording = False
+    sys.addaudithook(heard)
+    recording = True
+    ran = sh(kube, EVERYTHING)
+    recording = False
+    assert ran.out.endswith("end\n")
+    assert events == []
 
 
 def test_the_documentation_lists_the_commands_that_there_are() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import kubernetes
 import pytest
 import yaml
-from kube_driver import Kube
+from kube_driver import Kube, deployment
 from kubernetes import config as untyped_config
 from kubernetes import stream as untyped_stream
 from shell_driver import forget_sockets
@@ -37,7 +37,9 @@ def served(kube: Kube) -> Iterator[Served]:
     forget_sockets()
 
 
-def forwarding(kube: Kube, served: Served, folder: Path, port: int) -> tuple[subprocess.Popen[str], int]:
+def forwarding(
+    kube: Kube, served: Served, folder: Path, port: int, target: str = "pod/n"
+) -> tuple[subprocess.Popen[str], int]:
     path, program = folder / "kubeconfig", shutil.which("kubectl")
     path.write_text(served.kubeconfig(kube.cluster.token_for()))
     assert program is not None
@@ -46,7 +48,7 @@ def forwarding(kube: Kube, served: Served, folder: Path, port: int) -> tuple[sub
         "--kubeconfig",
         str(path),
         "port-forward",
-        "pod/n",
+        target,
         f"0:{port}",
         "--address",
         "127.0.0.1",
@@ -68,6 +70,27 @@ def test_kubectl_forwards_requests_one_after_the_other(kube: Kube, served: Serve
             assert (answer.status, b"nginx" in answer.read()) == (status, status == 200)
             link.close()
     finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(("target", "port"), [("deploy/front", 80), ("svc/front", 8000)])
+def test_kubectl_finds_the_pod_behind_a_workload(
+    kube: Kube, served: Served, tmp_path: Path, target: str, port: int
+) -> None:
+    front = deployment("front", 2, image="nginx:1.27", ports=[{"containerPort": 80}])
+    kube.create("/apis/apps/v1/namespaces/default/deployments", front)
+    ports = [{"port": 8000, "targetPort": 80}]
+    service = {"metadata": {"name": "front"}, "spec": {"selector": {"app": "front"}, "ports": ports}}
+    kube.create("/api/v1/namespaces/default/services", service)
+    kube.advance(10)
+    process, local = forwarding(kube, served, tmp_path, port, target)
+    link = http.client.HTTPConnection("127.0.0.1", local, timeout=10)
+    try:
+        link.request("GET", "/")
+        assert link.getresponse().status == 200
+    finally:
+        link.close()
         process.kill()
         process.communicate()
 
