@@ -207,10 +207,10 @@ def _apply(call: Call) -> Response:
     meta = obj["metadata"]
     if stored is None:
         _check_new(call, meta)
+        _check_taken(call)
     else:
         _check_uid(call, obj, stored)
     _check_patched(call, obj)
-        _check_taken(call)
     if stored is None:
         return Response(201, _created(call, obj, author))
     return Response(200, _replaced(call, obj, author))
