@@ -32,6 +32,18 @@ class Run:
     """Whether it became a program of unknown doing."""
 
 
+@dataclass(slots=True)
+class OwnTime:
+    """How far a command has come: it is worked out later than it happens, or ahead."""
+
+    now: float
+    """Seconds of the cluster's clock."""
+
+    def reach(self, seconds: float) -> None:
+        """It never goes back."""
+        self.now = max(self.now, seconds)
+
+
 class Log:
     """What is printed, line by line with the time of each."""
 
@@ -145,11 +157,11 @@ def plan(container: Container, work_seconds: float | None) -> Run:
     command = container.command
     if _is_unknown(command[0]) if command else base_name(container.spec["image"]) not in SHELLS:
         return Run(work_seconds, serves=work_seconds is None)
-    time = [container.started]
+    time = OwnTime(container.started)
     main = Main(
         container,
-        container.new_world(lambda: time[0], {}),
-        lambda: time[0],
+        container.new_world(lambda: time.now, {}),
+        lambda: time.now,
         work_seconds,
         steps=PLANNED_STEPS,
     )
@@ -157,12 +169,12 @@ def plan(container: Container, work_seconds: float | None) -> Run:
         more = main.execution.run()
         if main.execution.code is not None:
             main.log.flush()
-            return _ended(main, time[0] - container.started)
+            return _ended(main, time.now - container.started)
         due = main.engine.next_due
         if not more and due is None:
             break
         if not more and due is not None:
-            time[0] = due
+            time.reach(due)
     return Run(None, 0, tuple(line for _, line in main.log.lines), main.serves)
 
 
@@ -173,8 +185,8 @@ def _ended(main: Main, seconds: float) -> Run:
     return Run(seconds, (main.execution.code or 0) % 256, lines)
 
 
-def settle(main: Main, until: float, time: list[float]) -> None:
-    """Have a command do what it does up to a time; ``time`` is the clock that it goes by."""
+def settle(main: Main, until: float, time: OwnTime) -> None:
+    """Have a command do what it does up to a time; ``time`` is what it goes by."""
     for _ in range(PLANNED_STEPS):
         if main.execution.code is not None:
             main.log.flush()
@@ -185,5 +197,5 @@ def settle(main: Main, until: float, time: list[float]) -> None:
         if main.execution.code is None and (due is None or due > until):
             break
         if due is not None:
-            time[0] = max(time[0], due)
-    time[0] = max(time[0], until)
+            time.reach(due)
+    time.reach(until)

@@ -8,7 +8,7 @@ from pytest_selfrep.kubesim.clock import Clock, Timer
 from pytest_selfrep.kubesim.containers.container import Container, Place
 from pytest_selfrep.kubesim.containers.environment import sources_of
 from pytest_selfrep.kubesim.containers.files import Directory
-from pytest_selfrep.kubesim.containers.mains import Log, Main, Run, plan, settle
+from pytest_selfrep.kubesim.containers.mains import Log, Main, OwnTime, Run, plan, settle
 from pytest_selfrep.kubesim.containers.network import PodNetwork
 from pytest_selfrep.kubesim.containers.tasks import Pipe
 from pytest_selfrep.kubesim.kinds import POD
@@ -117,7 +117,7 @@ class Running:
         self._work_seconds = work_seconds
         self._exited = exited
         self._clock = clock
-        self._time = [container.started]
+        self._time = OwnTime(container.started)
         self._main: Main | None = None
         self._timer: Timer | None = None
         self._followers = 0
@@ -140,8 +140,8 @@ class Running:
         if self._main is None:
             self._main = Main(
                 container,
-                container.new_world(lambda: self._time[0], container.place.kept),
-                lambda: self._time[0],
+                container.new_world(lambda: self._time.now, container.place.kept),
+                lambda: self._time.now,
                 self._work_seconds,
                 stdin=self.stdin,
             )
