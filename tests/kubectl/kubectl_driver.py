@@ -25,6 +25,13 @@ PATIENCE = 30.0
 TICK = 0.02
 """Real seconds between two seconds of the cluster while a command waits."""
 
+AWAITED = frozenset({"pods/log", "pods/eviction"})
+"""What is waited for without a watch: the end of a followed log, and that evicted pods are gone."""
+
+
+_SHORT_WATCH = re.compile(r"^W\d{4} .* reflector\.go:\d+\] .*: very short watch: .*\n", re.MULTILINE)
+"""What kubectl logs if its timeout happens to cut off a watch in its first second."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -113,7 +120,7 @@ class Kubectl:
             return self.finish(process)
 
     def meanwhile(self, command: str, stdin: Any = "", seconds: float = 1.0) -> Outcome:
-        """Run a command that watches the cluster, whose time passes from then on until the command ends."""
+        """Run a command that waits for something. The cluster's time passes from then on until it ends."""
         cluster = self.site.cluster
         begun = cluster.audit.length
         with self.start(command, stdin) as process:
@@ -133,11 +140,10 @@ class Kubectl:
             time.sleep(TICK / 4)
 
     def watching(self, begun: int, streams: int = 1) -> bool:
-        """Whether so many watches or logs have been opened since an entry of the audit trail."""
+        """Whether so many things to wait for have been begun since an entry of the audit trail."""
         with self.site.cluster.lock:
             entries = list(self.site.cluster.audit.since(begun))
-        opened = [each for each in entries if each.verb == "watch" or each.resource == "pods/log"]
-        return len(opened) >= streams
+        return sum(each.verb == "watch" or each.resource in AWAITED for each in entries) >= streams
 
     def start(self, command: str, stdin: Any = "") -> subprocess.Popen[str]:
         """A command that goes on by itself. Objects are sent to its input as JSON."""
@@ -164,7 +170,7 @@ class Kubectl:
             process.kill()
             out, err = process.communicate()
             raise AssertionError(f"{process.args!r} hangs: {out}{err}") from None
-        return Outcome(process.returncode, out, err)
+        return Outcome(process.returncode, out, _SHORT_WATCH.sub("", err))
 
     @property
     def environment(self) -> dict[str, str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
+import pytest
 import yaml
 from kubectl_driver import Kubectl
-from kubectl_objects import config_map, deployment
+from kubectl_objects import Object, config_map, deployment
 
 SETTINGS = """\
 apiVersion: v1
@@ -17,6 +18,11 @@ data:
   mode: fast
   size: "3"
 """
+TEAPOT: Object = {"apiVersion": "acme.io/v1", "kind": "Teapot", "metadata": {"name": "a"}}
+
+
+def listed(*objects: Object) -> Object:
+    return {"apiVersion": "v1", "kind": "List", "items": list(objects)}
 
 
 def test_a_file_is_created_then_unchanged_then_configured(kubectl: Kubectl) -> None:
@@ -44,6 +50,35 @@ def test_many_documents_lists_and_folders_are_applied(kubectl: Kubectl) -> None:
     assert kubectl("get deploy web -o jsonpath={.spec.replicas}") == "3"
 
 
+def test_a_list_of_objects_is_handled_one_by_one(kubectl: Kubectl) -> None:
+    kubectl.write("list.json", json.dumps(listed(config_map("a", k="v"), config_map("b", k="v"))))
+    assert kubectl("apply -f list.json") == "configmap/a created\nconfigmap/b created\n"
+    assert kubectl("apply --server-side -f list.json").count(" serverside-applied\n") == 2
+    assert kubectl("diff -f list.json") == ""
+    assert kubectl("delete -f list.json") == 'configmap "a" deleted\nconfigmap "b" deleted\n'
+    assert kubectl("create -f list.json") == "configmap/a created\nconfigmap/b created\n"
+    assert kubectl("replace -f list.json") == "configmap/a replaced\nconfigmap/b replaced\n"
+
+
+def test_a_list_is_checked_as_a_whole_and_then_taken_apart(kubectl: Kubectl) -> None:
+    assert kubectl.fails("apply -f -", listed({**config_map("a"), "dat": {}}, config_map("b"))) == (
+        'error: error validating "STDIN": error validating data: ValidationError(ConfigMap): '
+        'unknown field "dat" in io.k8s.api.core.v1.ConfigMap; '
+        "if you choose to ignore these errors, turn validation off with --validate=false\n"
+    )
+    refused = kubectl.run("apply -f -", listed(config_map("a"), TEAPOT))
+    assert (refused.code, refused.out) == (1, "configmap/a created\n")
+    assert refused.err == 'unable to recognize no matches for kind "Teapot" in version "acme.io/v1"\n'
+
+
+@pytest.mark.parametrize("command", ["apply", "apply --validate=ignore", "apply --server-side", "create"])
+def test_a_kind_that_is_not_there_is_named(kubectl: Kubectl, command: str) -> None:
+    assert kubectl.fails(f"{command} -f -", TEAPOT) == (
+        'error: resource mapping not found for name: "a" namespace: "" from "STDIN": '
+        'no matches for kind "Teapot" in version "acme.io/v1"\nensure CRDs are installed first\n'
+    )
+
+
 def test_what_is_no_longer_in_the_files_is_pruned(kubectl: Kubectl) -> None:
     both = [config_map("a", {"team": "x"}, k="v"), config_map("b", {"team": "x"}, k="v")]
     kubectl("apply -f -", "---\n".join(map(yaml.safe_dump, both)))
@@ -66,19 +101,17 @@ def test_mistakes_are_found_before_anything_is_written(kubectl: Kubectl) -> None
     wrong = deployment("web")
     wrong["spec"]["replcas"] = 2
     assert kubectl.fails("apply -f -", wrong) == (
-        'Error from server (BadRequest): error when creating "STDIN": Deployment in version "v1" cannot be handled '
-        'as a Deployment: strict decoding error: unknown field "spec.replcas"\n'
+        'Error from server (BadRequest): error when creating "STDIN": '
+        'Deployment in version "v1" cannot be handled as a Deployment: '
+        'strict decoding error: unknown field "spec.replcas"\n'
+    )
+    assert (
+        kubectl.fails("get deploy web") == 'Error from server (NotFound): deployments.apps "web" not found\n'
     )
     done = kubectl.run("apply -f - --validate=warn", wrong)
     assert (done.code, done.err) == (0, 'Warning: unknown field "spec.replcas"\n')
-    assert kubectl("apply -f - --validate=false", wrong) == "deployment.apps/web configured\n"
-    assert kubectl.fails(
-        "apply -f - --validate=false",
-        {"apiVersion": "acme.io/v1", "kind": "Teapot", "metadata": {"name": "a"}},
-    ) == (
-        'error: resource mapping not found for name: "a" namespace: "" from "STDIN": no matches for kind "Teapot" '
-        'in version "acme.io/v1"\nensure CRDs are installed first\n'
-    )
+    ignored = kubectl.run("apply -f - --validate=ignore", wrong)
+    assert (ignored.out, ignored.err) == ("deployment.apps/web configured\n", "")
 
 
 def test_differences_are_shown_and_told_by_the_exit_code(kubectl: Kubectl) -> None:

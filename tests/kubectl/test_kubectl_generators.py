@@ -12,7 +12,7 @@ from kubectl_driver import Kubectl
 MADE = {
     "configmap settings --from-literal=mode=fast --from-literal=size=3": "configmap/settings",
     "secret generic keys --from-literal=token=abc": "secret/keys",
-    "secret docker-registry pull --docker-server=r.acme.io --docker-username=u --docker-password=p": "secret/pull",
+    "secret docker-registry pull --docker-server=r.io --docker-username=u --docker-password=p": "secret/pull",
     "serviceaccount robot": "serviceaccount/robot",
     "quota small --hard=pods=4,requests.cpu=2 --scopes=NotTerminating": "resourcequota/small",
     "role reader --verb=get,list --resource=pods,deployments.apps,pods/log": (
@@ -126,6 +126,12 @@ def test_a_job_is_made_from_a_cronjob(kubectl: Kubectl) -> None:
     assert job["metadata"]["annotations"] == {"cronjob.kubernetes.io/instantiate": "manual"}
     assert job["metadata"]["ownerReferences"][0]["kind"] == "CronJob"
     assert job["spec"]["template"]["spec"]["containers"][0]["command"] == ["date"]
+
+
+def test_generators_send_protobuf(kubectl: Kubectl) -> None:
+    done = kubectl.run("create deployment web --image=registry.acme.io/web:1 -v=8")
+    assert "Content-Type: application/vnd.kubernetes.protobuf\n" in done.err
+    assert done.out == "deployment.apps/web created\n"
 
 
 def test_a_token_is_made_for_a_service_account(kubectl: Kubectl) -> None:

@@ -39,13 +39,13 @@ def test_waiting_for_an_end_and_a_beginning(kubectl: Kubectl) -> None:
 
 def test_waiting_in_vain(kubectl: Kubectl) -> None:
     kubectl.site.make(kubectl.namespace, pod("a"))
-    assert kubectl.fails("wait --for=condition=Ready pod/a --timeout=1s").endswith(
+    assert kubectl.fails("wait --for=condition=Ready pod/a --timeout=1s") == (
         "error: timed out waiting for the condition on pods/a\n"
     )
     assert kubectl.fails("wait --for=condition=Ready pod/none --timeout=1s") == (
         'Error from server (NotFound): pods "none" not found\n'
     )
-    assert kubectl.fails("wait --for=delete pod/a --timeout=1s").endswith(
+    assert kubectl.fails("wait --for=delete pod/a --timeout=1s") == (
         "error: timed out waiting for the condition on pods/a\n"
     )
     assert kubectl.fails("wait --for=condition=Ready pod -l app=none --timeout=1s") == (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,6 +40,10 @@ def namespace(site: Site) -> str:
     return site.new_namespace()
 
 
+TEAPOT = {
+    "type": "object",
+    "properties": {"spec": {"type": "object", "properties": {"cups": {"type": "integer"}}}},
+}
 TYPED = {
     "pod": ("CoreV1Api", pod("a")),
     "config_map": ("CoreV1Api", config_map("a", mode="fast")),
@@ -148,7 +153,7 @@ def test_yaml_is_created_as_it_is(connection: Any, namespace: str) -> None:
     assert 'configmaps \\"a\\" already exists' in str(twice.value)
 
 
-def test_the_asynchronous_client_reads_writes_and_watches(site: Site, namespace: str, tmp_path: Any) -> None:
+def test_the_asynchronous_client_reads_writes_and_watches(site: Site, namespace: str, tmp_path: Path) -> None:
     from kubernetes import aio as untyped_aio
 
     aio: Any = untyped_aio
@@ -178,3 +183,64 @@ def test_the_asynchronous_client_reads_writes_and_watches(site: Site, namespace:
             return seen
 
     assert asyncio.run(use()) == [("ADDED", "a"), ("DELETED", "a")]
+
+
+def test_the_asynchronous_client_runs_commands_in_containers(
+    site: Site, namespace: str, tmp_path: Path
+) -> None:
+    from kubernetes import aio as untyped_aio
+    from kubernetes.aio import stream as untyped_stream
+
+    aio: Any = untyped_aio
+    stream: Any = untyped_stream
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(site.served.kubeconfig(site.cluster.token_for()), encoding="utf-8")
+    site.make(namespace, pod("a"))
+    site.cluster.advance(20)
+
+    async def use() -> tuple[str, int]:
+        settings = aio.client.Configuration()
+        await aio.config.load_kube_config(config_file=str(kubeconfig), client_configuration=settings)
+        async with stream.WsApiClient(settings) as connected:
+            core = aio.client.CoreV1Api(connected)
+            said = await core.connect_get_namespaced_pod_exec(
+                "a", namespace, command=["echo", "hello"], stdout=True, stderr=True
+            )
+            opened = await core.connect_get_namespaced_pod_exec_without_preload_content(
+                "a", namespace, command=["sh", "-c", "exit 3"], stdout=True, stderr=True
+            )
+            async with opened as channels:
+                messages = [message.data async for message in channels]
+        (error,) = [message[1:].decode() for message in messages if message[:1] == b"\x03"]
+        return said, connected.parse_error_data(error)
+
+    assert asyncio.run(use()) == ("hello\n", 3)
+
+
+def test_the_dynamic_client_meets_custom_resources(site: Site, connection: Any, namespace: str) -> None:
+    site.create(
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+        {
+            "metadata": {"name": "teapots.acme.io"},
+            "spec": {
+                "group": "acme.io",
+                "scope": "Namespaced",
+                "names": {"plural": "teapots", "kind": "Teapot"},
+                "versions": [
+                    {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": TEAPOT}}
+                ],
+            },
+        },
+    )
+    site.cluster.advance(5)
+    teapots = dynamic.DynamicClient(connection).resources.get(api_version="acme.io/v1", kind="Teapot")
+    made = {"apiVersion": "acme.io/v1", "kind": "Teapot", "metadata": {"name": "a"}, "spec": {"cups": 2}}
+    assert teapots.create(body=made, namespace=namespace).spec.cups == 2
+    with pytest.raises(dynamic.exceptions.UnprocessibleEntityError) as refused:
+        teapots.create(body={**made, "metadata": {"name": "b"}, "spec": {"cups": "two"}}, namespace=namespace)
+    assert "spec.cups: Invalid value" in str(refused.value)
+    plain = client.CustomObjectsApi(connection)
+    listed = plain.list_namespaced_custom_object("acme.io", "v1", namespace, "teapots")
+    assert [each["metadata"]["name"] for each in listed["items"]] == ["a"]
+    plain.delete_namespaced_custom_object("acme.io", "v1", namespace, "teapots", "a")
+    assert teapots.get(namespace=namespace).items == []

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pytest_selfrep.kubesim.controllers.base import Context, Writer
 from pytest_selfrep.kubesim.controllers.rollout import template_hash
 from pytest_selfrep.kubesim.kinds import CONTROLLER_REVISION
-from pytest_selfrep.kubesim.objects import Object, key_of, owner_reference
+from pytest_selfrep.kubesim.objects import Object, key_of, labels_of, owner_reference
 
 HASH_LABEL = "controller-revision-hash"
+"""Says of a pod which revision it is of."""
+_OWN_HASH_LABELS = {"StatefulSet": "controller.kubernetes.io/hash", "DaemonSet": HASH_LABEL}
+"""Kinds of owners to the label that says a revision's own hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,8 @@ class Revisions:
 
     def _create(self, owner: Object, template: Object, revision: int) -> Object:
         meta, digest = owner["metadata"], template_hash(template)
-        labels = {**(template["metadata"].get("labels") or {}), HASH_LABEL: digest}
+        labels = {**(template["metadata"].get("labels") or {}), _OWN_HASH_LABELS[owner["kind"]]: digest}
+        annotations = meta.get("annotations")
         return self.writer.create(
             CONTROLLER_REVISION,
             {
@@ -51,6 +55,7 @@ class Revisions:
                     "name": f"{meta['name']}-{digest}",
                     "namespace": meta["namespace"],
                     "labels": labels,
+                    **({"annotations": dict(annotations)} if annotations else {}),
                     "ownerReferences": [owner_reference(owner)],
                 },
                 "data": {"spec": {"template": {**template, "$patch": "replace"}}},
@@ -73,4 +78,6 @@ def template_of(revision: Object) -> Object:
 
 
 def hash_of(revision: Object) -> str:
-    return str(revision["metadata"]["labels"][HASH_LABEL])
+    """A revision's own hash; empty if somebody has taken its label away."""
+    labels = labels_of(revision)
+    return next((labels[label] for label in _OWN_HASH_LABELS.values() if label in labels), "")
