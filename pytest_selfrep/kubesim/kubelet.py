@@ -11,7 +11,7 @@ from pytest_selfrep.kubesim.kinds import CONFIG_MAP, NODE, POD, SECRET, Kind
 from pytest_selfrep.kubesim.objects import Key, Object, condition, is_terminating, key_of
 from pytest_selfrep.kubesim.occupancy import Amounts, Occupancy, amounts, is_finished
 from pytest_selfrep.kubesim.podhost import Host
-from pytest_selfrep.kubesim.podstatus import Condition
+from pytest_selfrep.kubesim.podstatus import Condition, gates
 from pytest_selfrep.kubesim.podworker import PodWorker
 from pytest_selfrep.kubesim.store import Change
 
@@ -217,7 +217,8 @@ def _pods(change: Change) -> Iterable[Key]:
     if change.type == "MODIFIED" and old is not None and old["spec"].get("nodeName"):
         meta, before = pod["metadata"], old["metadata"]
         same = meta.get("deletionTimestamp") == before.get("deletionTimestamp")
-        if same and is_finished(pod) == is_finished(old) and pod["spec"] == old["spec"]:
+        same = same and is_finished(pod) == is_finished(old) and gates(pod) == gates(old)
+        if same and pod["spec"] == old["spec"]:
             return ()
     return (key_of(pod),)
 

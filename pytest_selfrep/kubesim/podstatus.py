@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -143,10 +143,22 @@ def phase_of(processes: Sequence[Process], restart_policy: str) -> str:
     return "Running" if any(process.runs for process in processes) else "Pending"
 
 
+def gates(pod: Object) -> dict[str, str]:
+    """The status of each condition that a pod waits for to be ready; empty where it is not there."""
+    wanted = pod["spec"].get("readinessGates")
+    if not wanted:
+        return {}
+    found = {each["type"]: each["status"] for each in pod["status"].get("conditions") or ()}
+    return {each["conditionType"]: found.get(each["conditionType"], "") for each in wanted}
+
+
 def conditions(
-    init: Sequence[Process], main: Sequence[Process], phase: str, *, sandbox: bool
+    init: Sequence[Process], main: Sequence[Process], phase: str, *, sandbox: bool, gates: Mapping[str, str]
 ) -> Iterable[Condition]:
-    """The conditions that a kubelet sets; ``sandbox`` says whether the pod has its network."""
+    """The conditions that a kubelet sets.
+
+    ``sandbox`` says whether the pod has its network, ``gates`` what :func:`gates` found.
+    """
     yield Condition("PodReadyToStartContainers", str(sandbox))
     incomplete = [each.name for each in init if not _has_initialised(each)]
     if phase == "Succeeded":
@@ -162,8 +174,18 @@ def conditions(
         ready = ("False", "PodCompleted" if phase == "Succeeded" else "PodFailed", "")
     elif unready:
         ready = ("False", "ContainersNotReady", f"containers with unready status: [{' '.join(unready)}]")
-    yield Condition("Ready", *ready)
+    closed = [_why_closed(name, status) for name, status in gates.items() if status != "True"]
+    if closed and ready[0] == "True":
+        yield Condition("Ready", "False", "ReadinessGatesNotReady", ", ".join(closed))
+    else:
+        yield Condition("Ready", *ready)
     yield Condition("ContainersReady", *ready)
+
+
+def _why_closed(gate: str, status: str) -> str:
+    if not status:
+        return f'corresponding condition of pod readiness gate "{gate}" does not exist.'
+    return f'the status of pod readiness gate "{gate}" is not "True", but {status}'
 
 
 def _has_initialised(process: Process) -> bool:

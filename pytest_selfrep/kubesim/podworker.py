@@ -18,6 +18,7 @@ from pytest_selfrep.kubesim.podstatus import (
     conditions,
     container_id,
     container_status,
+    gates,
     phase_of,
     waiting,
     with_conditions,
@@ -99,9 +100,9 @@ class PodWorker:
             blocked()
 
     def sync(self, pod: Object) -> None:
-        """Restart containers whose image has been changed; nothing else of a pod's spec may."""
+        """Restart containers whose image has been changed, and look at the pod's readiness gates again."""
         images_now = {each["name"]: each for each in containers_of(pod["spec"])}
-        changed = False
+        changed = bool(gates(pod)) and not self.finished
         for process in self._sequence[: self._begun]:
             spec = images_now[process.name]
             if process.exit_code is None and spec["image"] != process.spec["image"]:
@@ -312,11 +313,8 @@ class PodWorker:
         if pod is None:
             return
         phase = phase or phase_of(self._main, self._policy)
-        status = with_conditions(
-            pod["status"],
-            (*further, *conditions(self._init, self._main, phase, sandbox=bool(self._address))),
-            self._clock.timestamp(),
-        )
+        own = conditions(self._init, self._main, phase, sandbox=bool(self._address), gates=gates(pod))
+        status = with_conditions(pod["status"], (*further, *own), self._clock.timestamp())
         status.update(
             phase=phase,
             startTime=self._start_time,

@@ -63,12 +63,6 @@ def probes(kube: Kube, simulated: bool) -> None:
     _ready_when_running(kube, simulated)
 
 
-def readiness_gates(kube: Kube, simulated: bool) -> None:
-    kube.create("pods", pod("web", readinessGates=[{"conditionType": "example.com/open"}]))
-
-    _ready_when_running(kube, simulated)
-
-
 def _ready_when_running(kube: Kube, ready: bool) -> None:
     kube.eventually("pods/web", lambda web: web["status"].get("phase") == "Running")
     if ready:
@@ -107,7 +101,6 @@ CHECKS: dict[str, Check] = {
     "nothing-runs": nothing_runs,
     "images": images,
     "probes": probes,
-    "readiness-gates": readiness_gates,
     "groups": groups,
     "claims": claims,
     "date": date,

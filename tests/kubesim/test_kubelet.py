@@ -415,3 +415,35 @@ def test_the_same_seed_gives_the_same_pods_to_the_second() -> None:
         return kube.pods(), kube.get("/api/v1/events")["items"]
 
     assert story() == story()
+
+
+def test_a_pod_is_ready_once_its_readiness_gates_are_open(kube: Kube) -> None:
+    gates = [{"conditionType": "acme.io/open"}, {"conditionType": "acme.io/lit"}]
+    kube.add_pod("a", readinessGates=gates)
+    kube.advance(10)
+    ready, containers = kube.condition("a", "Ready"), kube.condition("a", "ContainersReady")
+    assert (containers["status"], ready["status"], ready["reason"], ready["message"]) == (
+        "True",
+        "False",
+        "ReadinessGatesNotReady",
+        'corresponding condition of pod readiness gate "acme.io/open" does not exist., '
+        'corresponding condition of pod readiness gate "acme.io/lit" does not exist.',
+    )
+
+    set_gates(kube, open="True", lit="False")
+    assert kube.condition("a", "Ready")["message"] == (
+        'the status of pod readiness gate "acme.io/lit" is not "True", but False'
+    )
+    set_gates(kube, open="True", lit="True")
+    assert kube.condition("a", "Ready")["status"] == "True"
+    set_gates(kube, open="Unknown", lit="True")
+    assert kube.condition("a", "Ready")["status"] == "False"
+    assert kube.condition("a", "acme.io/open")["status"] == "Unknown"
+
+
+def set_gates(kube: Kube, **statuses: str) -> None:
+    """As the controller does that the gates belong to."""
+    named = [{"type": f"acme.io/{name}", "status": status} for name, status in statuses.items()]
+    content_type = "application/strategic-merge-patch+json"
+    patch = {"status": {"conditions": named}}
+    assert kube.send("PATCH", f"{PODS}/a/status", patch, content_type=content_type).status == 200
