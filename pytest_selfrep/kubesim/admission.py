@@ -14,6 +14,8 @@ from pytest_selfrep.kubesim.kinds import (
     LIMIT_RANGE,
     NAMESPACE,
     NODE,
+    PERSISTENT_VOLUME,
+    PERSISTENT_VOLUME_CLAIM,
     POD,
     PRIORITY_CLASS,
     RESOURCE_QUOTA,
@@ -23,6 +25,7 @@ from pytest_selfrep.kubesim.kinds import (
 from pytest_selfrep.kubesim.names import suffix_of
 from pytest_selfrep.kubesim.objects import Key, Object, is_terminating
 from pytest_selfrep.kubesim.status import StatusError, forbidden, invalid, not_found
+from pytest_selfrep.kubesim.storage import checks, claims, protection
 from pytest_selfrep.kubesim.store import Store
 from pytest_selfrep.kubesim.validation import validate
 
@@ -97,9 +100,13 @@ def admit(request: Admission) -> Object:
                 plugin(request)
         elif request.kind is INGRESS:
             _ingress_class(request)
+        elif request.kind is PERSISTENT_VOLUME_CLAIM or request.kind is PERSISTENT_VOLUME:
+            _storage(request)
     causes = validate(request.kind, request.obj, request.old)
     if causes:
         raise invalid(request.kind, request.name, causes)
+    if request.kind is PERSISTENT_VOLUME_CLAIM and request.old is not None:
+        _resize(request, request.old)
     if request.kind is PRIORITY_CLASS and request.obj.get("globalDefault"):
         _only_default(request)
     if creating:
@@ -218,6 +225,23 @@ def _ingress_class(request: Admission) -> None:
         spec["ingressClassName"] = min(
             meta["name"] for meta in defaults if meta["creationTimestamp"] == newest
         )
+
+
+def _storage(request: Admission) -> None:
+    """DefaultStorageClass, and StorageObjectInUseProtection."""
+    spec, annotations = request.obj["spec"], claims.annotations_of(request.obj)
+    protection.protect(request.kind, request.obj)
+    if request.kind is PERSISTENT_VOLUME_CLAIM and claims.CLASS not in annotations:
+        name = claims.default_class(request.store) if spec.get("storageClassName") is None else None
+        if name is not None:
+            spec["storageClassName"] = name
+
+
+def _resize(request: Admission, old: Object) -> None:
+    """PersistentVolumeClaimResize."""
+    why = checks.resize_refusal(request.obj, old, claims.class_object(request.store, old))
+    if why:
+        raise _refusal(request, why)
 
 
 def _only_default(request: Admission) -> None:

@@ -6,10 +6,19 @@ from collections.abc import Iterator
 
 from pytest_selfrep.kubesim.addresses import CONTROL_PLANE, CONTROL_PLANE_PORT
 from pytest_selfrep.kubesim.clusterroles import initial_roles
-from pytest_selfrep.kubesim.kinds import ENDPOINT_SLICE, ENDPOINTS, NAMESPACE, PRIORITY_CLASS, SERVICE, Kind
+from pytest_selfrep.kubesim.kinds import (
+    ENDPOINT_SLICE,
+    ENDPOINTS,
+    NAMESPACE,
+    PRIORITY_CLASS,
+    SERVICE,
+    STORAGE_CLASS,
+    Kind,
+)
 from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.priorityclasses import built_in
 from pytest_selfrep.kubesim.registry import SERVER, Registry
+from pytest_selfrep.kubesim.storage.provisioner import CLASS as STANDARD
 from pytest_selfrep.kubesim.store import Store
 
 _NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
@@ -30,6 +39,7 @@ def bootstrap(registry: Registry, store: Store, created: str) -> None:
     registry.create(SERVICE, _service(), _USER)
     for kind, obj in _endpoints():
         registry.install(kind, obj)
+    registry.install(STORAGE_CLASS, STANDARD)
 
 
 def _service() -> Object:

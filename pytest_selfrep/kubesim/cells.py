@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pytest_selfrep.kubesim import quantity
 from pytest_selfrep.kubesim.clock import Clock
 from pytest_selfrep.kubesim.durations import human
 from pytest_selfrep.kubesim.objects import Json, Object, condition, controller_of, is_terminating, labels_of
 from pytest_selfrep.kubesim.selectors import format_labels
+from pytest_selfrep.kubesim.storage import claims
 
 _NONE, _UNKNOWN, _UNSET = "<none>", "<unknown>", "<unset>"
 _ROLE = "node-role.kubernetes.io/"
@@ -236,6 +237,49 @@ def readiness_gates(pod: Object) -> str:
 
 def data_count(config_map: Object) -> int:
     return len(config_map.get("data") or ()) + len(config_map.get("binaryData") or ())
+
+
+# Storage
+
+_MODES = {
+    "ReadWriteOnce": "RWO",
+    "ReadOnlyMany": "ROX",
+    "ReadWriteMany": "RWX",
+    "ReadWriteOncePod": "RWOP",
+}
+
+
+def access_modes(modes: Sequence[str] | None) -> str:
+    return ",".join(short for mode, short in _MODES.items() if mode in (modes or ()))
+
+
+def phase(obj: Object) -> str:
+    return "Terminating" if is_terminating(obj) else _status_of(obj).get("phase", "")
+
+
+def claim_capacity(claim: Object) -> str:
+    """Of the volume; zero for one that is named and not bound."""
+    if not claim["spec"].get("volumeName"):
+        return ""
+    return str((_status_of(claim).get("capacity") or {}).get("storage", "0"))
+
+
+def claim_access_modes(claim: Object) -> str:
+    return access_modes(_status_of(claim).get("accessModes")) if claim["spec"].get("volumeName") else ""
+
+
+def storage_class(obj: Object) -> str:
+    return claims.class_of(obj)
+
+
+def volume_claim(volume: Object) -> str:
+    ref = volume["spec"].get("claimRef")
+    return f"{ref.get('namespace', '')}/{ref.get('name', '')}" if ref else ""
+
+
+def storage_class_name(obj: Object) -> str:
+    name: str = obj["metadata"]["name"]
+    return f"{name} (default)" if claims.is_default(obj) else name
 
 
 # Events

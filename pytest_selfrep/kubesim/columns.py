@@ -9,6 +9,7 @@ from typing import Any
 from pytest_selfrep.kubesim import cells
 from pytest_selfrep.kubesim.clock import Clock
 from pytest_selfrep.kubesim.objects import Json, Object
+from pytest_selfrep.kubesim.selectors import selector_of
 
 NONE = "<none>"
 
@@ -61,7 +62,7 @@ def _number(name: str, path: str) -> Column:
 _NAME = _at("Name", "metadata.name")
 _AGE = _since("Age", "metadata.creationTimestamp")
 _CREATED = _at("Created At", "metadata.creationTimestamp", type_="date")
-_SELECTOR = _of("Selector", lambda obj: cells.selector(obj["spec"].get("selector")), wide=True)
+_SELECTOR = _of("Selector", lambda obj: cells.selector(selector_of(obj)), wide=True)
 _CONTAINERS = (
     _of("Containers", lambda obj: cells.container_names(obj["spec"]["template"]), wide=True),
     _of("Images", lambda obj: cells.container_images(obj["spec"]["template"]), wide=True),
@@ -69,6 +70,15 @@ _CONTAINERS = (
 _JOB_CONTAINERS = (
     _of("Containers", lambda obj: cells.container_names(cells.job_template(obj)), wide=True),
     _of("Images", lambda obj: cells.container_images(cells.job_template(obj)), wide=True),
+)
+_REPLICAS = (
+    _NAME,
+    _number("Desired", "spec.replicas"),
+    _number("Current", "status.replicas"),
+    _number("Ready", "status.readyReplicas"),
+    _AGE,
+    *_CONTAINERS,
+    _SELECTOR,
 )
 
 DEFAULT: tuple[Column, ...] = (_NAME, _CREATED)
@@ -140,6 +150,39 @@ COLUMNS: Mapping[tuple[str, str], tuple[Column, ...]] = {
         _AGE,
     ),
     ("v1", "LimitRange"): (_NAME, _CREATED),
+    ("v1", "PersistentVolumeClaim"): (
+        _NAME,
+        _of("Status", cells.phase),
+        _at("Volume", "spec.volumeName"),
+        _of("Capacity", cells.claim_capacity),
+        _of("Access Modes", cells.claim_access_modes),
+        _of("StorageClass", cells.storage_class),
+        _at("VolumeAttributesClass", "spec.volumeAttributesClassName", "<unset>"),
+        _AGE,
+        _at("VolumeMode", "spec.volumeMode", "<unset>", wide=True),
+    ),
+    ("v1", "PersistentVolume"): (
+        _NAME,
+        _at("Capacity", "spec.capacity.storage"),
+        _of("Access Modes", lambda obj: cells.access_modes(obj["spec"].get("accessModes"))),
+        _at("Reclaim Policy", "spec.persistentVolumeReclaimPolicy"),
+        _of("Status", cells.phase),
+        _of("Claim", cells.volume_claim),
+        _of("StorageClass", cells.storage_class),
+        _at("VolumeAttributesClass", "spec.volumeAttributesClassName", "<unset>"),
+        _at("Reason", "status.reason"),
+        _AGE,
+        _at("VolumeMode", "spec.volumeMode", "<unset>", wide=True),
+    ),
+    ("storage.k8s.io/v1", "StorageClass"): (
+        _of("Name", cells.storage_class_name),
+        _at("Provisioner", "provisioner"),
+        _at("ReclaimPolicy", "reclaimPolicy", "Delete"),
+        _at("VolumeBindingMode", "volumeBindingMode", "Immediate"),
+        _of("AllowVolumeExpansion", lambda obj: bool(obj.get("allowVolumeExpansion")), type_="boolean"),
+        _AGE,
+    ),
+    ("v1", "ReplicationController"): _REPLICAS,
     ("apps/v1", "Deployment"): (
         _NAME,
         _of("Ready", cells.ready_replicas),
@@ -149,15 +192,7 @@ COLUMNS: Mapping[tuple[str, str], tuple[Column, ...]] = {
         *_CONTAINERS,
         _SELECTOR,
     ),
-    ("apps/v1", "ReplicaSet"): (
-        _NAME,
-        _number("Desired", "spec.replicas"),
-        _number("Current", "status.replicas"),
-        _number("Ready", "status.readyReplicas"),
-        _AGE,
-        *_CONTAINERS,
-        _SELECTOR,
-    ),
+    ("apps/v1", "ReplicaSet"): _REPLICAS,
     ("apps/v1", "StatefulSet"): (_NAME, _of("Ready", cells.ready_replicas), _AGE, *_CONTAINERS),
     ("apps/v1", "DaemonSet"): (
         _NAME,

@@ -22,15 +22,19 @@ from pytest_selfrep.kubesim.kinds import (
     JOB,
     LIMIT_RANGE,
     NETWORK_POLICY,
+    PERSISTENT_VOLUME,
+    PERSISTENT_VOLUME_CLAIM,
     POD,
     POD_DISRUPTION_BUDGET,
     PRIORITY_CLASS,
     REPLICA_SET,
+    REPLICATION_CONTROLLER,
     RESOURCE_QUOTA,
     ROLE_BINDING,
     SECRET,
     SERVICE,
     STATEFUL_SET,
+    STORAGE_CLASS,
     Kind,
 )
 from pytest_selfrep.kubesim.objects import Object
@@ -203,6 +207,39 @@ def _replica_set(replica_set: Object) -> None:
         _template(spec)
 
 
+def _replication_controller(controller: Object) -> None:
+    spec = _within(controller, "spec")
+    _fill(spec, {"replicas": 1})
+    if spec.get("template") is None:
+        return
+    _template(spec)
+    labels = spec["template"]["metadata"].get("labels")
+    for target, name in ((spec, "selector"), (controller["metadata"], "labels")):
+        if labels and not target.get(name):
+            target[name] = dict(labels)
+
+
+def _volume_claim(claim: Object) -> None:
+    spec = _within(claim, "spec")
+    _fill(spec, {"volumeMode": "Filesystem"})
+    resources = _within(spec, "resources")
+    canonicalise(resources.get("requests"))
+    canonicalise(resources.get("limits"))
+    _fill(_within(claim, "status"), {"phase": "Pending"})
+
+
+def _persistent_volume(volume: Object) -> None:
+    spec = _within(volume, "spec")
+    _fill(spec, {"persistentVolumeReclaimPolicy": "Retain", "volumeMode": "Filesystem"})
+    canonicalise(spec.get("capacity"))
+    if spec.get("hostPath") is not None:
+        _fill(spec["hostPath"], {"type": ""})
+
+
+def _storage_class(storage_class: Object) -> None:
+    _fill(storage_class, {"reclaimPolicy": "Delete", "volumeBindingMode": "Immediate"})
+
+
 def _stateful_set(stateful_set: Object) -> None:
     spec = _within(stateful_set, "spec")
     _fill(spec, {"replicas": 1, "podManagementPolicy": "OrderedReady", "revisionHistoryLimit": 10})
@@ -214,6 +251,10 @@ def _stateful_set(stateful_set: Object) -> None:
         _within(spec, "persistentVolumeClaimRetentionPolicy"),
         {"whenDeleted": "Retain", "whenScaled": "Retain"},
     )
+    for claim in spec.get("volumeClaimTemplates") or ():
+        _fill(claim, {"apiVersion": "v1", "kind": "PersistentVolumeClaim"})
+        _within(claim, "metadata").setdefault("creationTimestamp", None)
+        _volume_claim(claim)
     _template(spec)
 
 
@@ -377,6 +418,10 @@ DEFAULTS: Mapping[Kind, Callable[[Object], None]] = {
     LIMIT_RANGE: _limit_range,
     DEPLOYMENT: _deployment,
     REPLICA_SET: _replica_set,
+    REPLICATION_CONTROLLER: _replication_controller,
+    PERSISTENT_VOLUME: _persistent_volume,
+    PERSISTENT_VOLUME_CLAIM: _volume_claim,
+    STORAGE_CLASS: _storage_class,
     STATEFUL_SET: _stateful_set,
     DAEMON_SET: _daemon_set,
     JOB: _job,

@@ -16,6 +16,10 @@ COMBINED = "(combined from similar events): "
 _COMPONENTS = {
     "system:kube-scheduler": "default-scheduler",
     "system:serviceaccount:kube-system:daemon-set-controller": "daemonset-controller",
+    "system:serviceaccount:kube-system:persistent-volume-binder": "persistentvolume-controller",
+    "system:serviceaccount:local-path-storage:local-path-provisioner-service-account": (
+        "rancher.io/local-path"
+    ),
 }
 """Where the component of events is not the last part of its user's name."""
 

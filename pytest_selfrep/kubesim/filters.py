@@ -11,6 +11,7 @@ from pytest_selfrep.kubesim.kinds import POD
 from pytest_selfrep.kubesim.nodeselection import selects, tolerates, untolerated
 from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.occupancy import Amounts, Taken
+from pytest_selfrep.kubesim.storage.scheduling import reasons as volume_reasons
 from pytest_selfrep.kubesim.store import Store
 
 CORDONED = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
@@ -29,6 +30,8 @@ class Candidate:
     store: Store
     anti_affinity: bool
     """Whether there are pods that keep others away."""
+    claims: Sequence[Object] = ()
+    """Those that the pod uses."""
 
     @property
     def spec(self) -> Object:
@@ -89,6 +92,10 @@ def _fits(candidate: Candidate) -> Reasons:
     return reasons
 
 
+def _volumes(candidate: Candidate) -> Reasons:
+    return volume_reasons(candidate.store, candidate.claims, candidate.node) if candidate.claims else ()
+
+
 def _missing_topology(candidate: Candidate) -> Reasons:
     if topology.has_topology(candidate.pod, candidate.node):
         return ()
@@ -123,6 +130,7 @@ FILTERS: Sequence[tuple[Callable[[Candidate], Reasons], bool]] = (
     (_node_affinity, False),
     (_ports, True),
     (_fits, True),
+    (_volumes, False),
     (_missing_topology, False),
     (_uneven, True),
     (_pod_affinity, False),
@@ -161,6 +169,12 @@ def explain(refusals: Sequence[Refusal]) -> str:
     )
     reasons = (reason for each in refusals for reason in each.reasons)
     return f"{nodes}{_histogram(reasons)}. preemption: {nodes}{_histogram(preemption)}."
+
+
+def explain_nowhere(why: str, nodes: int) -> str:
+    """The same where the pod itself is what no node could take."""
+    said = f"0/{nodes} nodes are available: "
+    return f"{said}{why}. preemption: {said}{nodes} Preemption is not helpful for scheduling."
 
 
 def _histogram(reasons: Iterable[str]) -> str:

@@ -76,8 +76,8 @@ ANY_CUSTOM = _kind("", "", "*")
 
 NAMESPACE = _kind("v1", "Namespace", "namespaces", "ns", "status finalize", namespaced=False)
 NODE = _kind("v1", "Node", "nodes", "no", "status", namespaced=False)
-POD = _kind("v1", "Pod", "pods", "po", "status log eviction binding exec attach portforward", all_=True)
-SERVICE = _kind("v1", "Service", "services", "svc", "status", all_=True)
+POD = _kind("v1", "Pod", "pods", "po", "status log eviction binding exec attach portforward proxy", all_=True)
+SERVICE = _kind("v1", "Service", "services", "svc", "status proxy", all_=True)
 ENDPOINTS = _kind("v1", "Endpoints", "endpoints", "ep")
 CONFIG_MAP = _kind("v1", "ConfigMap", "configmaps", "cm")
 SECRET = _kind("v1", "Secret", "secrets")
@@ -85,6 +85,17 @@ SERVICE_ACCOUNT = _kind("v1", "ServiceAccount", "serviceaccounts", "sa", "token"
 EVENT = _kind("v1", "Event", "events", "ev")
 RESOURCE_QUOTA = _kind("v1", "ResourceQuota", "resourcequotas", "quota", "status")
 LIMIT_RANGE = _kind("v1", "LimitRange", "limitranges", "limits")
+PERSISTENT_VOLUME = _kind("v1", "PersistentVolume", "persistentvolumes", "pv", "status", namespaced=False)
+PERSISTENT_VOLUME_CLAIM = _kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims", "pvc", "status")
+REPLICATION_CONTROLLER = _kind(
+    "v1",
+    "ReplicationController",
+    "replicationcontrollers",
+    "rc",
+    "status scale",
+    all_=True,
+    generation=True,
+)
 DEPLOYMENT = _kind(
     "apps/v1", "Deployment", "deployments", "deploy", "status scale", all_=True, generation=True
 )
@@ -112,6 +123,7 @@ NETWORK_POLICY = _kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies
 PRIORITY_CLASS = _kind(
     "scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", "pc", namespaced=False, generation=True
 )
+STORAGE_CLASS = _kind("storage.k8s.io/v1", "StorageClass", "storageclasses", "sc", namespaced=False)
 ROLE = _kind("rbac.authorization.k8s.io/v1", "Role", "roles")
 ROLE_BINDING = _kind("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
 CLUSTER_ROLE = _kind("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", namespaced=False)
@@ -141,6 +153,9 @@ KINDS: tuple[Kind, ...] = (
     EVENT,
     RESOURCE_QUOTA,
     LIMIT_RANGE,
+    PERSISTENT_VOLUME,
+    PERSISTENT_VOLUME_CLAIM,
+    REPLICATION_CONTROLLER,
     DEPLOYMENT,
     REPLICA_SET,
     STATEFUL_SET,
@@ -156,6 +171,7 @@ KINDS: tuple[Kind, ...] = (
     INGRESS_CLASS,
     NETWORK_POLICY,
     PRIORITY_CLASS,
+    STORAGE_CLASS,
     ROLE,
     ROLE_BINDING,
     CLUSTER_ROLE,

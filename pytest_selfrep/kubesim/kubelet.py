@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from pytest_selfrep.kubesim.containers.runtime import Runtime
 from pytest_selfrep.kubesim.controllers.base import Context, Mapper
-from pytest_selfrep.kubesim.kinds import CONFIG_MAP, NODE, POD, SECRET, Kind
+from pytest_selfrep.kubesim.kinds import CONFIG_MAP, NODE, PERSISTENT_VOLUME_CLAIM, POD, SECRET, Kind
 from pytest_selfrep.kubesim.objects import Key, Object, condition, is_terminating, key_of
 from pytest_selfrep.kubesim.occupancy import Amounts, Occupancy, amounts, is_finished
 from pytest_selfrep.kubesim.podhost import Host
@@ -65,10 +65,11 @@ class Kubelet:
             NODE: _nodes,
             CONFIG_MAP: self._needed,
             SECRET: self._needed,
+            PERSISTENT_VOLUME_CLAIM: self._needed,
         }
 
     def _needed(self, change: Change) -> Iterator[Key]:
-        """Pods of the namespace that wait for a ConfigMap or Secret."""
+        """Pods of the namespace that wait for a ConfigMap, a Secret or a claim."""
         if change.type == "DELETED":
             return
         namespace = change.object["metadata"]["namespace"]

@@ -36,6 +36,11 @@ def _meets(term: Object, node: Object) -> bool:
     )
 
 
+def meets_any(selector: Object, node: Object) -> bool:
+    """Whether a node meets at least one of the terms of a NodeSelector."""
+    return any(_meets(term, node) for term in selector.get("nodeSelectorTerms") or ())
+
+
 def selects(spec: Object, node: Object) -> bool:
     """Whether ``nodeSelector`` and required node affinity of a pod spec accept a node."""
     selector = spec.get("nodeSelector")
@@ -44,7 +49,7 @@ def selects(spec: Object, node: Object) -> bool:
         if any(labels.get(name) != value for name, value in selector.items()):
             return False
     required = _node_affinity(spec).get("requiredDuringSchedulingIgnoredDuringExecution")
-    return required is None or any(_meets(term, node) for term in required.get("nodeSelectorTerms") or ())
+    return required is None or meets_any(required, node)
 
 
 def preference(spec: Object, node: Object) -> int:

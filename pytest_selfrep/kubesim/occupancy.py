@@ -61,6 +61,7 @@ class Occupancy:
     def __init__(self, store: Store) -> None:
         self._nodes: dict[str, Taken] = {}
         self._homes: dict[Key, str] = {}
+        self._assumed: dict[Key, str] = {}
         self._guarded: set[Key] = set()
         store.listen(self._on_change, (POD,))
 
@@ -85,12 +86,26 @@ class Occupancy:
             if amount > allocatable.get(name, 0):
                 yield name
 
+    def assume(self, pod: Object, node: str) -> None:
+        """Keep room for a pod that is to go to a node but is not bound to it yet."""
+        key = key_of(pod)
+        if key not in self._homes:
+            self._take(key, node, requests_of(pod["spec"]))
+            self._assumed[key] = node
+
+    def forget(self, key: Key) -> None:
+        """A pod for which room is kept goes elsewhere, or nowhere."""
+        if self._assumed.pop(key, None) is not None:
+            self._release(key)
+
     def _on_change(self, change: Change) -> None:
         pod = change.object
         node = pod["spec"].get("nodeName")
         if not node:
             return
         key = key_of(pod)
+        if self._assumed:
+            self.forget(key)
         held = key in self._homes
         if change.type == "DELETED" or is_finished(pod):
             if held:

@@ -1,11 +1,12 @@
-"""What a pod needs of other objects before its containers can start: ConfigMaps and Secrets."""
+"""What a pod needs of other objects before its containers can start: ConfigMaps, Secrets and claims."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_selfrep.kubesim.kinds import CONFIG_MAP, SECRET, Kind
+from pytest_selfrep.kubesim.kinds import CONFIG_MAP, PERSISTENT_VOLUME_CLAIM, SECRET, Kind
 from pytest_selfrep.kubesim.objects import Key, Object
+from pytest_selfrep.kubesim.storage.claims import is_bound
 from pytest_selfrep.kubesim.store import Store
 
 Need = tuple[Kind, str, str | None]
@@ -13,9 +14,16 @@ Need = tuple[Kind, str, str | None]
 
 
 def missing_for_volumes(store: Store, pod: Object) -> str:
-    """The kubelet's complaint about the first volume whose ConfigMap or Secret is not there, or nothing."""
+    """The kubelet's complaint about the first volume that cannot be mounted, or nothing."""
     namespace = pod["metadata"]["namespace"]
     for volume in pod["spec"].get("volumes") or ():
+        claim = volume.get("persistentVolumeClaim")
+        if claim is not None and (why := _unbound(store, Key(namespace, claim.get("claimName", "")))):
+            name, wanted = volume["name"], f"{namespace}/{claim['claimName']}"
+            return (
+                f"Unable to attach or mount volumes: unmounted volumes=[{name}], unattached volumes=[], "
+                f"failed to process volumes=[{name}]: error processing PVC {wanted}: {why}"
+            )
         for need in _of_volume(volume):
             missing = _missing(store, namespace, need)
             if missing:
@@ -30,6 +38,13 @@ def missing_for_containers(store: Store, namespace: str, container: Object) -> s
         if missing:
             return missing
     return ""
+
+
+def _unbound(store: Store, key: Key) -> str:
+    claim = store.get(PERSISTENT_VOLUME_CLAIM, key)
+    if claim is None:
+        return f'failed to fetch PVC from API server: persistentvolumeclaims "{key.name}" not found'
+    return "" if is_bound(claim) else "PVC is not bound"
 
 
 def _of_volume(volume: Object) -> Iterator[Need]:

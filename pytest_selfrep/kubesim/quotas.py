@@ -10,22 +10,29 @@ from pytest_selfrep.kubesim.apply.history import Author
 from pytest_selfrep.kubesim.kinds import (
     CONFIG_MAP,
     KINDS,
+    PERSISTENT_VOLUME_CLAIM,
     POD,
+    REPLICATION_CONTROLLER,
     RESOURCE_QUOTA,
     SECRET,
     SERVICE,
     Kind,
 )
 from pytest_selfrep.kubesim.objects import Object, is_terminating
+from pytest_selfrep.kubesim.storage.claims import class_of
 from pytest_selfrep.kubesim.store import Store
 
 _AUTHOR = Author("kube-apiserver", "status")
 _COUNTED_PLAINLY = {
     CONFIG_MAP: "configmaps",
+    PERSISTENT_VOLUME_CLAIM: "persistentvolumeclaims",
+    REPLICATION_CONTROLLER: "replicationcontrollers",
     SECRET: "secrets",
     SERVICE: "services",
     RESOURCE_QUOTA: "resourcequotas",
 }
+_STORAGE = "requests.storage"
+_OF_CLASS = ".storageclass.storage.k8s.io/"
 _MUST_SAY = frozenset({"cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory"})
 """Compute resources that every container must specify where a quota constrains them."""
 
@@ -73,6 +80,8 @@ def usage_of(kind: Kind, obj: Object) -> dict[str, str]:
         usage[_COUNTED_PLAINLY[kind]] = "1"
     if kind is SERVICE:
         usage |= _service_usage(obj)
+    elif kind is PERSISTENT_VOLUME_CLAIM:
+        usage |= _claim_usage(obj)
     elif kind is POD and not _is_over(obj):
         usage |= _pod_usage(obj["spec"])
     return usage
@@ -95,6 +104,16 @@ def _compute_names(requests: Mapping[str, str], limits: Mapping[str, str]) -> di
 def _pod_usage(spec: Object) -> dict[str, str]:
     requests, limits = podresources.of_pod(spec, "requests"), podresources.of_pod(spec, "limits")
     return {"pods": "1", **_compute_names(requests, limits)}
+
+
+def _claim_usage(claim: Object) -> dict[str, str]:
+    """In all, and of its storage class."""
+    usage = {"persistentvolumeclaims": "1"}
+    asked = (claim["spec"]["resources"].get("requests") or {}).get("storage")
+    if asked is not None:
+        usage["requests.storage"] = asked
+    name = class_of(claim)
+    return usage | {f"{name}{_OF_CLASS}{each}": text for each, text in usage.items()} if name else usage
 
 
 def _service_usage(service: Object) -> dict[str, str]:
@@ -143,7 +162,10 @@ def _is_for(name: str, kind: Kind) -> bool:
     if name == f"count/{kind.resource}":
         return True
     if kind is POD:
-        return name.startswith(("requests.", "limits.")) or name in _PLAIN_POD_NAMES
+        computed = name.startswith(("requests.", "limits.")) and name != _STORAGE
+        return computed or name in _PLAIN_POD_NAMES
+    if kind is PERSISTENT_VOLUME_CLAIM and (name == _STORAGE or _OF_CLASS in name):
+        return True
     plain = _COUNTED_PLAINLY.get(kind)
     return plain is not None and (name == plain or name.startswith(f"{plain}."))
 

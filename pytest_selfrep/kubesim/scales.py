@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytest_selfrep.kubesim.customresources.paths import first, with_value
 from pytest_selfrep.kubesim.kinds import Kind
 from pytest_selfrep.kubesim.objects import Object
-from pytest_selfrep.kubesim.selectors import format_labels
+from pytest_selfrep.kubesim.selectors import format_labels, selector_of
 from pytest_selfrep.kubesim.status import StatusError
 
 
@@ -43,7 +43,7 @@ def present(kind: Kind, obj: Object) -> int:
 def selector(kind: Kind, obj: Object) -> str:
     """Which pods are its replicas, as a query spells it; empty if nothing says so."""
     if kind.custom is None or kind.custom.scale is None:
-        return format_labels(obj["spec"].get("selector"))
+        return format_labels(selector_of(obj))
     path = kind.custom.scale.label_selector
     found = first(obj, path) if path else None
     return found if isinstance(found, str) else ""

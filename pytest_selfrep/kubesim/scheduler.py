@@ -5,12 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from pytest_selfrep.kubesim.controllers.base import Context, Mapper
-from pytest_selfrep.kubesim.filters import NO_COMPANY, Candidate, Refusal, explain, refusal
-from pytest_selfrep.kubesim.kinds import NODE, POD, Kind
+from pytest_selfrep.kubesim.filters import (
+    NO_COMPANY,
+    Candidate,
+    Refusal,
+    explain,
+    explain_nowhere,
+    refusal,
+)
+from pytest_selfrep.kubesim.kinds import (
+    NODE,
+    PERSISTENT_VOLUME,
+    PERSISTENT_VOLUME_CLAIM,
+    POD,
+    STORAGE_CLASS,
+    Kind,
+)
 from pytest_selfrep.kubesim.nodeselection import preference
 from pytest_selfrep.kubesim.objects import Key, Object, condition, is_terminating, key_of
 from pytest_selfrep.kubesim.occupancy import Occupancy, amounts, is_finished, requests_of, weight_of
 from pytest_selfrep.kubesim.podstatus import Condition, with_conditions
+from pytest_selfrep.kubesim.storage import scheduling
+from pytest_selfrep.kubesim.storage.claims import names_in
 from pytest_selfrep.kubesim.store import Change
 
 SCHEDULER = "default-scheduler"
@@ -29,10 +45,16 @@ class Scheduler:
         self._context = context
         self._occupancy = occupancy
         self._unschedulable: dict[Key, str] = {}
+        self._awaiting: dict[Key, None] = {}
+        """Pods whose claims are being bound for the node that was found."""
 
     @property
     def watches(self) -> Mapping[Kind, Mapper]:
-        return {POD: self._on_pod, NODE: self._on_node}
+        storage = (PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS)
+        return {POD: self._on_pod, NODE: self._on_node, **dict.fromkeys(storage, self._on_storage)}
+
+    def _on_storage(self, _: Change) -> Iterable[Key]:
+        return (*self._unschedulable, *self._awaiting)
 
     def _on_pod(self, change: Change) -> Iterable[Key]:
         pod, old = change.object, change.old
@@ -58,6 +80,8 @@ class Scheduler:
             or pod["spec"].get("schedulerName", SCHEDULER) != SCHEDULER
         ):
             self._unschedulable.pop(key, None)
+            if self._awaiting:
+                self._await_no_more(key)
         elif pod["spec"].get("schedulingGates"):
             self._refuse(pod, "SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates")
         else:
@@ -65,6 +89,14 @@ class Scheduler:
 
     def _schedule(self, key: Key, pod: Object) -> None:
         asked = requests_of(pod["spec"])
+        names = tuple(names_in(pod))
+        claims = scheduling.objects_of(self._context.store, pod, names) if names else ()
+        if names:
+            self._await_no_more(key)
+            why = scheduling.trouble(self._context.store, pod, names)
+            if why:
+                self._give_up(key, pod, explain_nowhere(why, self._context.store.count(NODE)))
+                return
         best: tuple[tuple[int, float], Object] | None = None
         refusals: list[Refusal] = []
         for node in self._context.store.list(NODE):
@@ -76,6 +108,7 @@ class Scheduler:
                 taken=self._occupancy.on(node["metadata"]["name"]),
                 store=self._context.store,
                 anti_affinity=self._occupancy.has_guarded,
+                claims=claims,
             )
             no = refusal(candidate)
             if no is not None:
@@ -86,9 +119,19 @@ class Scheduler:
                 best = score, node
         if best is not None:
             self._unschedulable.pop(key, None)
-            self._bind(pod, best[1]["metadata"]["name"])
+            if not claims or scheduling.reserve(self._context, USER, claims, best[1]):
+                self._bind(pod, best[1]["metadata"]["name"])
+            else:
+                self._awaiting[key] = None
+                self._occupancy.assume(pod, best[1]["metadata"]["name"])
             return
-        message = explain(refusals)
+        self._give_up(key, pod, explain(refusals))
+
+    def _await_no_more(self, key: Key) -> None:
+        self._awaiting.pop(key, None)
+        self._occupancy.forget(key)
+
+    def _give_up(self, key: Key, pod: Object, message: str) -> None:
         if self._unschedulable.get(key) != message:
             self._unschedulable[key] = message
             self._refuse(pod, "Unschedulable", message)

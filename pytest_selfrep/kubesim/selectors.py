@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from pytest_selfrep.kubesim import labelquery
-from pytest_selfrep.kubesim.kinds import EVENT, JOB, NAMESPACE, NODE, POD, REPLICA_SET, SECRET, Kind
+from pytest_selfrep.kubesim.kinds import (
+    EVENT,
+    JOB,
+    NAMESPACE,
+    NODE,
+    POD,
+    REPLICA_SET,
+    REPLICATION_CONTROLLER,
+    SECRET,
+    Kind,
+)
 from pytest_selfrep.kubesim.objects import Json, Object
 from pytest_selfrep.kubesim.status import bad_request
 
@@ -66,6 +76,15 @@ def label_selector(selector: Object | None) -> LabelSelector:
     return LabelSelector((*equal, *written))
 
 
+def selector_of(owner: Object) -> Object | None:
+    """The LabelSelector of what keeps pods. ReplicationControllers have plain labels for it."""
+    selector: Object | None = owner["spec"].get("selector")
+    # Objects in lists do not say their kind, but labels are texts and parts of a LabelSelector are not.
+    if selector and all(isinstance(value, str) for value in selector.values()):
+        return {"matchLabels": selector}
+    return selector
+
+
 def format_labels(selector: Object | None) -> str:
     """A selector of an object as kubectl and ``Scale.status.selector`` spell it."""
     spelled = []
@@ -113,6 +132,7 @@ _FIELDS: Mapping[Kind, tuple[str, ...]] = {
     NAMESPACE: ("status.phase",),
     SECRET: ("type",),
     REPLICA_SET: ("status.replicas",),
+    REPLICATION_CONTROLLER: ("status.replicas",),
     JOB: ("status.successful",),
 }
 

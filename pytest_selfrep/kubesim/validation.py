@@ -24,16 +24,20 @@ from pytest_selfrep.kubesim.kinds import (
     LIMIT_RANGE,
     NETWORK_POLICY,
     NODE,
+    PERSISTENT_VOLUME,
+    PERSISTENT_VOLUME_CLAIM,
     POD,
     POD_DISRUPTION_BUDGET,
     PRIORITY_CLASS,
     REPLICA_SET,
+    REPLICATION_CONTROLLER,
     RESOURCE_QUOTA,
     ROLE,
     ROLE_BINDING,
     SECRET,
     SERVICE,
     STATEFUL_SET,
+    STORAGE_CLASS,
     Kind,
 )
 from pytest_selfrep.kubesim.metachecks import metadata_causes
@@ -56,12 +60,14 @@ from pytest_selfrep.kubesim.policychecks import (
 from pytest_selfrep.kubesim.priorityclasses import priority_class_causes
 from pytest_selfrep.kubesim.servicechecks import data_causes, secret_causes, service_causes
 from pytest_selfrep.kubesim.status import Cause
+from pytest_selfrep.kubesim.storage.checks import claim_causes, storage_class_causes, volume_causes
 from pytest_selfrep.kubesim.workloadchecks import (
     cron_job_causes,
     daemon_set_causes,
     deployment_causes,
     job_causes,
     replica_set_causes,
+    replication_controller_causes,
     stateful_set_causes,
 )
 
@@ -78,6 +84,7 @@ CHECKS: Mapping[Kind, Check] = {
     LIMIT_RANGE: limit_range_causes,
     DEPLOYMENT: deployment_causes,
     REPLICA_SET: replica_set_causes,
+    REPLICATION_CONTROLLER: replication_controller_causes,
     STATEFUL_SET: stateful_set_causes,
     DAEMON_SET: daemon_set_causes,
     JOB: job_causes,
@@ -90,6 +97,9 @@ CHECKS: Mapping[Kind, Check] = {
     INGRESS_CLASS: ingress_class_causes,
     NETWORK_POLICY: network_policy_causes,
     PRIORITY_CLASS: priority_class_causes,
+    PERSISTENT_VOLUME: volume_causes,
+    PERSISTENT_VOLUME_CLAIM: claim_causes,
+    STORAGE_CLASS: storage_class_causes,
     ROLE: role_causes,
     CLUSTER_ROLE: role_causes,
     ROLE_BINDING: binding_causes,

@@ -117,6 +117,22 @@ def replica_set_causes(replica_set: Object, old: Object | None) -> list[Cause]:
     return list(_owner_causes(replica_set["spec"], old, "deployment"))
 
 
+def replication_controller_causes(controller: Object, _old: Object | None) -> list[Cause]:
+    spec = controller["spec"]
+    selector, template = spec.get("selector"), spec.get("template")
+    causes = [*at_least("spec.minReadySeconds", spec.get("minReadySeconds"))]
+    causes += [] if selector else [required("spec.selector")]
+    causes += at_least("spec.replicas", spec.get("replicas"))
+    if template is None:
+        return [*causes, required("spec.template")]
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    if selector and not selector.items() <= labels.items():
+        why = "`selector` does not match template `labels`"
+        causes.append(invalid_go("spec.template.metadata.labels", go_map(labels), why))
+    causes += template_causes(template, "spec.template", ("Always",))
+    return causes
+
+
 def stateful_set_causes(stateful_set: Object, old: Object | None) -> list[Cause]:
     spec = stateful_set["spec"]
     causes = list(_owner_causes(spec, None, "statefulset"))
@@ -131,6 +147,10 @@ def stateful_set_causes(stateful_set: Object, old: Object | None) -> list[Cause]
     for index, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
         if not (claim.get("metadata") or {}).get("name"):
             causes.append(required(f"spec.volumeClaimTemplates[{index}].metadata.name"))
+    retention = spec.get("persistentVolumeClaimRetentionPolicy") or {}
+    for when in ("whenDeleted", "whenScaled"):
+        at = f"spec.persistentVolumeClaimRetentionPolicy.{when}"
+        causes += one_of(at, retention.get(when), ("Retain", "Delete"))
     if old is not None and _fixed(spec) != _fixed(old["spec"]):
         listed = ", ".join(f"'{name}'" for name in _STATEFUL_SET_MAY_CHANGE[:-1])
         why = f"{listed} and '{_STATEFUL_SET_MAY_CHANGE[-1]}' are forbidden"

@@ -73,19 +73,8 @@ def _ready_when_running(kube: Kube, ready: bool) -> None:
 def groups(kube: Kube, simulated: bool) -> None:
     served = {each["name"] for each in kube.get("/apis")["groups"]}
 
-    for name in ("admissionregistration", "certificates", "flowcontrol.apiserver", "storage"):
+    for name in ("admissionregistration", "certificates", "flowcontrol.apiserver"):
         assert (f"{name}.k8s.io" not in served) == simulated
-
-
-def claims(kube: Kube, simulated: bool) -> None:
-    claim = {
-        "metadata": {"name": "data"},
-        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
-    }
-    kube.create("statefulsets.apps", workload("db", serviceName="db", volumeClaimTemplates=[claim]))
-    until(lambda: kube.names("pods"), lambda names: names == ["db-0"])
-
-    assert (kube.send("GET", "persistentvolumeclaims/data-db-0").code == 404) == simulated
 
 
 def date(kube: Kube, simulated: bool) -> None:
@@ -102,7 +91,6 @@ CHECKS: dict[str, Check] = {
     "images": images,
     "probes": probes,
     "groups": groups,
-    "claims": claims,
     "date": date,
 }
 

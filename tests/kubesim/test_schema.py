@@ -46,6 +46,7 @@ WITHOUT_MODEL = {
     *(f"meta.v1.{each}Options" for each in ("Create", "List", "Patch", "Update")),
     # Protobuf has them as structs, JSON only their fields.
     "core.v1.EphemeralContainerCommon",
+    "core.v1.PersistentVolumeSource",
     "core.v1.ProbeHandler",
     "core.v1.VolumeSource",
     "networking.v1.IngressRuleValue",

@@ -146,7 +146,8 @@ def test_ordinals_may_start_elsewhere(kube: Kube) -> None:
 
 
 def test_claims_are_mounted_under_the_name_of_the_pod(kube: Kube) -> None:
-    claim = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"]}}
+    asked = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    claim = {"metadata": {"name": "data"}, "spec": asked}
     create(kube, 1, volumeClaimTemplates=[claim])
     volume, _ = kube.pod("web-0")["spec"]["volumes"]
     assert volume == {"name": "data", "persistentVolumeClaim": {"claimName": "data-web-0"}}

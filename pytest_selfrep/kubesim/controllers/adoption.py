@@ -12,6 +12,7 @@ from pytest_selfrep.kubesim.kinds import (
     DEPLOYMENT,
     POD,
     REPLICA_SET,
+    REPLICATION_CONTROLLER,
     STATEFUL_SET,
     Kind,
 )
@@ -25,9 +26,10 @@ from pytest_selfrep.kubesim.objects import (
     owner_reference,
     owners_of,
 )
+from pytest_selfrep.kubesim.selectors import selector_of
 from pytest_selfrep.kubesim.store import Change
 
-POD_OWNERS = (REPLICA_SET, STATEFUL_SET, DAEMON_SET)
+POD_OWNERS = (REPLICATION_CONTROLLER, REPLICA_SET, STATEFUL_SET, DAEMON_SET)
 REPLICA_SET_OWNERS = (DEPLOYMENT,)
 
 
@@ -62,7 +64,7 @@ class Adoption:
     def _on_owner(self, change: Change) -> Iterable[Key]:
         if change.type != "ADDED":
             return ()
-        namespace, selector = change.object["metadata"]["namespace"], change.object["spec"].get("selector")
+        namespace, selector = change.object["metadata"]["namespace"], selector_of(change.object)
         return tuple(
             key_of(each)
             for each in self._context.store.list(self._kind, namespace)
@@ -85,7 +87,7 @@ class Adoption:
             return
         for kind in self._owners:
             for owner in self._context.store.list(kind, obj["metadata"]["namespace"]):
-                if not is_terminating(owner) and selects(owner["spec"].get("selector"), labels):
+                if not is_terminating(owner) and selects(selector_of(owner), labels):
                     self._write(kind, obj, [*owners_of(obj), owner_reference(owner)])
                     return
 
@@ -96,7 +98,7 @@ class Adoption:
         owner = self._context.store.get(kind, Key(obj["metadata"]["namespace"], reference["name"]))
         if owner is None or owner["metadata"]["uid"] != reference["uid"]:
             return
-        if not selects(owner["spec"].get("selector"), labels_of(obj)):
+        if not selects(selector_of(owner), labels_of(obj)):
             self._write(kind, obj, [each for each in owners_of(obj) if each["uid"] != reference["uid"]])
 
     def _write(self, kind: Kind, obj: Object, owners: list[Object]) -> None:

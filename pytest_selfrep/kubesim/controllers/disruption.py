@@ -18,6 +18,7 @@ from pytest_selfrep.kubesim.kinds import (
     POD,
     POD_DISRUPTION_BUDGET,
     REPLICA_SET,
+    REPLICATION_CONTROLLER,
     STATEFUL_SET,
     Kind,
 )
@@ -34,7 +35,7 @@ from pytest_selfrep.kubesim.objects import (
 from pytest_selfrep.kubesim.scales import wanted
 from pytest_selfrep.kubesim.store import Change
 
-_SCALABLE = (DEPLOYMENT, REPLICA_SET, STATEFUL_SET)
+_SCALABLE = (DEPLOYMENT, REPLICATION_CONTROLLER, REPLICA_SET, STATEFUL_SET)
 DELETION_TIMEOUT = 120.0
 """Seconds after which an eviction that did not delete its pod no longer counts."""
 

@@ -1,4 +1,4 @@
-"""ReplicaSets: as many pods of one template as asked for."""
+"""ReplicaSets and ReplicationControllers: as many pods of one template as asked for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pytest_selfrep.kubesim.controllers.common import (
     with_status,
 )
 from pytest_selfrep.kubesim.controllers.victims import in_deletion_order
-from pytest_selfrep.kubesim.kinds import POD, REPLICA_SET, Kind
+from pytest_selfrep.kubesim.kinds import POD, REPLICA_SET, REPLICATION_CONTROLLER, Kind
 from pytest_selfrep.kubesim.objects import (
     Key,
     Object,
@@ -32,13 +32,20 @@ from pytest_selfrep.kubesim.objects import (
 )
 from pytest_selfrep.kubesim.status import StatusError
 
+REPLICATORS: Mapping[Kind, str] = {
+    REPLICA_SET: "replicaset-controller",
+    REPLICATION_CONTROLLER: "replication-controller",
+}
+"""Kind to the name of its controller."""
+
 
 class ReplicaSetController:
     """Creates missing pods in batches that double while they succeed; deletes the least useful ones."""
 
-    name = "replicaset-controller"
-
-    def __init__(self, context: Context, user: str) -> None:
+    def __init__(self, context: Context, user: str, kind: Kind) -> None:
+        """``kind`` is one of :data:`REPLICATORS`."""
+        self.name = REPLICATORS[kind]
+        self._kind = kind
         self._context = context
         self._writer = context.writer(user)
         self._backoff = Backoff(context.queue)
@@ -47,12 +54,12 @@ class ReplicaSetController:
     @property
     def watches(self) -> Mapping[Kind, Mapper]:
         return {
-            REPLICA_SET: itself_but_for_status,
-            POD: replicas_of(REPLICA_SET),
+            self._kind: itself_but_for_status,
+            POD: replicas_of(self._kind),
         }
 
     def reconcile(self, key: Key) -> None:
-        replica_set = self._context.store.get(REPLICA_SET, key)
+        replica_set = self._context.store.get(self._kind, key)
         if replica_set is None:
             self._backoff.forget(key)
             self._throttle.forget(key)
@@ -71,7 +78,7 @@ class ReplicaSetController:
             failure = reason, error.message
             self._throttle.forget(key)
             self._backoff.retry(self, key)
-        replica_set = self._context.store.get(REPLICA_SET, key)
+        replica_set = self._context.store.get(self._kind, key)
         if replica_set is not None:
             self._report(replica_set, self._pods(replica_set), failure)
 
@@ -123,7 +130,7 @@ class ReplicaSetController:
         owner = controller_of(replica_set)
         if owner is None:
             return self._pods(replica_set)
-        siblings = [obj for kind, obj in self._context.store.owned_by(owner["uid"]) if kind is REPLICA_SET]
+        siblings = [obj for kind, obj in self._context.store.owned_by(owner["uid"]) if kind is self._kind]
         return [pod for sibling in siblings for pod in self._pods(sibling)]
 
     def _report(self, replica_set: Object, pods: Sequence[Object], failure: tuple[str, str] | None) -> None:
@@ -148,7 +155,7 @@ class ReplicaSetController:
             ),
         }
         if status != replica_set.get("status"):
-            self._writer.update_status(REPLICA_SET, with_status(replica_set, status))
+            self._writer.update_status(self._kind, with_status(replica_set, status))
         waiting = [each for each in due if each]
         if waiting:
             self._context.queue.add_after(self, key_of(replica_set), min(waiting))

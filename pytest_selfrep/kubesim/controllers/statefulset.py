@@ -18,6 +18,7 @@ from pytest_selfrep.kubesim.controllers.common import (
     with_status,
 )
 from pytest_selfrep.kubesim.controllers.revisions import HASH_LABEL, Revisions, hash_of, template_of
+from pytest_selfrep.kubesim.controllers.statefulclaims import Claims, mount
 from pytest_selfrep.kubesim.kinds import POD, STATEFUL_SET, Kind
 from pytest_selfrep.kubesim.objects import Key, Object, is_ready, is_terminating, key_of, labels_of
 from pytest_selfrep.kubesim.status import StatusError
@@ -35,6 +36,7 @@ class StatefulSetController:
         self._context = context
         self._writer = context.writer(user)
         self._revisions = Revisions(context, self._writer)
+        self._claims = Claims(context, self._writer)
         self._backoff = Backoff(context.queue)
         self._throttle = Throttle(context.queue, context.clock)
 
@@ -100,6 +102,7 @@ class StatefulSetController:
         condemned = [pod for ordinal, pod in reversed(pods.items()) if ordinal not in ordinals]
         for pod in condemned:
             if not is_terminating(pod):
+                self._claims.hand_over(stateful_set, pod, condemned=True)
                 self._delete(stateful_set, pod)
             if in_order:
                 return
@@ -124,6 +127,7 @@ class StatefulSetController:
             return False
         if is_terminating(pod):
             return False
+        self._claims.hand_over(stateful_set, pod, condemned=False)
         left = available_in(pod, stateful_set["spec"].get("minReadySeconds", 0), self._context.clock)
         if left:
             self._context.queue.add_after(self, key_of(stateful_set), left)
@@ -156,13 +160,8 @@ class StatefulSetController:
         spec["hostname"] = name
         if stateful_set["spec"].get("serviceName"):
             spec["subdomain"] = stateful_set["spec"]["serviceName"]
-        claims = [each["metadata"]["name"] for each in stateful_set["spec"].get("volumeClaimTemplates") or ()]
-        if claims:
-            others = [each for each in spec.get("volumes") or () if each["name"] not in claims]
-            own = [
-                {"name": claim, "persistentVolumeClaim": {"claimName": f"{claim}-{name}"}} for claim in claims
-            ]
-            spec["volumes"] = [*others, *own]
+        mount(stateful_set, pod)
+        self._claims.create_for(stateful_set, name)
         try:
             self._writer.create(POD, pod)
         except StatusError as error:

@@ -1,0 +1,1 @@
+"""Storage: claims, the volumes they are bound to, and who makes those."""
