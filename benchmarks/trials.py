@@ -1,6 +1,7 @@
 """What trials and the plugin itself cost: ``python benchmarks/trials.py``.
 
-Prints each figure beside its budget. CPU times are medians over several runs on an otherwise idle machine.
+Prints each figure beside its budget, and exits with 1 if one is missed. CPU times are medians over several
+runs on an otherwise idle machine.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from figures import Figures
 
 from pytest_selfrep.agents import resolve as resolve_agent
 from pytest_selfrep.clusters import resolve as resolve_cluster
@@ -33,16 +36,13 @@ def test_gate(selfrep):
 
 
 def main() -> None:
-    cpu = milliseconds_of_cpu_per_trial()
-    show("CPU of a trial of five turns", cpu, "ms", 25)
+    figures = Figures()
+    figures.show("CPU of a trial of five turns", milliseconds_of_cpu_per_trial(), "ms", most=25)
     seconds, megabytes = thousand_trials()
-    show("1,000 such trials, wall time", seconds, "s", 30)
-    show("1,000 such trials, peak memory", megabytes, "MB", 300)
-    show("import of the plugin", milliseconds_of_import(), "ms", 20)
-
-
-def show(what: str, measured: float, unit: str, budget: float) -> None:
-    print(f"{what:34} {measured:8.1f} {unit:3} (budget {budget} {unit}, {measured / budget:4.0%} of it)")
+    figures.show("1,000 such trials, wall time", seconds, "s", most=30)
+    figures.show("1,000 such trials, peak memory", megabytes, "MB", most=300)
+    figures.show("import of the plugin", milliseconds_of_import(), "ms", most=20)
+    figures.conclude()
 
 
 def milliseconds_of_cpu_per_trial() -> float:
