@@ -24,6 +24,9 @@ RBAC = "rbac.authorization.k8s.io"
 ROLES = f"/apis/{RBAC}/v1/namespaces/default/roles"
 BINDINGS = f"/apis/{RBAC}/v1/namespaces/default/rolebindings"
 AUTOSCALERS = "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers"
+NETWORKING = "/apis/networking.k8s.io/v1"
+SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+PRIORITY_CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
 
 GONE = object()
 REPLACEMENTS: tuple[Any, ...] = (GONE, None, {}, [], "", "x", 0, -1, True, [None], [{}], {"x": None})
@@ -169,6 +172,81 @@ MANIFESTS = {
         },
     ),
     NAMESPACES: named("shop", spec={"finalizers": ["kubernetes"]}),
+    f"{CORE}/endpoints": named(
+        "own",
+        subsets=[
+            {
+                "addresses": [{"ip": "10.1.2.3", "nodeName": "n", "targetRef": {"kind": "Pod", "name": "p"}}],
+                "notReadyAddresses": [{"ip": "10.1.2.4"}],
+                "ports": [{"name": "http", "port": 80, "protocol": "TCP"}],
+            }
+        ],
+    ),
+    SLICES: named(
+        "own",
+        addressType="IPv4",
+        endpoints=[
+            {
+                "addresses": ["10.1.2.3"],
+                "conditions": {"ready": True},
+                "zone": "a",
+                "hints": {"forZones": [{"name": "a"}]},
+            }
+        ],
+        ports=[{"name": "http", "port": 80, "protocol": "TCP"}],
+    ),
+    f"{NETWORKING}/namespaces/default/ingresses": named(
+        "web",
+        spec={
+            "ingressClassName": "own",
+            "defaultBackend": {"resource": {"apiGroup": "acme.io", "kind": "Bucket", "name": "b"}},
+            "tls": [{"hosts": ["web.acme.io"], "secretName": "key"}],
+            "rules": [
+                {
+                    "host": "web.acme.io",
+                    "http": {
+                        "paths": [
+                            {
+                                "path": "/",
+                                "pathType": "Prefix",
+                                "backend": {"service": {"name": "web", "port": {"number": 80}}},
+                            }
+                        ]
+                    },
+                }
+            ],
+        },
+    ),
+    f"{NETWORKING}/ingressclasses": named(
+        "own",
+        spec={
+            "controller": "acme.io/ingress",
+            "parameters": {
+                "apiGroup": "acme.io",
+                "kind": "Bucket",
+                "name": "b",
+                "scope": "Namespace",
+                "namespace": "default",
+            },
+        },
+    ),
+    f"{NETWORKING}/namespaces/default/networkpolicies": named(
+        "web",
+        spec={
+            "podSelector": SELECTOR,
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [
+                {
+                    "from": [{"namespaceSelector": SELECTOR, "podSelector": SELECTOR}],
+                    "ports": [{"protocol": "TCP", "port": 80, "endPort": 90}],
+                }
+            ],
+            "egress": [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}}]}],
+        },
+    ),
+    PRIORITY_CLASSES: named(
+        "high", value=5, preemptionPolicy="Never", description="first", globalDefault=False
+    ),
 }
 
 
