@@ -95,9 +95,11 @@ def receive(body: Body, wanted: Wanted, asked: Directive, warn: Warn) -> Object:
     except Misfit as misfit:
         raise _not_handled(wanted, misfit.in_json()) from None
     if asked != "Ignore":
-        found = (
-            _problems(body, wanted.type_, strange) if wanted.type_ else _problems(body, None, []) + strange
-        )
+        if wanted.type_ is not None:
+            found = _problems(body, wanted.type_, strange)
+        else:
+            # What a schema does not know has been found by name; what is left are doubled fields.
+            found = [*_problems(body, None, []), *strange]
         if found and asked == "Strict":
             raise _not_handled(wanted, f"strict decoding error: {', '.join(found)}")
         if found:
