@@ -21,10 +21,6 @@ data:
 TEAPOT: Object = {"apiVersion": "acme.io/v1", "kind": "Teapot", "metadata": {"name": "a"}}
 
 
-def listed(*objects: Object) -> Object:
-    return {"apiVersion": "v1", "kind": "List", "items": list(objects)}
-
-
 def test_a_file_is_created_then_unchanged_then_configured(kubectl: Kubectl) -> None:
     kubectl.write("cm.yaml", SETTINGS)
     assert kubectl("apply -f cm.yaml --dry-run=server") == "configmap/settings created (server dry run)\n"
@@ -39,7 +35,7 @@ def test_a_file_is_created_then_unchanged_then_configured(kubectl: Kubectl) -> N
     assert kubectl("delete -f cm.yaml") == 'configmap "settings" deleted\n'
 
 
-def test_many_documents_lists_and_folders_are_applied(kubectl: Kubectl) -> None:
+def test_many_documents_and_folders_are_applied(kubectl: Kubectl) -> None:
     kubectl.write("conf/a.yaml", SETTINGS + "---\n" + SETTINGS.replace("settings", "more"))
     kubectl.write("conf/sub/b.json", json.dumps(deployment("web")))
     assert kubectl("apply -R -f conf") == (
@@ -48,27 +44,6 @@ def test_many_documents_lists_and_folders_are_applied(kubectl: Kubectl) -> None:
     assert kubectl("apply -f -", deployment("web")) == "deployment.apps/web unchanged\n"
     assert kubectl("apply -f -", deployment("web", 3)) == "deployment.apps/web configured\n"
     assert kubectl("get deploy web -o jsonpath={.spec.replicas}") == "3"
-
-
-def test_a_list_of_objects_is_handled_one_by_one(kubectl: Kubectl) -> None:
-    kubectl.write("list.json", json.dumps(listed(config_map("a", k="v"), config_map("b", k="v"))))
-    assert kubectl("apply -f list.json") == "configmap/a created\nconfigmap/b created\n"
-    assert kubectl("apply --server-side -f list.json").count(" serverside-applied\n") == 2
-    assert kubectl("diff -f list.json") == ""
-    assert kubectl("delete -f list.json") == 'configmap "a" deleted\nconfigmap "b" deleted\n'
-    assert kubectl("create -f list.json") == "configmap/a created\nconfigmap/b created\n"
-    assert kubectl("replace -f list.json") == "configmap/a replaced\nconfigmap/b replaced\n"
-
-
-def test_a_list_is_checked_as_a_whole_and_then_taken_apart(kubectl: Kubectl) -> None:
-    assert kubectl.fails("apply -f -", listed({**config_map("a"), "dat": {}}, config_map("b"))) == (
-        'error: error validating "STDIN": error validating data: ValidationError(ConfigMap): '
-        'unknown field "dat" in io.k8s.api.core.v1.ConfigMap; '
-        "if you choose to ignore these errors, turn validation off with --validate=false\n"
-    )
-    refused = kubectl.run("apply -f -", listed(config_map("a"), TEAPOT))
-    assert (refused.code, refused.out) == (1, "configmap/a created\n")
-    assert refused.err == 'unable to recognize no matches for kind "Teapot" in version "acme.io/v1"\n'
 
 
 @pytest.mark.parametrize("command", ["apply", "apply --validate=ignore", "apply --server-side", "create"])
