@@ -78,7 +78,7 @@ class Cluster:
         """Answer a request, then let all controllers act on what it changed."""
         with self.lock:
             before = self.store.revision
-            response = self._api.handle(request)
+            response = self._api.handle(request.readable())
             if self.store.revision != before:
                 self.queue.run()
             return response

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from pytest_selfrep.kubesim.gonumbers import parse_int
+
 _MACROS: Mapping[str, str] = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -123,15 +125,18 @@ def _values(field: str, least: int, most: int, names: Mapping[str, int]) -> froz
             raise ValueError(f"end of range ({high}) above maximum ({most}): {item}")
         if low > high:
             raise ValueError(f"beginning of range ({low}) beyond end of range ({high}): {item}")
-        if step == "0":
+        stride = _number(step, {}) if step else 1
+        if stride == 0:
             raise ValueError(f"step of range should be a positive number: {item}")
-        found.update(range(low, high + 1, int(step or 1)))
+        found.update(range(low, high + 1, stride))
     return frozenset(found)
 
 
 def _number(text: str, names: Mapping[str, int]) -> int:
     if text in names:
         return names[text]
-    if not text.isdigit():
-        raise ValueError(f'failed to parse int from {text}: strconv.Atoi: parsing "{text}": invalid syntax')
-    return int(text)
+    try:
+        return parse_int(text)
+    except ValueError as error:
+        why = str(error).replace("ParseInt", "Atoi")
+        raise ValueError(f"failed to parse int from {text}: {why}") from None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Protocol
 
 import orjson
@@ -13,6 +15,7 @@ from pytest_selfrep.kubesim.objects import Json
 
 JSON = "application/json"
 TEXT = "text/plain"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,23 @@ class Request:
     body: bytes = b""
     managed_fields: bool = False
     """Whether objects in the answer say which manager owns which of their fields."""
+
+    def readable(self) -> Request:
+        """The same with U+FFFD for bytes that are no text, which Python's strings keep as surrogates."""
+        query = list(self.query.items() if isinstance(self.query, Mapping) else self.query)
+        texts = (self.path, *chain.from_iterable(query), *chain.from_iterable(self.headers.items()))
+        if all(map(str.isascii, texts)):
+            return self
+        return replace(
+            self,
+            path=_readable(self.path),
+            query=[(_readable(name), _readable(value)) for name, value in query],
+            headers={_readable(name): _readable(value) for name, value in self.headers.items()},
+        )
+
+
+def _readable(text: str) -> str:
+    return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 class Stream(Protocol):

@@ -25,7 +25,7 @@ def fill(pod: Object, ranges: Iterable[Object]) -> None:
                 if missing:
                     added = {name: defaults[name] for name in missing}
                     resources[which] = {**(resources.get(which) or {}), **added}
-                    notes.append(f"{', '.join(missing)} {word} for {called} {container['name']}")
+                    notes.append(f"{', '.join(missing)} {word} for {called} {container.get('name', '')}")
     if notes:
         meta = pod["metadata"]
         text = "LimitRanger plugin set: " + "; ".join(notes)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from pytest_selfrep.kubesim.gonumbers import parse_int, parse_uint
 from pytest_selfrep.kubesim.kinds import Kind
 from pytest_selfrep.kubesim.objects import Key, Object, key_of
 from pytest_selfrep.kubesim.selectors import Predicate
@@ -33,20 +34,19 @@ class Page:
 def number(query: Mapping[str, str], name: str) -> int:
     """A number in a query; 0 if it is not there. Raises StatusError 400."""
     text = query.get(name, "")
-    if not text:
-        return 0
-    if not text.removeprefix("-").isdecimal():
-        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
-    return int(text)
+    try:
+        return parse_int(text) if text else 0
+    except ValueError as error:
+        raise bad_request(str(error)) from None
 
 
 def revision_of(query: Mapping[str, str]) -> int:
     """The ``resourceVersion`` of a query; 0 if it is not there. Raises StatusError 400."""
     text = query.get("resourceVersion", "")
-    if text and not text.isdecimal():
-        why = f'strconv.ParseUint: parsing "{text}": invalid syntax'
-        raise bad_request(f'resourceVersion: Invalid value: "{text}": {why}')
-    return int(text or 0)
+    try:
+        return parse_uint(text) if text else 0
+    except ValueError as error:
+        raise bad_request(f'resourceVersion: Invalid value: "{text}": {error}') from None
 
 
 def check_not_future(store: Store, revision: int) -> None:

@@ -11,6 +11,7 @@ from pytest_selfrep.kubesim.clock import Clock, Timer
 from pytest_selfrep.kubesim.controllers.base import Context
 from pytest_selfrep.kubesim.http import TEXT, Response
 from pytest_selfrep.kubesim.kinds import POD
+from pytest_selfrep.kubesim.lists import number
 from pytest_selfrep.kubesim.logtext import Output
 from pytest_selfrep.kubesim.objects import Key, Object
 from pytest_selfrep.kubesim.status import StatusError, bad_request
@@ -51,28 +52,28 @@ def _options(call: Call, pod: Object) -> Options:
     query, clock = call.query, call.backend.context.clock
     since = None
     if "sinceSeconds" in query:
-        since = clock.now - _positive(query["sinceSeconds"], "sinceSeconds", 1)
+        since = clock.now - _number(query, "sinceSeconds", 1)
     elif "sinceTime" in query:
         since = _seconds_at(clock, query["sinceTime"])
-    tail, limit = query.get("tailLines"), query.get("limitBytes")
     return Options(
         container=_container(pod, query.get("container", "")),
         previous=query.get("previous") in ("true", "1"),
         follow=query.get("follow") in ("true", "1"),
         timestamps=query.get("timestamps") in ("true", "1"),
-        tail=None if tail is None else _positive(tail, "tailLines", 0),
+        tail=_number(query, "tailLines", 0) if "tailLines" in query else None,
         since=since,
-        limit_bytes=None if limit is None else _positive(limit, "limitBytes", 1),
+        limit_bytes=_number(query, "limitBytes", 1) if "limitBytes" in query else None,
     )
 
 
-def _positive(text: str, field: str, least: int) -> int:
-    if not (text.isascii() and text.isdigit()) or int(text) < least:
+def _number(query: Mapping[str, str], field: str, least: int) -> int:
+    asked = number(query, field)
+    if asked < least:
         relation = "greater than 0" if least else "greater than or equal to 0"
-        why = f"Invalid value: {text}: must be {relation}"
+        why = f"Invalid value: {asked}: must be {relation}"
         message = f'PodLogOptions "" is invalid: {field}: {why}'
         raise StatusError(422, "Invalid", message, {"kind": "PodLogOptions"})
-    return int(text)
+    return asked
 
 
 def _seconds_at(clock: Clock, text: str) -> float:

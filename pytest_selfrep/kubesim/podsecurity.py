@@ -75,7 +75,7 @@ def _named(word: str, names: Iterable[str]) -> str:
 
 
 def _offenders(spec: Object, offends: Callable[[Object], bool]) -> list[str]:
-    return [container["name"] for container in _containers(spec) if offends(container)]
+    return [container.get("name", "") for container in _containers(spec) if offends(container)]
 
 
 def _host_namespaces(spec: Object) -> str | None:
@@ -101,7 +101,8 @@ def _capabilities(spec: Object) -> str | None:
 
 
 def _host_paths(spec: Object) -> str | None:
-    found = [volume["name"] for volume in spec.get("volumes") or () if volume.get("hostPath") is not None]
+    volumes = spec.get("volumes") or ()
+    found = [volume.get("name", "") for volume in volumes if volume.get("hostPath") is not None]
     return f"hostPath volumes ({_named('volume', found)})" if found else None
 
 
@@ -142,9 +143,8 @@ def _seccomp_unconfined(spec: Object) -> str | None:
 
 
 def _sysctls(spec: Object) -> str | None:
-    found = [
-        each["name"] for each in _security(spec).get("sysctls") or () if each["name"] not in _SAFE_SYSCTLS
-    ]
+    names = [each.get("name", "") for each in _security(spec).get("sysctls") or ()]
+    found = [name for name in names if name not in _SAFE_SYSCTLS]
     return f"forbidden sysctls ({', '.join(found)})" if found else None
 
 
@@ -179,7 +179,7 @@ def _volume_types(spec: Object) -> str | None:
     for volume in spec.get("volumes") or ():
         for name in volume:
             if name != "name" and name not in _RESTRICTED_VOLUMES:
-                bad[volume["name"]] = name
+                bad[volume.get("name", "")] = name
     if not bad:
         return None
     types = _named("restricted volume type", sorted(set(bad.values())))

@@ -18,6 +18,8 @@ _DECIMAL_SUFFIX = {power: suffix for suffix, power in _DECIMAL.items()}
 _BINARY_SUFFIX = {power: suffix for suffix, power in _BINARY.items()}
 _NUMBER = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))([eE][+-]?[0-9]+|[numkMGTPE]|[KMGTPE]i|)")
 _NANO = 10**9
+_LONGEST = 256
+"""Characters; nobody writes half as many, and long numbers take long to read."""
 
 Text = str | int | float
 """How quantities stand in JSON: strings, though numbers are understood."""
@@ -36,6 +38,8 @@ def _parse(text: str) -> tuple[Fraction, Format]:
     if matched is None:
         raise InvalidQuantity
     digits, suffix = matched.groups()
+    if len(text) > _LONGEST:
+        raise InvalidQuantity
     amount = Fraction(digits)
     if suffix in _BINARY:
         return _rounded(amount * 1024 ** _BINARY[suffix]), "BinarySI"

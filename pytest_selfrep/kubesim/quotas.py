@@ -180,7 +180,7 @@ def unsaid(quota: Object, pod: Object) -> str:
         )
         for name in required:
             if name not in said:
-                lacking.setdefault(name, []).append(container["name"])
+                lacking.setdefault(name, []).append(container.get("name", ""))
     return "; ".join(f"{name} for: {','.join(sorted(lacking[name]))}" for name in sorted(lacking))
 
 

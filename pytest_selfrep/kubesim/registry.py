@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pytest_selfrep.kubesim import defaults
@@ -81,6 +81,10 @@ _FIRST_STATUS: dict[Kind, Object] = {
     },
 }
 """What a new object's status has in Go, where some numbers are sent even if they are zero."""
+_ALWAYS_THERE: Mapping[str, Object] = {
+    "conditions": {"type": "", "status": ""},
+    "addresses": {"type": "", "address": ""},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +327,9 @@ def _replaced(kind: Kind, obj: Object, old: Object, subresource: str) -> Object:
     if subresource == "status":
         if kind.custom is not None and "status" not in obj:
             return {name: value for name, value in old.items() if name != "status"}
-        return {**old, "metadata": {**old["metadata"]}, "status": obj.get("status") or {}}
+        status = obj.get("status") or {}
+        whole = _whole(status) if kind.custom is None else status
+        return {**old, "metadata": {**old["metadata"]}, "status": whole}
     if subresource == "finalize":
         finalizers = (obj.get("spec") or {}).get("finalizers") or []
         return {
@@ -418,6 +424,15 @@ def _deletion_finalizers(kind: Kind, obj: Object, options: DeleteOptions) -> lis
     if kind is JOB and not present:
         return [ORPHAN]
     return list(present)
+
+
+def _whole(status: Object) -> Object:
+    """A status whose conditions and addresses all have what Go always sends, if only empty."""
+    result = dict(status)
+    for field, always in _ALWAYS_THERE.items():
+        if status.get(field):
+            result[field] = [{**always, **each} for each in status[field]]
+    return result
 
 
 def _grace_seconds(kind: Kind, obj: Object, options: DeleteOptions) -> int:

@@ -182,13 +182,21 @@ def struct(name: str) -> Struct:
 @cache
 def structs(home: str) -> Mapping[str, Struct]:
     """Full name to type, for all types of a file such as ``core.v1``. Raises LookupError if there is none."""
-    file = files(__package__) / "schemas" / f"{home}.schema"
-    if not file.is_file():
+    if home not in _homes():
         raise LookupError(f"no types of {home}")
+    file = files(__package__) / "schemas" / f"{home}.schema"
     found = (
         _struct(block, home) for block in file.read_text(encoding="utf-8").split("\n\n") if block.strip()
     )
     return {each.name: each for each in found}
+
+
+@cache
+def _homes() -> frozenset[str]:
+    """What there are files for: clients name groups and versions, which must never become a path."""
+    return frozenset(
+        each.name.removesuffix(".schema") for each in files(__package__).joinpath("schemas").iterdir()
+    )
 
 
 def _struct(block: str, home: str) -> Struct:

@@ -123,6 +123,9 @@ class _Site:
             self._answer,
             handler_cancellation=True,
             access_log=None,
+            # No API server unpacks what a client has compressed.
+            auto_decompress=False,
+            max_headers=MAX_HEAD,
             max_line_size=MAX_HEAD,
             max_field_size=MAX_HEAD,
         )
@@ -258,13 +261,18 @@ async def _read(sent: web.BaseRequest) -> bytes:
     """The request's body. Raises StatusError 413."""
     parts: list[bytes] = []
     length = 0
+    if (sent.content_length or 0) > MAX_BODY:
+        raise _too_large()
     async for part in sent.content.iter_any():
         length += len(part)
         if length > MAX_BODY:
-            message = f"Request entity too large: limit is {MAX_BODY}"
-            raise StatusError(413, "RequestEntityTooLarge", message)
+            raise _too_large()
         parts.append(part)
     return b"".join(parts)
+
+
+def _too_large() -> StatusError:
+    return StatusError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {MAX_BODY}")
 
 
 def _request(sent: web.BaseRequest, body: bytes) -> Request:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_selfrep.kubesim.gonumbers import int_or
 from pytest_selfrep.kubesim.objects import Object
 
 ANNOTATION = "deprecated.daemonset.template.generation"
@@ -9,8 +10,7 @@ ANNOTATION = "deprecated.daemonset.template.generation"
 
 def template_generation(daemon_set: Object) -> int:
     """0 if there is none, or none that can be read."""
-    text = str((daemon_set["metadata"].get("annotations") or {}).get(ANNOTATION, ""))
-    return int(text) if text.isascii() and text.isdigit() else 0
+    return max(0, int_or((daemon_set["metadata"].get("annotations") or {}).get(ANNOTATION), 0))
 
 
 def count_template(new: Object, old: Object | None) -> None:

@@ -15,6 +15,9 @@ from pytest_selfrep.kubesim.store import Change, Expired, Store
 BOOKMARK_EVERY = 60.0
 """Seconds of the cluster's time between bookmarks, as the API server's watch cache spaces them."""
 
+MAX_BACKLOG = 10_000
+"""Changes that wait for a client; one that does not take them has its watch ended (as by the watch cache)."""
+
 Present = Callable[[Object], Json]
 """From an object to what the client wants to see of it: itself, a Table, its metadata."""
 
@@ -95,6 +98,7 @@ class Watch:
         self._bookmarks = bookmarks
         self._marked = self._opened = clock.now
         self._waiting: deque[tuple[str, Object]] = deque()
+        self._initial = 0
         self._wake: Callable[[], None] | None = None
         self._closed = False
 
@@ -132,6 +136,11 @@ class Watch:
 
     def push(self, change: Change) -> None:
         """Take note of a change. What leaves the selector is DELETED, what enters it ADDED."""
+        if self._closed:
+            return
+        if len(self._waiting) - self._initial >= MAX_BACKLOG:
+            self._closed = True
+            return
         if self._namespace and change.object["metadata"].get("namespace") != self._namespace:
             return
         if self._wanted is None:
@@ -146,6 +155,7 @@ class Watch:
 
     def offer(self, type_: str, obj: Object) -> None:
         if self._wanted is None or self._wanted(obj):
+            self._initial += 1
             self._add(type_, obj)
 
     def mark_initial_events_end(self) -> None:

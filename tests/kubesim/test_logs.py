@@ -139,7 +139,7 @@ def test_a_container_must_be_named_when_there_are_several(kube: Kube) -> None:
     ("query", "code"),
     [
         ({"tailLines": "-1"}, 422),
-        ({"tailLines": "many"}, 422),
+        ({"tailLines": "many"}, 400),
         ({"sinceSeconds": "0"}, 422),
         ({"sinceTime": "yesterday"}, 400),
         ({"limitBytes": "0"}, 422),

@@ -75,7 +75,7 @@ def merge_into(call: Call, live: Object | None, configuration: Object, author: A
 
 def check(part: Part, configuration: Object, api_version: str, kind: str) -> None:
     """Raises StatusError 400 for another kind, 500 for what does not fit its type."""
-    said = (configuration.get("apiVersion") or "", configuration.get("kind") or "")
+    said = (str(configuration.get("apiVersion") or ""), str(configuration.get("kind") or ""))
     if said != (api_version, kind):
         expected = _kind_text(api_version, kind)
         raise bad_request(f"invalid object type: {_kind_text(*said)}, expected: {expected}")

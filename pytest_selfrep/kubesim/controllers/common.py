@@ -195,6 +195,9 @@ class Throttle:
         self._busy_until.pop(key, None)
 
 
+_MOST_DOUBLINGS = 64
+
+
 @dataclass(slots=True)
 class Backoff:
     """Retries of failed keys, each twice as long after as the one before (client-go's rate limiter)."""
@@ -206,7 +209,8 @@ class Backoff:
 
     def retry(self, controller: Controller, key: Key) -> None:
         count = self._failures.get(key, 0)
-        self._failures[key] = count + 1
+        # No number can hold what a year of failures would double to.
+        self._failures[key] = min(count + 1, _MOST_DOUBLINGS)
         self.queue.add_after(controller, key, min(self.most, self.first * 2.0**count))
 
     def forget(self, key: Key) -> None:

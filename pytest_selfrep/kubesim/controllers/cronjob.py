@@ -62,7 +62,7 @@ class CronJobController:
 
     def _note_finished(self, cron_job: Object, jobs: Sequence[Object]) -> Object:
         status = cron_job.get("status") or {}
-        known = {each["uid"] for each in status.get("active") or ()}
+        known = {each.get("uid", "") for each in status.get("active") or ()}
         succeeded = status.get("lastSuccessfulTime", "")
         for job in jobs:
             verdict = verdict_of(job)
@@ -140,7 +140,7 @@ class CronJobController:
         before = (current.get("status") or {}).get("active") or []
         self._status(
             current,
-            active=[*(each for each in before if each["uid"] not in replaced), _reference(created)],
+            active=[*(each for each in before if each.get("uid") not in replaced), _reference(created)],
             lastScheduleTime=_timestamp(due),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
+from pytest_selfrep.kubesim.gonumbers import int_or
 from pytest_selfrep.kubesim.objects import Object
 
 INDEX = "batch.kubernetes.io/job-completion-index"
@@ -16,7 +17,7 @@ def is_indexed(job: Object) -> bool:
 
 
 def of_pod(pod: Object) -> int:
-    return int((pod["metadata"].get("annotations") or {}).get(INDEX, "-1"))
+    return int_or((pod["metadata"].get("annotations") or {}).get(INDEX), -1)
 
 
 def mark(pod: Object, job: str, index: int) -> None:

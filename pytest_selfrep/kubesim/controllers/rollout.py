@@ -9,6 +9,7 @@ from functools import lru_cache
 import orjson
 
 from pytest_selfrep.kubesim.controllers.common import resolve
+from pytest_selfrep.kubesim.gonumbers import int_or
 from pytest_selfrep.kubesim.names import safe_encode
 from pytest_selfrep.kubesim.objects import Object
 
@@ -131,7 +132,7 @@ def spread(deployment: Object, active: Sequence[Object]) -> list[Resize]:
 
 def _proportion(deployment: Object, each: Object, allowed: int, to_add: int, added: int) -> int:
     annotated = (each["metadata"].get("annotations") or {}).get(MOST)
-    before = int(annotated) if annotated else max_total(deployment)
+    before = int_or(annotated, 0) or max_total(deployment)
     size = replicas(each)
     fraction = (size * allowed * 2 + before) // (before * 2) - size if replicas(deployment) else -size
     left = to_add - added
@@ -139,8 +140,7 @@ def _proportion(deployment: Object, each: Object, allowed: int, to_add: int, add
 
 
 def revision(obj: Object) -> int:
-    text = (obj["metadata"].get("annotations") or {}).get(REVISION, "")
-    return int(text) if text.isdigit() else 0
+    return int_or((obj["metadata"].get("annotations") or {}).get(REVISION), 0)
 
 
 def surplus_history(deployment: Object, old: Sequence[Object]) -> list[Object]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pytest_selfrep.kubesim.clock import Clock
 from pytest_selfrep.kubesim.controllers.common import phase_of
+from pytest_selfrep.kubesim.gonumbers import int_or
 from pytest_selfrep.kubesim.objects import Object, condition, is_ready
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
@@ -49,8 +50,7 @@ def _rank(pod: Object, crowd: int, clock: Clock) -> Rank:
 
 
 def _cost(pod: Object) -> int:
-    text = (pod["metadata"].get("annotations") or {}).get(DELETION_COST, "0")
-    return int(text) if text.lstrip("-").isdigit() else 0
+    return int_or((pod["metadata"].get("annotations") or {}).get(DELETION_COST), 0)
 
 
 def _age(timestamp: str | None, clock: Clock) -> int:

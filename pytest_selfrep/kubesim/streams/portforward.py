@@ -11,6 +11,7 @@ from pytest_selfrep.kubesim.calls import Call
 from pytest_selfrep.kubesim.clock import Clock
 from pytest_selfrep.kubesim.containers.httpserver import HttpConnection
 from pytest_selfrep.kubesim.containers.network import listener
+from pytest_selfrep.kubesim.gonumbers import int_or
 from pytest_selfrep.kubesim.http import Response
 from pytest_selfrep.kubesim.kinds import POD
 from pytest_selfrep.kubesim.objects import Key, Object
@@ -45,11 +46,11 @@ def forward(call: Call) -> Response:
     if TUNNEL in offered:
         return Response(101, session=Tunnel(context.clock, connect))
     ports = [
-        int(each)
+        int_or(each, 0)
         for name, value in _pairs(call)
         if name == "ports"
         for each in value.split(",")
-        if each.isdigit() and 0 < int(each) < 65536
+        if 0 < int_or(each, 0) < 65536
     ]
     if not ports:
         raise bad_request('query parameter "port" is required')
@@ -178,13 +179,13 @@ class Tunnel:
             self.closed = True
 
     def _open(self, frame: spdy.Frame) -> None:
-        port, kind = frame.headers.get("port", ""), frame.headers.get("streamtype", "")
-        if not port.isdigit() or kind not in ("error", "data") or len(self._streams) >= MAX_STREAMS:
+        port, kind = int_or(frame.headers.get("port"), -1), frame.headers.get("streamtype", "")
+        if port < 0 or kind not in ("error", "data") or len(self._streams) >= MAX_STREAMS:
             body = struct.pack(">II", frame.stream, _REFUSED_STREAM)
             self._messages.append(self._framer.control(spdy.RST_STREAM, body))
             return
         request = frame.headers.get("requestid", str(frame.stream))
-        pair = self._pairs.setdefault(request, _Pair(int(port)))
+        pair = self._pairs.setdefault(request, _Pair(port))
         self._streams[frame.stream] = pair
         self._messages.append(self._framer.reply(frame.stream, {}))
         if kind == "error":
