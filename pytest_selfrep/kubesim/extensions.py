@@ -14,13 +14,14 @@ from pytest_selfrep.kubesim import (
     subresources,
 )
 from pytest_selfrep.kubesim.calls import Handler, Virtual
-from pytest_selfrep.kubesim.streams import handlers
+from pytest_selfrep.kubesim.streams import handlers, proxy
 
 SUBRESOURCES: Mapping[tuple[str, str, str], Handler] = {
     **subresources.SUBRESOURCES,
     **logs.SUBRESOURCES,
     **eviction.SUBRESOURCES,
     **handlers.SUBRESOURCES,
+    **proxy.SUBRESOURCES,
 }
 """(plural, subresource, verb) to what answers it; ``*`` as plural stands for all that have it."""
 

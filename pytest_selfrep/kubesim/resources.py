@@ -20,6 +20,10 @@ _FOREIGN: Mapping[str, tuple[str, str, str]] = {
     "attach": ("", "v1", "PodAttachOptions"),
     "portforward": ("", "v1", "PodPortForwardOptions"),
 }
+_PROXIED: Mapping[str, tuple[str, str, str]] = {
+    "pods": ("", "v1", "PodProxyOptions"),
+    "services": ("", "v1", "ServiceProxyOptions"),
+}
 # Nobody can empty a cluster with one request.
 _NAMESPACE_VERBS = tuple(verb for verb in VERBS if verb != "deletecollection")
 
@@ -86,4 +90,6 @@ def verbs_of(kind: Kind) -> tuple[str, ...]:
 
 def _subresource(kind: Kind, name: str) -> Subresource:
     verbs = sorted(verb for plural, sub, verb in SUBRESOURCES if sub == name and plural in ("*", kind.plural))
-    return Subresource(name, tuple(verbs), *_FOREIGN.get(name, (kind.group, kind.version, kind.kind)))
+    own = (kind.group, kind.version, kind.kind)
+    spoken = _PROXIED[kind.plural] if name == "proxy" else _FOREIGN.get(name, own)
+    return Subresource(name, tuple(verbs), *spoken)

@@ -20,6 +20,8 @@ class Target(NamedTuple):
     namespace: str = ""
     """For namespaces themselves their own name, as RBAC has it."""
     name: str = ""
+    below: str = ""
+    """Of a proxy the path that is asked of what lies behind it, from its slash on."""
 
     @property
     def full_resource(self) -> str:
@@ -42,6 +44,9 @@ def parse(path: str) -> Target:
         if len(rest) >= 3 and rest[2] not in _NAMESPACE_SUBRESOURCES:
             rest = rest[2:]
     name = rest[1] if len(rest) >= 2 else ""
+    if rest[2:3] == ["proxy"]:
+        below = path.partition(f"/{rest[0]}/{name}/proxy")[2]
+        return Target(path, group, version, rest[0], "proxy", namespace, name, below)
     return Target(path, group, version, rest[0], "/".join(rest[2:]), namespace, name)
 
 

@@ -42,7 +42,8 @@ AMBIGUOUS: Mapping[str, str] = {
 """Whose types the client calls by their group too if others have the same name."""
 WITHOUT_MODEL = {
     # Options in the query of a request are parameters there.
-    *(f"core.v1.Pod{each}Options" for each in ("Attach", "Exec", "Log", "PortForward")),
+    *(f"core.v1.Pod{each}Options" for each in ("Attach", "Exec", "Log", "PortForward", "Proxy")),
+    "core.v1.ServiceProxyOptions",
     *(f"meta.v1.{each}Options" for each in ("Create", "List", "Patch", "Update")),
     # Protobuf has them as structs, JSON only their fields.
     "core.v1.EphemeralContainerCommon",

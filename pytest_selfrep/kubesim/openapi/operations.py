@@ -21,7 +21,7 @@ _PATCHES: Final = (
     "application/merge-patch+json",
     "application/strategic-merge-patch+json",
 )
-_CONNECTED: Final = frozenset({"attach", "exec", "portforward"})
+_CONNECTED: Final = frozenset({"attach", "exec", "portforward", "proxy"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ _QUERY: Final[Mapping[str, tuple[str, str]]] = {
     "limit": ("integer", "The most objects that one answer may have; a token says where the list goes on."),
     "limitBytes": ("integer", "The most bytes of the log that are sent."),
     "orphanDependents": ("boolean", "Whether what the object owns stays. propagationPolicy says it better."),
+    "path": ("string", "The path that is asked for."),
     "ports": ("integer", "The ports to forward, for clients that speak WebSocket."),
     "pretty": ("string", "Whether the answer is laid out for reading: true or false."),
     "previous": ("boolean", "Whether to read the log of the container's run before this one."),
@@ -84,6 +85,7 @@ CONNECT: Final[Mapping[str, Sequence[str]]] = {
     "attach": ("container", "stderr", "stdin", "stdout", "tty"),
     "exec": ("command", "container", "stderr", "stdin", "stdout", "tty"),
     "portforward": ("ports",),
+    "proxy": ("path",),
     "log": (
         "container",
         "follow",
