@@ -31,6 +31,8 @@ TICK_SECONDS = 0.05
 """How often a cluster in real time is brought up to date."""
 CLOSE_SECONDS = 2.0
 """How long clients of watches may take to hear that the server closes."""
+PANIC = "This request caused apiserver to panic. Look in the logs for details."
+"""All that a client is told of a failure of ours; what failed is for the log."""
 # The same on every answer; the first would otherwise name the HTTP library.
 HEADERS = {"Server": "kube-apiserver", "Cache-Control": "no-cache, private"}
 
@@ -183,9 +185,9 @@ class _Site:
             response = self._cluster.handle(_request(sent, body))
         except StatusError as error:
             response = Response(error.code, error.to_object())
-        except Exception as error:
+        except Exception:
             _log.exception("%s %s", sent.method, sent.path)
-            failed = StatusError(500, "InternalError", f"Internal error occurred: {error}")
+            failed = StatusError(500, "InternalError", PANIC)
             response = Response(500, failed.to_object())
         headers = {
             **HEADERS,

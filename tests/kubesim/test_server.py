@@ -26,7 +26,7 @@ from workloads import workload
 
 from pytest_selfrep.kubesim.cluster import Cluster
 from pytest_selfrep.kubesim.http import Request, Response
-from pytest_selfrep.kubesim.server import MAX_BODY, Served, serve
+from pytest_selfrep.kubesim.server import MAX_BODY, PANIC, Served, serve
 
 ApiException = kubernetes.client.exceptions.ApiException
 config: Any = untyped_config
@@ -389,3 +389,22 @@ def test_the_date_of_an_answer_is_the_clusters(served: Served, cluster: Cluster)
     connection.close()
 
     assert parsedate_to_datetime(date).isoformat() == cluster.clock.timestamp().replace("Z", "+00:00")
+
+
+class Defective(Cluster):
+    def handle(self, request: Request) -> Response:
+        raise KeyError("an attribute of Python's")
+
+
+def test_a_failure_of_the_servers_own_is_told_without_its_cause() -> None:
+    cluster = Defective()
+    served = serve(cluster)
+    trust = ssl.create_default_context(cadata=served.ca_pem.decode())
+
+    with urllib3.PoolManager(ssl_context=trust) as pool:
+        answer = pool.request("GET", f"{served.url}/api/v1/pods")
+    served.close()
+
+    assert answer.status == 500
+    assert answer.json()["message"] == PANIC
+    assert b"ython" not in answer.data
