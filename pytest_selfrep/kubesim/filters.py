@@ -93,7 +93,7 @@ def _fits(candidate: Candidate) -> Reasons:
 
 
 def _volumes(candidate: Candidate) -> Reasons:
-    return volume_reasons(candidate.store, candidate.claims, candidate.node) if candidate.claims else ()
+    return volume_reasons(candidate.store, candidate.claims, candidate.node)
 
 
 def _missing_topology(candidate: Candidate) -> Reasons:
@@ -138,6 +138,8 @@ FILTERS: Sequence[tuple[Callable[[Candidate], Reasons], bool]] = (
 )
 """In the scheduler's order; whether removing pods from the node could help (else preemption is pointless)."""
 
+_WITHOUT_CLAIMS = tuple(each for each in FILTERS if each[0] is not _volumes)
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -149,7 +151,7 @@ class Refusal:
 
 def refusal(candidate: Candidate) -> Refusal | None:
     """What the first filter that says no has to say; None if the pod can go there."""
-    for reasons_of, removing_pods_could_help in FILTERS:
+    for reasons_of, removing_pods_could_help in FILTERS if candidate.claims else _WITHOUT_CLAIMS:
         reasons = list(reasons_of(candidate))
         if reasons:
             return Refusal(reasons, removing_pods_could_help)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pytest_selfrep.kubesim.controllers.base import Context, Mapper
 from pytest_selfrep.kubesim.controllers.common import (
@@ -31,6 +31,7 @@ from pytest_selfrep.kubesim.objects import (
     labels_of,
 )
 from pytest_selfrep.kubesim.status import StatusError
+from pytest_selfrep.kubesim.store import Change
 
 REPLICATORS: Mapping[Kind, str] = {
     REPLICA_SET: "replicaset-controller",
@@ -46,6 +47,7 @@ class ReplicaSetController:
         """``kind`` is one of :data:`REPLICATORS`."""
         self.name = REPLICATORS[kind]
         self._kind = kind
+        self._to_owner = replicas_of(kind)
         self._context = context
         self._writer = context.writer(user)
         self._backoff = Backoff(context.queue)
@@ -55,8 +57,11 @@ class ReplicaSetController:
     def watches(self) -> Mapping[Kind, Mapper]:
         return {
             self._kind: itself_but_for_status,
-            POD: replicas_of(self._kind),
+            POD: self._on_pod,
         }
+
+    def _on_pod(self, change: Change) -> Iterable[Key]:
+        return self._to_owner(change) if self._context.store.count(self._kind) else ()
 
     def reconcile(self, key: Key) -> None:
         replica_set = self._context.store.get(self._kind, key)
