@@ -24,7 +24,8 @@ from pytest_selfrep.kubesim.verbs import VERBS
 
 _WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 _MANY = frozenset({"list", "watch", "deletecollection"})
-_TRUE = ("true", "1")
+_FALSE = ("false", "0")
+"""Of a flag in a query; whatever else is there means that it is set."""
 
 
 class Api:
@@ -37,14 +38,16 @@ class Api:
     def handle(self, request: Request) -> Response:
         """The answer to one request, audited."""
         target, query = parse(request.path), dict(request.query)
-        verb = verb_of(request.method, target, query.get("watch") in _TRUE)
+        verb = verb_of(request.method, target, query.get("watch", "0").lower() not in _FALSE)
         sender = user = ANONYMOUS
         call = None
         try:
             sender = user = self._backend.authenticator.authenticate(request.headers.get("authorization", ""))
             user = impersonated(sender, request.headers, self._backend.authorizer)
             self._authorize(user, verb, target, query)
-            if target.resource:
+            if target.resource and not self._serves(target):
+                shown = response = information.not_found()
+            elif target.resource:
                 call, handler = self._route(request, target, query, user, verb)
                 response = handler(call)
                 accept = request.headers.get("accept", "")
@@ -63,6 +66,12 @@ class Api:
         if call is not None and call.warnings:
             return replace(shown, warnings=tuple(dict.fromkeys(call.warnings)))
         return shown
+
+    def _serves(self, target: Target) -> bool:
+        """Whether there is anything in the API group of a resource."""
+        if not target.group or self._kind(target) is not None:
+            return True
+        return information.serves(target.group, served(self._backend.context.kinds.custom))
 
     def _kind(self, target: Target) -> Kind | None:
         return self._backend.context.kinds.of_resource(target.group, target.version, target.resource)

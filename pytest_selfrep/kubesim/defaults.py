@@ -290,10 +290,12 @@ def _job(job: Object) -> None:
 
 def _identify(job: Object, spec: Object) -> None:
     uid, name = job["metadata"].get("uid"), job["metadata"].get("name")
-    if spec["manualSelector"] or spec.get("selector") or not uid:
+    selector = spec.get("selector") or {}
+    chosen = selector.get("matchLabels") or {}
+    if spec["manualSelector"] or "batch.kubernetes.io/controller-uid" in chosen or not uid:
         return
     # A Job's pods are told apart by its uid, whatever their other labels.
-    spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
+    spec["selector"] = {**selector, "matchLabels": {**chosen, "batch.kubernetes.io/controller-uid": uid}}
     meta = spec["template"]["metadata"]
     meta["labels"] = {
         **(meta.get("labels") or {}),

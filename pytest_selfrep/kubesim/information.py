@@ -38,8 +38,22 @@ def answer(request: Request, resources: tuple[Resource, ...]) -> Response:
             return _cached(request, content, digest, discovery.media_type(version), _CHECKED)
     found = _document(path, resources)
     if found is None:
-        raise _unknown()
+        _, *parts = (*path.split("/"), "")
+        known = parts[0] == "api" or (parts[0] == "apis" and serves(parts[1], resources))
+        if known:
+            raise _unknown()
+        return not_found()
     return Response(200, found, JSON)
+
+
+def serves(group: str, resources: tuple[Resource, ...]) -> bool:
+    """Whether anything of an API group is served."""
+    return any(each.kind.group == group for each in resources)
+
+
+def not_found() -> Response:
+    """A path of which no API server knows anything."""
+    return Response(404, "404 page not found\n", _PLAIN, headers={"X-Content-Type-Options": "nosniff"})
 
 
 def _document(path: str, resources: tuple[Resource, ...]) -> Object | None:

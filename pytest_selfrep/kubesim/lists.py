@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,13 +14,15 @@ from pytest_selfrep.kubesim.gonumbers import parse_int, parse_uint
 from pytest_selfrep.kubesim.kinds import Kind
 from pytest_selfrep.kubesim.objects import Key, Object, key_of
 from pytest_selfrep.kubesim.selectors import Predicate
-from pytest_selfrep.kubesim.status import StatusError, bad_request, expired
+from pytest_selfrep.kubesim.status import StatusError, bad_request, expired, internal
 from pytest_selfrep.kubesim.store import Expired, Store
 
 _CONTINUE_EXPIRED = (
     "The provided continue parameter is too old to display a consistent list result. "
     "You can start a new list without the continue parameter."
 )
+_ENCODED_BY = "meta.k8s.io/v1"
+_NOT_BASE64 = re.compile(r"[^A-Za-z0-9_-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +44,12 @@ def number(query: Mapping[str, str], name: str) -> int:
 
 
 def revision_of(query: Mapping[str, str]) -> int:
-    """The ``resourceVersion`` of a query; 0 if it is not there. Raises StatusError 400."""
+    """The ``resourceVersion`` of a query; 0 if it is not there. Raises StatusError 500, as real ones do."""
     text = query.get("resourceVersion", "")
     try:
         return parse_uint(text) if text else 0
     except ValueError as error:
-        raise bad_request(f'resourceVersion: Invalid value: "{text}": {error}') from None
+        raise internal(f'resourceVersion: Invalid value: "{text}": {error}') from None
 
 
 def check_not_future(store: Store, revision: int) -> None:
@@ -122,16 +125,37 @@ def _at(store: Store, kind: Kind, namespace: str, revision: int, continued: bool
 
 
 def _token(revision: int, last: Key) -> str:
-    start = orjson.dumps({"v": "meta.k8s.io/v1", "rv": revision, "start": f"{last.namespace}/{last.name}\0"})
+    start = orjson.dumps({"v": _ENCODED_BY, "rv": revision, "start": f"{last.namespace}/{last.name}\0"})
     return base64.urlsafe_b64encode(start).rstrip(b"=").decode()
 
 
 def _read_token(text: str) -> tuple[int, Key]:
     try:
-        said = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        namespace, _, name = said["start"].rstrip("\0").partition("/")
-        return int(said["rv"]), Key(namespace, name)
-    except (binascii.Error, ValueError, KeyError, TypeError, AttributeError):
-        # Go's decoder says where it stumbled; nobody can do anything about it but begin again.
-        why = "continue key is not valid: invalid character looking for beginning of value"
-        raise bad_request(f"invalid continue token: {why}") from None
+        said = _token_fields(text)
+        if said.get("v") != _ENCODED_BY:
+            raise ValueError(f'server does not recognize this encoded version "{said.get("v", "")}"')
+        revision, start = said.get("rv", 0), said.get("start", "")
+        if not isinstance(revision, int) or not revision:
+            raise ValueError(f"incorrect encoded start resourceVersion (version {_ENCODED_BY})")
+        if not isinstance(start, str) or not start:
+            raise ValueError(f"encoded start key empty (version {_ENCODED_BY})")
+    except ValueError as error:
+        raise bad_request(f"invalid continue token: continue key is not valid: {error}") from None
+    namespace, _, name = start.rstrip("\0").partition("/")
+    return revision, Key(namespace, name)
+
+
+def _token_fields(text: str) -> Object:
+    """What a token says. Raises ValueError in the words of Go's decoders."""
+    strange = _NOT_BASE64.search(text)
+    if strange is not None or len(text) % 4 == 1:
+        raise ValueError(f"illegal base64 data at input byte {strange.start() if strange else len(text) - 1}")
+    raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    try:
+        said = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        if raw.startswith(b"{"):
+            raise ValueError("unexpected end of JSON input") from None
+        first = json.dumps(chr(raw[0])).strip('"')
+        raise ValueError(f"invalid character '{first}' looking for beginning of value") from None
+    return said if isinstance(said, dict) else {}

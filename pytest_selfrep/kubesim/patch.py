@@ -28,18 +28,24 @@ MAX_COPIED = 3 * 1024 * 1024
 
 def apply(content_type: str, target: Object, patch: Json, type_: Type | None) -> Json:
     """What ``target``, of that type, becomes; it stays as it is. Raises StatusError 400, 413, 415 or 422."""
-    if content_type not in _ACCEPTED:
-        raise unsupported_media_type(
-            "the body of the request was in an unknown format - accepted media types include: "
-            + ", ".join(_ACCEPTED)
-        )
+    check_accepted(content_type)
     if content_type == _ACCEPTED[0]:
         return _json_patch(target, patch)
+    merging = content_type == _ACCEPTED[1]
+    if patch is None and merging:
+        raise bad_request("Invalid JSON Patch")
+    if patch is None:
+        return target
     if not isinstance(patch, dict):
-        raise bad_request(
-            f"json: cannot unmarshal {_go_name(patch)} into Go value of type map[string]interface {{}}"
-        )
-    return merge(target, patch) if content_type == _ACCEPTED[1] else strategic(target, patch, type_)
+        why = f"json: cannot unmarshal {_go_name(patch)} into Go value of type map[string]interface {{}}"
+        raise bad_request(f"error decoding patch: {why}" if merging else why)
+    return merge(target, patch) if merging else strategic(target, patch, type_)
+
+
+def check_accepted(content_type: str) -> None:
+    """Raises StatusError 415."""
+    if content_type not in _ACCEPTED:
+        raise unsupported_media_type("415: Unsupported Media Type")
 
 
 def merge(target: Json, patch: Json) -> Json:
@@ -71,10 +77,12 @@ class _Refused(Exception):
 
 
 def _json_patch(target: Object, operations: Json) -> Json:
+    if operations is None:
+        return target
     if not isinstance(operations, list):
         raise bad_request(
             f"error decoding patch: json: cannot unmarshal {_go_name(operations)} into Go value of type "
-            "jsonpatch.Patch"
+            "[]handlers.jsonPatchOp"
         )
     if len(operations) > MAX_OPERATIONS:
         raise _too_large(
@@ -84,7 +92,7 @@ def _json_patch(target: Object, operations: Json) -> Json:
         if not isinstance(operation, dict):
             raise bad_request(
                 f"error decoding patch: json: cannot unmarshal {_go_name(operation)} into Go value of type "
-                "jsonpatch.Operation"
+                "handlers.jsonPatchOp"
             )
     document: Json = {"": copy(target)}
     copied = 0

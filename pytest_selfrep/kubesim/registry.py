@@ -40,11 +40,14 @@ from pytest_selfrep.kubesim.status import (
     already_exists,
     bad_request,
     conflict,
+    internal,
     invalid,
     not_found,
+    precondition_failed,
 )
 from pytest_selfrep.kubesim.store import Store
 from pytest_selfrep.kubesim.templategeneration import count_template
+from pytest_selfrep.kubesim.validation import validate
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 FOREGROUND = "foregroundDeletion"
@@ -115,6 +118,8 @@ class Registry:
         meta = obj["metadata"]
         if meta.get("resourceVersion"):
             raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
+        if not meta.get("name") and not meta.get("generateName"):
+            raise self._nameless(kind, obj)
         new = self._new(kind, obj)
         defaults.apply(kind, new)
         if kind is DAEMON_SET:
@@ -211,13 +216,17 @@ class Registry:
                 new["status"] = dict(_FIRST_STATUS.get(kind, {}))
         return new
 
+    def _nameless(self, kind: Kind, obj: Object) -> StatusError:
+        """The refusal of an object that has no name, with whatever else is wrong with it."""
+        why = Cause("FieldValueRequired", "Required value: name or generateName is required", "metadata.name")
+        named = self._new(kind, {**obj, "metadata": {**obj["metadata"], "name": "x"}})
+        defaults.apply(kind, named)
+        return invalid(kind, "", [why, *validate(kind, named, None)])
+
     def _first_metadata(self, kind: Kind, meta: Object) -> Object:
-        name, prefix = meta.get("name"), meta.get("generateName")
+        name, prefix = meta.get("name"), meta.get("generateName") or ""
         namespace = meta.get("namespace", "")
         if not name:
-            if not prefix:
-                why = "Required value: name or generateName is required"
-                raise invalid(kind, "", [Cause("FieldValueRequired", why, "metadata.name")])
             base = prefix[:_MAX_GENERATED_BASE]
             name = base + self._names.suffix()
             while self._get(kind, Key(namespace, name)) is not None:
@@ -244,7 +253,10 @@ class Registry:
             at = f"/registry/{kind.plural}/{key_of(old)}"
             known = f"StorageError: invalid object, Code: 4, Key: {at}, ResourceVersion: 0"
             raise conflict(kind, name, f"{known}, AdditionalErrorMsg: Precondition failed: {why}")
-        if meta.get("resourceVersion") and meta["resourceVersion"] != stored["resourceVersion"]:
+        seen = meta.get("resourceVersion")
+        if seen and not seen.isdecimal():
+            raise internal(f'strconv.ParseUint: parsing "{seen}": invalid syntax')
+        if seen and seen != stored["resourceVersion"]:
             raise conflict(kind, name, MODIFIED)
         return old
 
@@ -398,14 +410,14 @@ def _check_preconditions(kind: Kind, obj: Object, options: DeleteOptions) -> Non
             f"the UID in the precondition ({options.uid}) does not match the UID in record ({meta['uid']}). "
             "The object might have been deleted and then recreated"
         )
-        raise conflict(kind, meta["name"], why)
+        raise precondition_failed(kind, meta["name"], why)
     wanted, stored = options.resource_version, meta["resourceVersion"]
     if wanted is not None and wanted != stored:
         why = (
             f"the ResourceVersion in the precondition ({wanted}) does not match "
             f"the ResourceVersion in record ({stored}). The object might have been modified"
         )
-        raise conflict(kind, meta["name"], why)
+        raise precondition_failed(kind, meta["name"], why)
 
 
 def _deletion_finalizers(kind: Kind, obj: Object, options: DeleteOptions) -> list[str]:
@@ -450,11 +462,13 @@ def _grace_seconds(kind: Kind, obj: Object, options: DeleteOptions) -> int:
 def check_named(kind: Kind, obj: Object, name: str, namespace: str) -> None:
     """Refuse a body that names another object than the path does; fill in the namespace."""
     meta = obj["metadata"]
-    if name and meta.get("name") != name:
-        if "name" in meta:
-            sent = meta["name"]
-            raise bad_request(f"the name of the object ({sent}) does not match the name on the URL ({name})")
-        meta["name"] = name
+    sent = meta.get("name")
+    if name and not sent:
+        raise bad_request(
+            f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        )
+    if name and sent != name:
+        raise bad_request(f"the name of the object ({sent}) does not match the name on the URL ({name})")
     if not kind.namespaced:
         if meta.get("namespace"):
             raise bad_request(

@@ -36,8 +36,9 @@ class StatusError(Exception):
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
         }
+        if self.reason:
+            status["reason"] = self.reason
         if self.details:
             status["details"] = self.details
         status["code"] = self.code
@@ -62,6 +63,18 @@ def already_exists(kind: Kind, name: str) -> StatusError:
 def conflict(kind: Kind, name: str, why: str) -> StatusError:
     message = f'Operation cannot be fulfilled on {kind.resource} "{name}": {why}'
     return StatusError(409, "Conflict", message, _details(kind, name))
+
+
+def precondition_failed(kind: Kind, name: str, why: str) -> StatusError:
+    """409 for a deletion, which names the kind where all else names the resource."""
+    titled = f"{kind.kind}.{kind.group}" if kind.group else kind.kind
+    details = {**_details(kind, name), "kind": kind.kind}
+    return StatusError(409, "Conflict", f'Operation cannot be fulfilled on {titled} "{name}": {why}', details)
+
+
+def internal(message: str) -> StatusError:
+    """500 without a reason: as the API server answers errors that it has no better code for."""
+    return StatusError(500, "", message)
 
 
 def forbidden(kind: Kind, name: str, why: str) -> StatusError:

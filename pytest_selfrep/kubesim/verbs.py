@@ -10,6 +10,7 @@ from pytest_selfrep.kubesim.apply.history import Author
 from pytest_selfrep.kubesim.apply.options import APPLY, author_of
 from pytest_selfrep.kubesim.calls import Call, Handler, type_of
 from pytest_selfrep.kubesim.customresources.version import as_version
+from pytest_selfrep.kubesim.decoding import bodies
 from pytest_selfrep.kubesim.decoding.bodies import check_depth
 from pytest_selfrep.kubesim.decoding.objects import receive_options
 from pytest_selfrep.kubesim.http import Response
@@ -176,8 +177,9 @@ def patched(call: Call, target: Object, kind: str = "", api_version: str = "") -
     Raises StatusError 400, 413, 415 or 422.
     """
     kind, api_version = kind or call.kind.kind, api_version or call.kind.api_version
-    if call.body is None:
-        raise bad_request("unexpected end of JSON input")
+    if not call.request.body:
+        why = "unexpected end of JSON input"
+        raise bad_request(why if call.content_type == patch.STRATEGIC else f"error decoding patch: {why}")
     if call.kind.custom is not None and kind == call.kind.kind and call.content_type == patch.STRATEGIC:
         raise unsupported_media_type(_NOT_STRATEGIC)
     applied = patch.apply(call.content_type, target, call.body, type_of(kind, api_version))
@@ -191,6 +193,7 @@ def patched(call: Call, target: Object, kind: str = "", api_version: str = "") -
 def patch_(call: Call) -> Response:
     if call.content_type == APPLY:
         return _apply(call)
+    patch.check_accepted(call.content_type)
     author, stored = author_of(call), call.stored()
     obj = patched(call, _as_patched(call, stored))
     _check_patched(call, obj)
@@ -284,8 +287,9 @@ def delete_collection(call: Call) -> Response:
 
 
 def delete_options(call: Call) -> DeleteOptions:
-    """DeleteOptions from the body and the query. Raises StatusError 400 or 422."""
-    body = receive_options(call.body)
+    """DeleteOptions from the body and the query. Raises StatusError 400, 422 or 500."""
+    sent = call.request.body
+    body = receive_options(bodies.decode(sent, call.content_type, "") if sent else None)
     policy = body.get("propagationPolicy") or call.query.get("propagationPolicy")
     orphan = body.get("orphanDependents", call.query.get("orphanDependents"))
     if policy is not None and (orphan is not None or policy not in _POLICIES):

@@ -184,7 +184,7 @@ def daemon_set_causes(daemon_set: Object, old: Object | None) -> list[Cause]:
 
 def job_causes(job: Object, old: Object | None) -> list[Cause]:
     spec = job["spec"]
-    causes = list(_job_spec_causes(spec, "spec"))
+    causes = [*_generated_causes(job), *_job_spec_causes(spec, "spec"), *_job_label_causes(spec)]
     if old is not None:
         before = old["spec"]
         for name in ("completions", "completionMode", "selector"):
@@ -193,6 +193,23 @@ def job_causes(job: Object, old: Object | None) -> list[Cause]:
         if spec["template"] != before["template"] and not before.get("suspend"):
             causes.append(invalid("spec.template", spec["template"], _IMMUTABLE))
     return causes
+
+
+def _generated_causes(job: Object) -> Iterable[Cause]:
+    """Of a selector that the client has added something to."""
+    spec = job["spec"]
+    generated = {"matchLabels": {"batch.kubernetes.io/controller-uid": job["metadata"].get("uid")}}
+    if not spec.get("manualSelector") and spec.get("selector") not in (None, generated):
+        yield invalid_go("spec.selector", go_selector(spec["selector"]), "`selector` not auto-generated")
+
+
+def _job_label_causes(spec: Object) -> Iterable[Cause]:
+    """Of pods that their Job would not know again."""
+    selector = spec.get("selector")
+    labels = (spec["template"].get("metadata") or {}).get("labels") or {}
+    if not selector or not parsed(selector).matches(labels):
+        why = "`selector` does not match template `labels`"
+        yield invalid_go("spec.template.metadata.labels", go_map(labels), why)
 
 
 def _elastic(spec: Object) -> bool:

@@ -76,7 +76,7 @@ def rows(section: str) -> list[Any]:
 
 
 def check(kube: Kube, command: str, prints: str, refuses: str) -> None:
-    seen = kube.kubectl(command, fails=bool(refuses))
+    seen = kube.kubectl(command.replace("<namespace>", kube.namespace), fails=bool(refuses))
 
     assert plain(seen, *kube.names("/api/v1/nodes")) == (prints or refuses).rstrip("\n")
 

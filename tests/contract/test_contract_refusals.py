@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import parse_qsl
 
 import pytest
 from api_client import JSON, PATCHES, Kube
 from refusals import OBJECTS, Refusal, refusals
+
+UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +40,31 @@ def test_a_refusal_has_its_code_its_reason_and_its_words(there: Kube, refusal: R
     answer = there.refusal(method, path, refusal.body, content_type=content_type, **dict(parse_qsl(query)))
 
     assert answer[:2] == (refusal.code, refusal.reason)
-    assert refusal.message in (answer[2], None)
+    assert refusal.message in (UID.sub("<uid>", answer[2]), None)
+
+
+@pytest.mark.parametrize(
+    "path", ["/apis/example.com", "/apis/example.com/v1", "/apis/example.com/v1/gadgets"]
+)
+def test_of_an_unknown_group_there_is_no_page(shared: Kube, path: str) -> None:
+    answer = shared.send("GET", path)
+
+    assert (answer.code, answer.body) == (404, "404 page not found\n")
+
+
+@pytest.mark.parametrize("kind", ["json", "strategic"])
+def test_a_patch_of_null_changes_nothing(there: Kube, kind: str) -> None:
+    before = there.get("configmaps/web")
+
+    answer = there.send("PATCH", "configmaps/web", b"null", content_type=PATCHES[kind])
+
+    assert (answer.code, answer.body) == (200, before)
+
+
+def test_a_label_of_null_is_an_empty_one(kube: Kube) -> None:
+    made = kube.create("configmaps", {"metadata": {"name": "a", "labels": {"a": None}}})
+
+    assert made["metadata"]["labels"] == {"a": ""}
 
 
 def test_a_refusal_names_the_fields_that_are_wrong(there: Kube) -> None:

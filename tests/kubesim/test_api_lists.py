@@ -97,9 +97,10 @@ def test_a_revision_of_the_future_times_out(kube: Kube, path: str) -> None:
     "query",
     [
         {"limit": "many"},
-        {"resourceVersion": "new"},
         {"continue": "!!!"},
         {"continue": "e30"},
+        {"continue": "nonsense"},
+        {"continue": "eyJ2IjoibWV0YS5rOHMuaW8vdjEifQ"},
         {"labelSelector": "a in"},
         {"fieldSelector": "spec.colour=red"},
     ],

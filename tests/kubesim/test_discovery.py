@@ -120,9 +120,19 @@ def test_every_subresource_that_is_told_of_answers_some_verb(kube: Kube) -> None
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", "/apis/acme.io", "/apis/acme.io/v1", "/openapi", "/api/v2", "/healthz/nope"]
+    "path", ["/nothing", "/apis/acme.io", "/apis/acme.io/v1", "/apis/acme.io/v1/gadgets", "/openapi"]
 )
-def test_an_unknown_path_is_not_found(kube: Kube, path: str) -> None:
+def test_of_an_unknown_path_nobody_has_a_page(kube: Kube, path: str) -> None:
+    answer = kube.send("GET", path)
+    assert (answer.status, answer.content_type, answer.body) == (
+        404,
+        "text/plain; charset=utf-8",
+        "404 page not found\n",
+    )
+
+
+@pytest.mark.parametrize("path", ["/api/v2", "/apis/apps/v9", "/apis/apps/v9/deployments", "/api/v1/gadgets"])
+def test_what_a_known_group_does_not_have_is_not_found(kube: Kube, path: str) -> None:
     refused = kube.refusal("GET", path)
     assert (refused["code"], refused["message"]) == (404, "the server could not find the requested resource")
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kube_driver import Kube, deployment
 
+from pytest_selfrep.kubesim.http import Request
 from pytest_selfrep.kubesim.patch import merge
 from pytest_selfrep.kubesim.schema import struct
 from pytest_selfrep.kubesim.strategic import strategic
@@ -121,8 +122,8 @@ def test_a_json_patch_that_does_not_fit_is_unprocessable_and_changes_nothing(
 @pytest.mark.parametrize(
     ("sent", "why"),
     [
-        ({"op": "remove"}, "json: cannot unmarshal object into Go value of type jsonpatch.Patch"),
-        (["remove"], "json: cannot unmarshal string into Go value of type jsonpatch.Operation"),
+        ({"op": "remove"}, "json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp"),
+        (["remove"], "json: cannot unmarshal string into Go value of type handlers.jsonPatchOp"),
     ],
 )
 def test_what_is_no_list_of_operations_cannot_be_decoded(web: Kube, sent: Any, why: str) -> None:
@@ -255,15 +256,37 @@ def test_a_patch_that_is_no_object_is_a_bad_request(
 ) -> None:
     answer = web.send("PATCH", PATH, body, content_type=content_type)
     assert answer.status == 400
-    assert answer.body["message"] == (
-        f"json: cannot unmarshal {name} into Go value of type map[string]interface {{}}"
+    why = f"json: cannot unmarshal {name} into Go value of type map[string]interface {{}}"
+    assert answer.body["message"] == (f"error decoding patch: {why}" if content_type == MERGE else why)
+
+
+@pytest.mark.parametrize("content_type", [JSON, STRATEGIC])
+def test_a_patch_of_null_changes_nothing(web: Kube, content_type: str) -> None:
+    before = web.get(PATH)
+    headers = {"authorization": f"Bearer {web.cluster.token_for()}", "content-type": content_type}
+    answer = web.cluster.handle(Request("PATCH", PATH, {}, headers, b"null"))
+    assert (answer.status, answer.body) == (200, before)
+
+
+@pytest.mark.parametrize("patch", [{"kind": "Pod"}, {"apiVersion": "apps/v9"}])
+def test_a_merge_patch_makes_nothing_of_another_kind(web: Kube, patch: Any) -> None:
+    answer = web.send("PATCH", PATH, patch, content_type=MERGE)
+    assert (answer.status, answer.body["reason"]) == (422, "Invalid")
+    assert answer.body["message"].startswith(' "" is invalid: patch: Invalid value: ')
+
+
+def test_a_patch_that_leaves_no_name_is_refused(web: Kube) -> None:
+    answer = web.send("PATCH", PATH, {"$patch": "delete"}, content_type=STRATEGIC)
+    assert (answer.status, answer.body["message"]) == (
+        400,
+        "the name of the object (web based on URL) was undeterminable: name must be provided",
     )
 
 
-def test_a_patch_of_another_media_type_is_refused_with_those_that_are_known(web: Kube) -> None:
+def test_a_patch_of_another_media_type_is_refused(web: Kube) -> None:
     answer = web.send("PATCH", PATH, {}, content_type="application/json")
     assert (answer.status, answer.body["reason"]) == (415, "UnsupportedMediaType")
-    assert STRATEGIC in answer.body["message"]
+    assert answer.body["message"] == "415: Unsupported Media Type"
 
 
 def test_a_patch_with_a_stale_resource_version_is_a_conflict(web: Kube) -> None:

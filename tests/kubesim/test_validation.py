@@ -305,7 +305,8 @@ def test_pods_of_a_job_do_not_always_restart(kube: Kube) -> None:
 def test_a_job_keeps_its_template(kube: Kube) -> None:
     kube.create(JOBS, job())
     current = kube.get(f"{JOBS}/sum")
-    template = {**current["spec"]["template"], "metadata": {}}
+    template = current["spec"]["template"]
+    template = {**template, "metadata": {**template["metadata"], "annotations": {"a": "b"}}}
     changed = {**current, "spec": {**current["spec"], "template": template}}
     found = cause(kube, f"{JOBS}/sum", changed, "PUT")
     assert found.startswith("spec.template: Invalid value")

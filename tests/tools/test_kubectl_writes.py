@@ -194,12 +194,12 @@ def test_what_is_said_and_done(kubectl: Terminal, command: str, expected: str, l
         (
             "patch deploy web --type=json -p {}",
             "Error from server (BadRequest): error decoding patch: json: cannot unmarshal object into "
-            "Go value of type jsonpatch.Patch\n",
+            "Go value of type []handlers.jsonPatchOp\n",
         ),
         (
             "patch deploy web --type=json -p nonsense",
             "Error from server (BadRequest): error decoding patch: json: cannot unmarshal string into "
-            "Go value of type jsonpatch.Patch\n",
+            "Go value of type []handlers.jsonPatchOp\n",
         ),
         (
             "patch deploy web -p '{\"spec\":'",

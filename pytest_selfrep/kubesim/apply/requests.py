@@ -66,6 +66,9 @@ def merge_into(call: Call, live: Object | None, configuration: Object, author: A
         before = history.write(kind, Manager(BEFORE_FIRST_APPLY, "Update", kind.api_version))
         managed = history.of(live) or updated(part, {}, before, None, live)
     obj, after = _applied(part, managed, write, live, configuration, force=forced(call))
+    if live is not None:
+        # Nobody owns a name, so that none is lost with what an applier owned beside it.
+        obj = {**obj, "metadata": {"name": live["metadata"]["name"], **(obj.get("metadata") or {})}}
     if kind.custom is None:  # null may mean something in a custom resource
         obj = cleaned(obj)
     if author.manager == KUBECTL:

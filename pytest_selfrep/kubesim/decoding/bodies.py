@@ -9,12 +9,14 @@ import orjson
 
 from pytest_selfrep.kubesim.decoding import protobuf
 from pytest_selfrep.kubesim.objects import Json
-from pytest_selfrep.kubesim.status import StatusError, bad_request, unsupported_media_type
+from pytest_selfrep.kubesim.status import StatusError, bad_request, internal, unsupported_media_type
 
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
 APPLY = "application/apply-patch+yaml"
 OBJECTS = (JSON, YAML, PROTOBUF)
 """What objects may be written in."""
+_DECODED = ("application/json-patch+json", "application/merge-patch+json")
+"""Patches that are decoded before they are applied, so that errors say at which of the two."""
 MAX_DEPTH = 100
 """Levels of nesting that a body may have. No object of Kubernetes comes near; Go's own limit is 10,000."""
 MAX_NODES = 1_000_000
@@ -26,7 +28,10 @@ _SUMMARY = 30
 
 
 def decode(body: bytes, content_type: str, kind: str, *, patch: bool = False) -> Json:
-    """A body that is to be a ``kind``, or a patch, as a JSON value. Raises StatusError 400 or 415."""
+    """A body that is to be a ``kind``, or a patch, as a JSON value.
+
+    Raises StatusError 400 or 415; without a ``kind``, for a deletion's options, 500 as the API server does.
+    """
     if not patch and content_type not in OBJECTS:
         raise unknown_format(OBJECTS)
     try:
@@ -41,9 +46,11 @@ def decode(body: bytes, content_type: str, kind: str, *, patch: bool = False) ->
     except ValueError as error:
         why = _go_words(error, body)
         if patch:
-            raise bad_request(why) from None
+            raise bad_request(f"error decoding patch: {why}" if content_type in _DECODED else why) from None
         if content_type == JSON:
             why = f"couldn't get version/kind; json parse error: {why}"
+        if not kind:
+            raise internal(why) from None
         raise unrecognized(kind, why, body) from None
 
 

@@ -14,7 +14,7 @@ from pytest_selfrep.kubesim.decoding.misfits import Misfit
 from pytest_selfrep.kubesim.decoding.reading import reader
 from pytest_selfrep.kubesim.objects import Json, Object
 from pytest_selfrep.kubesim.schema import Struct, struct, struct_for
-from pytest_selfrep.kubesim.status import Cause, StatusError, bad_request
+from pytest_selfrep.kubesim.status import Cause, StatusError, bad_request, internal
 
 Directive = Literal["Ignore", "Warn", "Strict"]
 """``fieldValidation``: what becomes of fields that are unknown or there twice."""
@@ -108,20 +108,19 @@ def receive(body: Body, wanted: Wanted, asked: Directive, warn: Warn) -> Object:
 
 
 def receive_options(value: Json) -> Object:
-    """DeleteOptions; of any kind's version, or none. Raises StatusError 400."""
+    """DeleteOptions; of any kind's version, or none. Raises StatusError 500, as the API server does."""
     unread = "couldn't get version/kind; json parse error: "
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise bad_request(unread + _no_object(value))
+        raise internal(unread + _no_object(value))
     if value.get("kind", _OPTIONS) != _OPTIONS:
-        raise bad_request(
-            f'no kind "{value["kind"]}" is registered for version "meta.k8s.io/v1" {_META_SCHEME}'
-        )
+        version = value.get("apiVersion") or "meta.k8s.io/v1"
+        raise internal(f'no kind "{value["kind"]}" is registered for version "{version}" {_META_SCHEME}')
     try:
         options: Object = reader(struct("meta.v1.DeleteOptions"))(value, [])
     except Misfit as misfit:
-        raise bad_request(misfit.in_json()) from None
+        raise internal(misfit.in_json()) from None
     return options
 
 
@@ -130,6 +129,8 @@ def receive_patched(patch: Body, result: Json, wanted: Wanted, asked: Directive,
     strategic = patch.content_type == _STRATEGIC
     if not isinstance(result, dict):
         raise _bad_patch(patch, result, f"couldn't get version/kind; json parse error: {_no_object(result)}")
+    if patch.content_type not in (_STRATEGIC, bodies.APPLY) and wanted.type_ is not None:
+        _check_kind_kept(patch, result, wanted)
     strange: list[str] = []
     try:
         obj = _read(result, wanted, strange)
@@ -195,20 +196,36 @@ def _check_type(body: Body, value: Json, wanted: Wanted) -> None:
             raise bodies.unrecognized(wanted.kind, unread + why, body.raw)
     if (kind, api_version) == (wanted.kind, wanted.api_version):
         return
-    group, _, version = api_version.rpartition("/")
-    try:
-        other = struct_for(group, version, kind)
-    except LookupError:
-        why = f'no kind "{kind}" is registered for version "{api_version}" {_SCHEME}'
-        raise _not_handled(Wanted(wanted.kind, api_version, None), why, kind) from None
-    if kind != wanted.kind or group != wanted.api_version.rpartition("/")[0]:
-        into = (wanted.type_.name if wanted.type_ else wanted.kind).split(".")
-        why = f"converting ({version}.{other.name.rpartition('.')[2]}) to ({into[0]}.{into[-1]})"
-        raise _not_handled(Wanted(wanted.kind, api_version, None), f"{why}: unknown conversion", kind)
+    why = _why_not(kind, api_version, wanted)
+    if why:
+        raise _not_handled(Wanted(wanted.kind, api_version, None), why, kind)
     raise bad_request(
         f"the API version in the data ({api_version}) does not match "
         f"the expected API version ({wanted.api_version})"
     )
+
+
+def _why_not(kind: str, api_version: str, wanted: Wanted) -> str:
+    """What keeps an object from being converted to what is wanted; nothing if it is the same kind's."""
+    group, _, version = api_version.rpartition("/")
+    try:
+        other = struct_for(group, version, kind)
+    except LookupError:
+        return f'no kind "{kind}" is registered for version "{api_version}" {_SCHEME}'
+    if kind == wanted.kind and group == wanted.api_version.rpartition("/")[0]:
+        return ""
+    into = (wanted.type_.name if wanted.type_ else wanted.kind).split(".")
+    names = f"({version}.{other.name.rpartition('.')[2]}) to ({into[0]}.{into[-1]})"
+    return f"converting {names}: unknown conversion"
+
+
+def _check_kind_kept(patch: Body, result: Object, wanted: Wanted) -> None:
+    """Whether a patch leaves an object what it was. Raises StatusError 422."""
+    kind, api_version = result.get("kind", wanted.kind), result.get("apiVersion", wanted.api_version)
+    if (kind, api_version) != (wanted.kind, wanted.api_version) and isinstance(kind, str):
+        why = _why_not(kind, str(api_version), wanted)
+        if why:
+            raise _bad_patch(patch, result, why)
 
 
 def _no_object(value: Json) -> str:

@@ -52,7 +52,7 @@ def _body(text: str, kind_of_patch: str) -> KubeObject | list[KubeObject]:
     names = {str: "string", list: "array", bool: "bool", int: "number", float: "number"}
     words = f"json: cannot unmarshal {names.get(type(patch), 'null')} into Go value of type"
     if kind_of_patch == "json":
-        raise Complaint(f"Error from server (BadRequest): error decoding patch: {words} jsonpatch.Patch")
+        raise Complaint(f"Error from server (BadRequest): error decoding patch: {words} []handlers.jsonPatchOp")
     raise Complaint(f"Error from server (BadRequest): {words} map[string]interface {{}}")
 
 
