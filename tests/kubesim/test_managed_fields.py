@@ -18,7 +18,7 @@ from applying import (
 )
 from kube_driver import NODES, PODS, Kube, deployment, pod
 
-from pytest_selfrep.kubesim.apply.history import MOST_NOTES, Author
+from pytest_selfrep.kubesim.apply.history import MOST_GONE, MOST_LOOSE, MOST_NOTES, Author
 from pytest_selfrep.kubesim.kinds import CONFIG_MAP
 from pytest_selfrep.kubesim.objects import Key
 
@@ -270,6 +270,25 @@ def test_what_is_remembered_of_an_object_does_not_grow_with_its_updates(kube: Ku
         live = store.put(CONFIG_MAP, new, Author("loop"))
         assert store.managed.remembered(live) <= 2 * MOST_NOTES
     assert owned(kube, C1)["loop", "Update"] == {"f:data": {"f:a": {}}}
+
+
+def test_who_wrote_an_object_is_known_after_any_number_of_other_writes(kube: Kube) -> None:
+    ask(kube, "POST", CONFIG_MAPS, config_map("c1", {"a": "1"}), fieldManager="one")
+    ask(kube, "PATCH", C1, {"data": {"b": "1"}}, MERGE, fieldManager="two")
+    for number in range(MOST_LOOSE):
+        kube.create(CONFIG_MAPS, config_map(f"other-{number}", {"a": "1"}))
+    assert owned(kube, C1) == {
+        ("one", "Update"): {"f:data": {".": {}, "f:a": {}}},
+        ("two", "Update"): {"f:data": {"f:b": {}}},
+    }
+
+
+def test_nothing_is_remembered_of_objects_long_gone(kube: Kube) -> None:
+    store, made = kube.cluster.store, []
+    for number in range(MOST_GONE + 1):
+        made.append(kube.create(CONFIG_MAPS, config_map(f"c{number}", {"a": "1"})))
+        store.remove(CONFIG_MAP, Key("default", f"c{number}"))
+    assert [store.managed.remembered(each) for each in made[:2]] == [0, 1]
 
 
 def test_events_say_who_reported_them(three_nodes: Kube) -> None:
