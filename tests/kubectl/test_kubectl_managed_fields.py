@@ -102,3 +102,16 @@ def test_the_dynamic_client_applies(kubectl: Kubectl) -> None:
         'Apply failed with 1 conflict: conflict with "one": .data.mode'
     )
     assert apply("slow", "two", force_conflicts=True).data.mode == "slow"
+
+
+def test_what_has_no_fields_that_the_server_knows_is_owned_as_a_whole(kubectl: Kubectl) -> None:
+    revision = {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": {"name": "settings"},
+        "data": {"spec": {"a": 1}},
+        "revision": 1,
+    }
+    kubectl("apply --server-side -f -", revision)
+    shown = kubectl(OWNERS.replace("cm", "controllerrevision"))
+    assert shown == 'kubectl Apply {"f:data":{},"f:revision":{}}\n'

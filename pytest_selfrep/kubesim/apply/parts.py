@@ -14,7 +14,8 @@ from pytest_selfrep.kubesim.schema import Field, ListOf, MapOf, Scalar, Struct, 
 
 Relation = Literal["scalar", "atomic", "struct", "map", "keyed", "set", "any"]
 
-_ANY = frozenset({"any", "RawExtension"})
+_WHOLE = frozenset({"StringList", "FieldsV1", "RawExtension"})
+"""Scalars of our schema that are lists or maps in JSON."""
 
 
 def _relation(type_: Type | None, field: Field | None) -> Relation:
@@ -28,8 +29,8 @@ def _relation(type_: Type | None, field: Field | None) -> Relation:
         if field is None:
             return "atomic"
         return "keyed" if field.keys else "set" if field.set else "atomic"
-    if isinstance(type_, Scalar) and type_.name not in _ANY:
-        return "atomic" if type_.name in ("StringList", "FieldsV1") else "scalar"
+    if isinstance(type_, Scalar) and type_.name != "any":
+        return "atomic" if type_.name in _WHOLE else "scalar"
     return "any"
 
 
@@ -51,6 +52,11 @@ class Part:
     def is_map(self) -> bool:
         return isinstance(self.type, MapOf)
 
+    @property
+    def _is_free(self) -> bool:
+        """Whether it has one owner, and in it whatever that one likes."""
+        return self.relation == "atomic" and isinstance(self.type, Scalar)
+
     def divides(self, value: Json) -> bool:
         """Whether parts of a value have owners of their own."""
         match self.relation:
@@ -62,7 +68,7 @@ class Part:
 
     def named(self, name: str) -> Part | None:
         """The part that a field of that name is; None if a struct does not declare it."""
-        if self.is_map or self.relation == "any":
+        if self.is_map or self.relation == "any" or self._is_free:
             return self.item
         if name not in self._named:
             declared = self.type.fields.get(name) if isinstance(self.type, Struct) else None
