@@ -45,15 +45,19 @@ def affinity_causes(affinity: Object, at: str) -> Iterable[Cause]:
 def _node_affinity(node_affinity: Object, at: str) -> Iterable[Cause]:
     needed = node_affinity.get(REQUIRED)
     if needed is not None:
-        here = f"{at}.{REQUIRED}.nodeSelectorTerms"
-        if not needed.get("nodeSelectorTerms"):
-            yield required(here, "must have at least one node selector term")
-        for index, term in enumerate(needed.get("nodeSelectorTerms") or ()):
-            yield from _node_term(term, f"{here}[{index}]")
+        yield from node_selector_causes(needed, f"{at}.{REQUIRED}")
     for index, each in enumerate(node_affinity.get(PREFERRED) or ()):
         here = f"{at}.{PREFERRED}[{index}]"
         yield from _weight(each, here)
         yield from _node_term(each.get("preference") or {}, f"{here}.preference")
+
+
+def node_selector_causes(selector: Object, at: str) -> Iterable[Cause]:
+    here = f"{at}.nodeSelectorTerms"
+    if not selector.get("nodeSelectorTerms"):
+        yield required(here, "must have at least one node selector term")
+    for index, term in enumerate(selector.get("nodeSelectorTerms") or ()):
+        yield from _node_term(term, f"{here}[{index}]")
 
 
 def _weight(each: Object, at: str) -> Iterable[Cause]:

@@ -506,6 +506,13 @@ def test_wrong_volumes_are_refused(kube: Kube) -> None:
         'PersistentVolume "bad" is invalid: spec.nodeAffinity: Required value: Local volume requires node '
         "affinity"
     )
+    near = {"matchExpressions": [{"key": "zone", "operator": "Near", "values": ["a"]}]}
+    affinity = {"required": {"nodeSelectorTerms": [near]}}
+    assert complaint(kube, "POST", VOLUMES, volume("bad", nodeAffinity=affinity)) == (
+        'PersistentVolume "bad" is invalid: '
+        "spec.nodeAffinity.required.nodeSelectorTerms[0].matchExpressions[0].operator: "
+        'Invalid value: "Near": not a valid selector operator'
+    )
 
 
 def test_a_storage_class_stays_what_it_was(kube: Kube) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from pytest_selfrep.kubesim import quantity
+from pytest_selfrep.kubesim.affinitychecks import node_selector_causes
 from pytest_selfrep.kubesim.fieldchecks import (
     dns_subdomain,
     forbidden,
@@ -105,6 +106,7 @@ def volume_causes(volume: Object, old: Object | None) -> list[Cause]:
     if spec.get("storageClassName"):
         causes += formatted("spec.storageClassName", spec["storageClassName"], dns_subdomain)
     causes += one_of("spec.volumeMode", spec.get("volumeMode"), _VOLUME_MODES)
+    causes += _affinity_causes(spec.get("nodeAffinity"))
     if old is not None:
         causes += _volume_update_causes(spec, old["spec"])
     return causes
@@ -141,6 +143,16 @@ def _source_causes(spec: Object) -> Iterable[Cause]:
             yield required(f"spec.{name}.path")
     if "local" in given and not spec.get("nodeAffinity"):
         yield required("spec.nodeAffinity", "Local volume requires node affinity")
+
+
+def _affinity_causes(affinity: Object | None) -> Iterable[Cause]:
+    if affinity is None:
+        return
+    at = "spec.nodeAffinity.required"
+    if affinity.get("required") is None:
+        yield required(at, "must specify required node constraints")
+    else:
+        yield from node_selector_causes(affinity["required"], at)
 
 
 def _volume_update_causes(spec: Object, before: Object) -> Iterable[Cause]:
