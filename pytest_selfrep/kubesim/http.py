@@ -15,6 +15,8 @@ from pytest_selfrep.kubesim.objects import Json
 
 JSON = "application/json"
 TEXT = "text/plain"
+TRUE = ("1", "t", "T", "true", "TRUE", "True")
+"""What Go's ParseBool takes for true."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -121,12 +123,14 @@ class Response:
         quoted = (text.replace("\\", "\\\\").replace('"', '\\"') for text in self.warnings)
         return [f'299 - "{text}"' for text in quoted]
 
-    def encode(self) -> bytes:
-        """The body as it goes over the wire, for responses without a stream."""
+    def encode(self, *, pretty: bool = False) -> bytes:
+        """The body as it goes over the wire, for responses without a stream; ``pretty`` to be read."""
         if isinstance(self.body, bytes):
             return self.body
         if isinstance(self.body, str):
             return self.body.encode()
+        if pretty:
+            return orjson.dumps(self.body, option=orjson.OPT_INDENT_2)
         return orjson.dumps(self.body, _written, orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_SUBCLASS)
 
 

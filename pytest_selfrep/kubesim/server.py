@@ -13,7 +13,7 @@ import yaml
 
 from pytest_selfrep.kubesim.background import BackgroundLoop
 from pytest_selfrep.kubesim.certificates import certificates
-from pytest_selfrep.kubesim.http import Request, Response, Stream
+from pytest_selfrep.kubesim.http import TRUE, Request, Response, Stream
 from pytest_selfrep.kubesim.impersonation import REPEATED
 from pytest_selfrep.kubesim.objects import Json
 from pytest_selfrep.kubesim.status import StatusError
@@ -31,6 +31,8 @@ TICK_SECONDS = 0.05
 """How often a cluster in real time is brought up to date."""
 CLOSE_SECONDS = 2.0
 """How long clients of watches may take to hear that the server closes."""
+READERS = ("curl", "Wget", "Mozilla/5.0")
+"""How the User-Agents of programs begin that show people what they get."""
 PANIC = "This request caused apiserver to panic. Look in the logs for details."
 """All that a client is told of a failure of ours; what failed is for the log."""
 # The same on every answer; the first would otherwise name the HTTP library.
@@ -200,7 +202,8 @@ class _Site:
 
             return await converse(sent, response.session, self._cluster.lock, self._waiting, headers)
         if response.stream is None:
-            answer = web.Response(status=response.status, body=response.encode(), headers=headers)
+            content = response.encode(pretty=_is_pretty(sent))
+            answer = web.Response(status=response.status, body=content, headers=headers)
             for warning in response.warning_headers():
                 answer.headers.add("Warning", warning)
             return answer
@@ -257,6 +260,14 @@ async def _wait(ready: asyncio.Event, until: float | None) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+def _is_pretty(sent: web.BaseRequest) -> bool:
+    """Whether the answer is laid out to be read: as the query says, else for people's own programs."""
+    asked = sent.query.get("pretty")
+    if asked:
+        return asked in TRUE
+    return sent.headers.get("User-Agent", "").startswith(READERS)
 
 
 async def _read(sent: web.BaseRequest) -> bytes:

@@ -391,6 +391,28 @@ def test_the_date_of_an_answer_is_the_clusters(served: Served, cluster: Cluster)
     assert parsedate_to_datetime(date).isoformat() == cluster.clock.timestamp().replace("Z", "+00:00")
 
 
+@pytest.mark.parametrize(
+    ("agent", "query", "pretty"),
+    [
+        ("curl/8.5.0", "", True),
+        ("curl/8.5.0", "?pretty=false", False),
+        ("kubectl/v1.32.4", "", False),
+        ("kubectl/v1.32.4", "?pretty=true", True),
+    ],
+)
+def test_answers_are_laid_out_for_people_to_read(
+    cluster: Cluster, served: Served, agent: str, query: str, pretty: bool
+) -> None:
+    trust = ssl.create_default_context(cadata=served.ca_pem.decode())
+    headers = {"Authorization": f"Bearer {cluster.token_for()}", "User-Agent": agent}
+
+    with urllib3.PoolManager(ssl_context=trust, headers=headers) as pool:
+        answer = pool.request("GET", f"{served.url}/api/v1/nodes{query}")
+
+    assert answer.data.startswith(b'{\n  "kind": "NodeList",\n' if pretty else b'{"kind":"NodeList",')
+    assert len(answer.json()["items"]) == 3
+
+
 class Defective(Cluster):
     def handle(self, request: Request) -> Response:
         raise KeyError("an attribute of Python's")

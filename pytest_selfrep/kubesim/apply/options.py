@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from pytest_selfrep.kubesim.apply.history import Author
+from pytest_selfrep.kubesim.http import TRUE
 from pytest_selfrep.kubesim.objects import Json
 from pytest_selfrep.kubesim.status import Cause, StatusError
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 APPLY: Final = "application/apply-patch+yaml"
 LONGEST_MANAGER: Final = 128
 _OPTIONS: Mapping[str, str] = {"update": "UpdateOptions", "patch": "PatchOptions"}
-_TRUE = ("1", "t", "T", "true", "TRUE", "True")
 
 
 def author_of(call: Call) -> Author:
@@ -53,7 +53,7 @@ def _named(call: Call) -> Author:
 
 def forced(call: Call) -> bool:
     """Whether an apply takes over what others own."""
-    return call.query.get("force", "") in _TRUE
+    return call.query.get("force", "") in TRUE
 
 
 def program(user_agent: str) -> str:

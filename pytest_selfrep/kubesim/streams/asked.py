@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from pytest_selfrep.kubesim.calls import Call
 from pytest_selfrep.kubesim.containers.runtime import Running
+from pytest_selfrep.kubesim.http import TRUE
 from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.status import StatusError, bad_request
-
-_TRUE = ("true", "1", "t", "T", "TRUE", "True")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ def asked_of(call: Call, pod: Object, kind: str) -> Asked:
     query = call.request.query
     pairs: Iterable[tuple[str, str]] = query if not hasattr(query, "items") else query.items()
     pairs = list(pairs)
-    flags = {name: value in _TRUE for name, value in pairs}
+    flags = {name: value in TRUE for name, value in pairs}
     asked = Asked(
         _container(pod, call.query.get("container", "")),
         tuple(value for name, value in pairs if name == "command"),
