@@ -77,6 +77,13 @@ def groups(kube: Kube, simulated: bool) -> None:
         assert (f"{name}.k8s.io" not in served) == simulated
 
 
+def api_services(kube: Kube, simulated: bool) -> None:
+    path = "/apis/apiregistration.k8s.io/v1/apiservices/v1.apps"
+
+    assert kube.get(path)["spec"]["group"] == "apps"
+    assert (kube.send("DELETE", path, dryRun="All").code == 405) == simulated
+
+
 def date(kube: Kube, simulated: bool) -> None:
     if simulated:
         assert Cluster().clock.timestamp().startswith("2025-05-06")
@@ -91,6 +98,7 @@ CHECKS: dict[str, Check] = {
     "images": images,
     "probes": probes,
     "groups": groups,
+    "api-services": api_services,
     "date": date,
 }
 
