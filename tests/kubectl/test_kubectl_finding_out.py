@@ -64,7 +64,11 @@ def test_resources_and_versions_are_listed(kubectl: Kubectl) -> None:
     rows = [line.split() for line in kubectl("api-resources --no-headers --api-group=apps").splitlines()]
     assert rows[1] == ["daemonsets", "ds", "apps/v1", "true", "DaemonSet"]
     assert "pods" in kubectl("api-resources --namespaced=true --verbs=list,delete -o name").split()
-    assert kubectl("api-resources --categories=all -o name").split()[:2] == ["pods", "services"]
+    assert kubectl("api-resources --categories=all -o name").split()[:3] == [
+        "pods",
+        "replicationcontrollers",
+        "services",
+    ]
     versions = kubectl("api-versions").split()
     assert {"v1", "apps/v1", "batch/v1", "rbac.authorization.k8s.io/v1"} <= set(versions)
     wide = kubectl("api-resources -o wide --no-headers --api-group=apps").splitlines()
