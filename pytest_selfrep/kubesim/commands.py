@@ -1,8 +1,8 @@
 """What containers do when they run: for how long, what they print, and how they exit.
 
-Nothing is executed. The command is a script of the small shell in ``containers``, or one of its programs, and is
-taken at its word; any other program runs until it is stopped. Only where others wait for its end, in Jobs and
-init containers, does it work for a given time and succeed.
+Nothing is executed. The command is a script of the small shell in ``containers``, or one of its programs, and
+is taken at its word; any other program runs until it is stopped. Only where others wait for its end, in Jobs
+and init containers, does it work for a given time and succeed.
 """
 
 from __future__ import annotations

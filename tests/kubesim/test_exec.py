@@ -45,7 +45,7 @@ def core(kube: Kube, served: Served) -> Iterator[Any]:
     settings = kubernetes.client.Configuration()
     written = yaml.safe_load(served.kubeconfig(kube.cluster.token_for()))
     config.load_kube_config_from_dict(written, client_configuration=settings)
-    api = kubernetes.client.ApiClient(settings)
+    api: Any = kubernetes.client.ApiClient(settings)
     yield kubernetes.client.CoreV1Api(api)
     api.rest_client.pool_manager.clear()
     api.close()
@@ -195,8 +195,10 @@ def test_clients_that_vanish_are_forgotten(kube: Kube, served: Served) -> None:
         async with aiohttp.ClientSession(headers=headers) as client:
             for _ in range(20):
                 link = await client.ws_connect(url, ssl=False, protocols=("v5.channel.k8s.io",))
-                assert link._response.connection is not None
-                link._response.connection.transport.abort()
+                connection = link._response.connection
+                assert connection is not None
+                assert connection.transport is not None
+                connection.transport.abort()
 
     asyncio.run(vanish())
     running = kube.cluster._runtime.get(kube.pod("a")["status"]["containerStatuses"][0]["containerID"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import shutil
 import subprocess
 from collections.abc import Awaitable, Callable, Iterator
@@ -51,7 +52,7 @@ def kubectl(kube: Kube, served: Served, tmp_path: Path) -> list[str]:
 
 def ran(words: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        words, capture_output=True, text=True, timeout=30, check=False, env=environment or None
+        words, capture_output=True, text=True, timeout=30, check=False, env=os.environ | environment
     )
 
 

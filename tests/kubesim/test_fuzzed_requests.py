@@ -124,6 +124,7 @@ ANSWERED_WITH_500 = (
     "unknown patch type",
     "expected a []interface {}",
     "The order in patch list",
+    "yaml: ",
 )
 """What Kubernetes has no better code for."""
 

@@ -139,9 +139,8 @@ def test_what_is_no_spdy_ends_the_session(data: bytes) -> None:
 
 def test_frames_may_come_byte_by_byte() -> None:
     frame = next(iter(Framer().data(5, b"hello", last=True)))
-    reader, found = Framer(), []
-    for byte in frame:
-        found += reader.read(bytes((byte,)))
+    reader = Framer()
+    found = [each for byte in frame for each in reader.read(bytes((byte,)))]
     assert [(each.stream, each.data, each.flags) for each in found] == [(5, b"hello", 1)]
 
 

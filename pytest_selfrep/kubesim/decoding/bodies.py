@@ -107,19 +107,23 @@ def _yaml(body: bytes) -> Json:
     try:
         _check_growth(yaml.parse(body, loader))
         # Through JSON, so that dates and other values that only YAML has do not get in.
-        value = yaml.load(body, loader)
+        value = yaml.load(body, loader)  # noqa: S506 (it is a safe one)
         return orjson.loads(orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS))
     except RecursionError:
         raise ValueError("exceeded max depth") from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ValueError(f"yaml: line {line}: {error.problem}") from None
+    except yaml.reader.ReaderError as error:
+        unprintable = error.reason.startswith("special characters")
+        why = "control characters are not allowed" if unprintable else "invalid leading UTF-8 octet"
+        raise ValueError(f"yaml: {why}") from None
     except (yaml.YAMLError, TypeError) as error:
         raise ValueError(f"yaml: {error}") from None
 
 
 def _check_growth(events: Iterable[Any]) -> None:
-    """Refuse texts too deep, which take ages to parse, and those too long once aliases stand for what they mean.
+    """Refuse texts too deep, which take ages to parse, and too long once aliases stand for what they mean.
 
     Raises ValueError.
     """

@@ -20,6 +20,7 @@ _TYPES: Mapping[str, str] = {
     "merge": MERGE_PATCH,
     "strategic": STRATEGIC_MERGE_PATCH,
 }
+_BAD_REQUEST = "Error from server (BadRequest)"
 
 
 def patch(command: Command) -> None:
@@ -52,8 +53,8 @@ def _body(text: str, kind_of_patch: str) -> KubeObject | list[KubeObject]:
     names = {str: "string", list: "array", bool: "bool", int: "number", float: "number"}
     words = f"json: cannot unmarshal {names.get(type(patch), 'null')} into Go value of type"
     if kind_of_patch == "json":
-        raise Complaint(f"Error from server (BadRequest): error decoding patch: {words} []handlers.jsonPatchOp")
-    raise Complaint(f"Error from server (BadRequest): {words} map[string]interface {{}}")
+        raise Complaint(f"{_BAD_REQUEST}: error decoding patch: {words} []handlers.jsonPatchOp")
+    raise Complaint(f"{_BAD_REQUEST}: {words} map[string]interface {{}}")
 
 
 def _value(text: str) -> object:
@@ -68,7 +69,7 @@ def _value(text: str) -> object:
                 if at
                 else "unexpected end of JSON input"
             )
-            raise Complaint(f"Error from server (BadRequest): {words}") from None
+            raise Complaint(f"{_BAD_REQUEST}: {words}") from None
     return parse_one(text, f"unable to parse {go_quote(text)}: yaml")
 
 
