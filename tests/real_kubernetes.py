@@ -7,6 +7,7 @@ about. Workers find the kubeconfig in a folder of which the controller tells the
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import shutil
@@ -181,6 +182,8 @@ def one_kubernetes(config: pytest.Config) -> OneKubernetes:
 def pytest_configure(config: pytest.Config) -> None:
     told = getattr(config, "workerinput", {}).get("kubernetes")
     image, said, folder = told or (*_image(), tempfile.mkdtemp(prefix="kubernetes-"))
+    # If nobody answers, the client forgets a socket: it is closed here, and not amid a test.
+    gc.collect()
     config.stash[_STASH] = OneKubernetes(image, said, Path(folder), owned=told is None)
     config.addinivalue_line(
         "markers", "since(version): real Kubernetes does so from that version on; older ones are not asked"

@@ -125,6 +125,7 @@ ANSWERED_WITH_500 = (
     "expected a []interface {}",
     "The order in patch list",
     "yaml: ",
+    "provided data does not appear to be a protobuf message",
 )
 """What Kubernetes has no better code for."""
 
