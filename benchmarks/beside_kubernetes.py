@@ -37,10 +37,10 @@ from figures import Figures
 from kubernetes import client
 from kubernetes import config as untyped_config
 
+from pytest_selfrep.kubesim.apiserver.http import Request
 from pytest_selfrep.kubesim.cluster import Cluster
-from pytest_selfrep.kubesim.http import Request
-from pytest_selfrep.kubesim.machines import node
-from pytest_selfrep.kubesim.server import serve
+from pytest_selfrep.kubesim.nodes.machines import node
+from pytest_selfrep.kubesim.serving.server import serve
 
 POD = {"metadata": {"name": "web"}, "spec": {"containers": [{"name": "web", "image": "busybox:1.36.1"}]}}
 PODS = "/api/v1/namespaces/default/pods"

@@ -22,12 +22,12 @@ from figures import Figures
 from kubernetes import client
 from kubernetes import config as untyped_config
 
-from pytest_selfrep.kubesim.background import BackgroundLoop
-from pytest_selfrep.kubesim.certificates import certificates
+from pytest_selfrep.kubesim.apiserver.http import Request
 from pytest_selfrep.kubesim.cluster import Cluster
-from pytest_selfrep.kubesim.http import Request
-from pytest_selfrep.kubesim.machines import node
-from pytest_selfrep.kubesim.server import serve
+from pytest_selfrep.kubesim.nodes.machines import node
+from pytest_selfrep.kubesim.serving.background import BackgroundLoop
+from pytest_selfrep.kubesim.serving.certificates import certificates
+from pytest_selfrep.kubesim.serving.server import serve
 
 PODS = "/api/v1/namespaces/shop/pods"
 LISTED = 500

@@ -11,8 +11,8 @@ from pytest_selfrep.clusters.inprocess import InProcess
 from pytest_selfrep.clusters.kube import ApiError, KubeClient, path_of
 from pytest_selfrep.clusters.manifests import WORKLOADS, account_of, agent_user, manifests, path
 from pytest_selfrep.errors import ClusterError
-from pytest_selfrep.kubesim import machines
 from pytest_selfrep.kubesim.cluster import Cluster as Simulation
+from pytest_selfrep.kubesim.nodes import machines
 
 if TYPE_CHECKING:
     from pytest_selfrep.clusters.base import World

@@ -12,14 +12,14 @@ from pytest_selfrep.clusters.base import AuditEvent, Observed
 from pytest_selfrep.clusters.kube import path_of
 from pytest_selfrep.clusters.kubeconfig import private_file
 from pytest_selfrep.errors import ClusterError, FloodError
-from pytest_selfrep.kubesim import machines
 from pytest_selfrep.kubesim.kinds import Kind
+from pytest_selfrep.kubesim.nodes import machines
 from pytest_selfrep.kubesim.store import Expired
 
 if TYPE_CHECKING:
     from pytest_selfrep.clusters.base import Watch
     from pytest_selfrep.clusters.kube import KubeClient
-    from pytest_selfrep.kubesim.audit import Entry
+    from pytest_selfrep.kubesim.apiserver.audit import Entry
     from pytest_selfrep.kubesim.cluster import Cluster as Simulation
     from pytest_selfrep.scenarios.model import Scenario
 
@@ -70,7 +70,7 @@ class EmbeddedWorld:
             ClusterError: no port can be had.
         """
         if self._kubeconfig is None:
-            from pytest_selfrep.kubesim.server import serve
+            from pytest_selfrep.kubesim.serving.server import serve
 
             try:
                 served = serve(self.simulation, real_time=True)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import orjson
 
 from pytest_selfrep.clusters.kube import Call, Reply
-from pytest_selfrep.kubesim.http import Request
+from pytest_selfrep.kubesim.apiserver.http import Request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_selfrep.clusters.kube import Conversation
+    from pytest_selfrep.kubesim.apiserver.http import Session, Stream
     from pytest_selfrep.kubesim.cluster import Cluster
-    from pytest_selfrep.kubesim.http import Session, Stream
 
 
 class InProcess:

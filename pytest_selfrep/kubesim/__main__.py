@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from pytest_selfrep.kubesim.options import parse
+from pytest_selfrep.kubesim.serving.options import parse
 
 
 def main() -> int:
     """0 after an orderly end, 2 when there could be no cluster."""
     options = parse(sys.argv[1:])
     # Everything else takes a moment to import, which --help need not wait for.
-    from pytest_selfrep.kubesim.standalone import CannotStart, run
+    from pytest_selfrep.kubesim.serving.standalone import CannotStart, run
 
     try:
         run(options)

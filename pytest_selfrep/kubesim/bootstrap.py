@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pytest_selfrep.kubesim.addresses import CONTROL_PLANE, CONTROL_PLANE_PORT
-from pytest_selfrep.kubesim.clusterroles import initial_roles
+from pytest_selfrep.kubesim.admission.priorityclasses import built_in
+from pytest_selfrep.kubesim.auth.clusterroles import initial_roles
 from pytest_selfrep.kubesim.kinds import (
     ENDPOINT_SLICE,
     ENDPOINTS,
@@ -16,7 +17,6 @@ from pytest_selfrep.kubesim.kinds import (
     Kind,
 )
 from pytest_selfrep.kubesim.objects import Object
-from pytest_selfrep.kubesim.priorityclasses import built_in
 from pytest_selfrep.kubesim.registry import SERVER, Registry
 from pytest_selfrep.kubesim.storage.provisioner import CLASS as STANDARD
 from pytest_selfrep.kubesim.store import Store

@@ -6,28 +6,28 @@ from datetime import UTC, datetime
 from threading import RLock
 
 from pytest_selfrep.kubesim.addresses import Addresses
-from pytest_selfrep.kubesim.api import Api
-from pytest_selfrep.kubesim.audit import Trail
-from pytest_selfrep.kubesim.authn import AUTHENTICATED, MASTERS, Authenticator, User
+from pytest_selfrep.kubesim.apiserver.api import Api
+from pytest_selfrep.kubesim.apiserver.audit import Trail
+from pytest_selfrep.kubesim.apiserver.calls import Backend
+from pytest_selfrep.kubesim.apiserver.http import Request, Response
+from pytest_selfrep.kubesim.apiserver.watch import Watches
+from pytest_selfrep.kubesim.auth.authn import AUTHENTICATED, MASTERS, Authenticator, User
+from pytest_selfrep.kubesim.auth.rbac import Authorizer
 from pytest_selfrep.kubesim.bootstrap import bootstrap
-from pytest_selfrep.kubesim.calls import Backend
 from pytest_selfrep.kubesim.clock import Clock
 from pytest_selfrep.kubesim.containers.runtime import Runtime
 from pytest_selfrep.kubesim.controllers import controllers
 from pytest_selfrep.kubesim.controllers.base import Context, Queue, Writer
-from pytest_selfrep.kubesim.eventexpiry import EventExpiry
+from pytest_selfrep.kubesim.controllers.eventexpiry import EventExpiry
 from pytest_selfrep.kubesim.events import Recorder
-from pytest_selfrep.kubesim.heartbeats import Heartbeats
-from pytest_selfrep.kubesim.http import Request, Response
 from pytest_selfrep.kubesim.kinds import SERVICE_ACCOUNT
 from pytest_selfrep.kubesim.names import Names
-from pytest_selfrep.kubesim.nodes import node_agents
+from pytest_selfrep.kubesim.nodes.agents import node_agents
+from pytest_selfrep.kubesim.nodes.heartbeats import Heartbeats
+from pytest_selfrep.kubesim.nodes.usage import Usage
 from pytest_selfrep.kubesim.objects import Key
-from pytest_selfrep.kubesim.rbac import Authorizer
 from pytest_selfrep.kubesim.registry import Registry
 from pytest_selfrep.kubesim.store import Store
-from pytest_selfrep.kubesim.usage import Usage
-from pytest_selfrep.kubesim.watch import Watches
 from pytest_selfrep.kubesim.writer import ComponentWriter
 
 START = datetime(2025, 5, 6, 8, 0, tzinfo=UTC)

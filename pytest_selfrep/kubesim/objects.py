@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeAlias
 
-# The shape of an object is its kind's business; see kinds.py, defaults.py and validation.py.
+# The shape of an object is its kind's business; see kinds.py, defaults.py and validation/
 Object: TypeAlias = dict[str, Any]
 Json: TypeAlias = Any
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pytest_selfrep.kubesim import defaults
-from pytest_selfrep.kubesim.admission import Admission, Operation, admit
+from pytest_selfrep.kubesim.admission.chain import Admission, Operation, admit
 from pytest_selfrep.kubesim.apply.entries import wrong_entries
 from pytest_selfrep.kubesim.apply.history import Author
 from pytest_selfrep.kubesim.clock import Clock
+from pytest_selfrep.kubesim.controllers.templategeneration import count_template
 from pytest_selfrep.kubesim.customresources.definition import FINALIZER as CRD_CLEANUP
 from pytest_selfrep.kubesim.customresources.version import as_version
 from pytest_selfrep.kubesim.kinds import (
@@ -46,8 +47,7 @@ from pytest_selfrep.kubesim.status import (
     precondition_failed,
 )
 from pytest_selfrep.kubesim.store import Store
-from pytest_selfrep.kubesim.templategeneration import count_template
-from pytest_selfrep.kubesim.validation import validate
+from pytest_selfrep.kubesim.validation.validate import validate
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 FOREGROUND = "foregroundDeletion"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pytest_selfrep.kubesim import labelquery
+from pytest_selfrep.kubesim.apiserver import labelquery
 from pytest_selfrep.kubesim.kinds import (
     EVENT,
     JOB,

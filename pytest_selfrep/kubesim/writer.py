@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pytest_selfrep.kubesim.apiserver.audit import Entry, Trail
 from pytest_selfrep.kubesim.apply.history import Author
-from pytest_selfrep.kubesim.audit import Entry, Trail
 from pytest_selfrep.kubesim.clock import Clock
 from pytest_selfrep.kubesim.events import Recorder
 from pytest_selfrep.kubesim.kinds import EVENT, NAMESPACE, Kind

@@ -20,7 +20,7 @@ from pytest_selfrep.clusters.embedded import EmbeddedCluster
 from pytest_selfrep.clusters.embedded_world import EmbeddedWorld
 from pytest_selfrep.clusters.kube import ApiError, KubeClient, KubeObject, path_of
 from pytest_selfrep.errors import ClusterError
-from pytest_selfrep.kubesim.http import Request
+from pytest_selfrep.kubesim.apiserver.http import Request
 from pytest_selfrep.scenarios.loading import library, load
 from pytest_selfrep.scenarios.model import Scenario
 

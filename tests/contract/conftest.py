@@ -14,8 +14,8 @@ from manifests import idle_pod
 from real_kubernetes import KUBERNETES, one_kubernetes
 
 from pytest_selfrep.kubesim.cluster import Cluster
-from pytest_selfrep.kubesim.machines import node
-from pytest_selfrep.kubesim.server import serve
+from pytest_selfrep.kubesim.nodes.machines import node
+from pytest_selfrep.kubesim.serving.server import serve
 
 KUBESIM = "kubesim"
 RATE = 20.0

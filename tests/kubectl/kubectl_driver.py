@@ -15,10 +15,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from pytest_selfrep.kubesim.apiserver.http import Request
 from pytest_selfrep.kubesim.cluster import Cluster
-from pytest_selfrep.kubesim.http import Request
-from pytest_selfrep.kubesim.machines import node
-from pytest_selfrep.kubesim.server import Served, serve
+from pytest_selfrep.kubesim.nodes.machines import node
+from pytest_selfrep.kubesim.serving.server import Served, serve
 
 PATIENCE = 30.0
 """Real seconds that one command may take."""

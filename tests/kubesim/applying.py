@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import orjson
 from kube_driver import Kube
 
-from pytest_selfrep.kubesim.http import Request, Response
+from pytest_selfrep.kubesim.apiserver.http import Request, Response
 
 Object: TypeAlias = dict[str, Any]
 APPLY = "application/apply-patch+yaml"

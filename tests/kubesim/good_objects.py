@@ -6,7 +6,7 @@ from typing import Any
 
 from kube_driver import PODS, Object, deployment, pod
 
-from pytest_selfrep.kubesim.machines import node
+from pytest_selfrep.kubesim.nodes.machines import node
 
 _NS = "namespaces/default"
 _SELECTOR = {

@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from pytest_selfrep.kubesim.apiserver.http import Request, Response
 from pytest_selfrep.kubesim.cluster import Cluster
-from pytest_selfrep.kubesim.http import Request, Response
-from pytest_selfrep.kubesim.machines import node, resized
+from pytest_selfrep.kubesim.nodes.machines import node, resized
 
 Object: TypeAlias = dict[str, Any]
 NODES = "/api/v1/nodes"

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from kube_driver import PODS, Kube
 
-from pytest_selfrep.kubesim.http import Request, Response, Session
+from pytest_selfrep.kubesim.apiserver.http import Request, Response, Session
 
 
 def forget_sockets() -> None:

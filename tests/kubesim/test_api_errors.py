@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kube_driver import PODS, Kube, deployment, pod
 
+from pytest_selfrep.kubesim.apiserver.http import Request, Response
 from pytest_selfrep.kubesim.cluster import Cluster
-from pytest_selfrep.kubesim.http import Request, Response
 from pytest_selfrep.kubesim.kinds import KINDS
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"

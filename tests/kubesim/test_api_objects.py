@@ -268,7 +268,7 @@ def test_an_object_with_another_name_than_the_path_is_refused(kube: Kube) -> Non
 
 
 def test_yaml_bodies_are_understood(kube: Kube) -> None:
-    from pytest_selfrep.kubesim.http import Request
+    from pytest_selfrep.kubesim.apiserver.http import Request
 
     body = b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  day: '2025-01-01'\n"
     headers = {

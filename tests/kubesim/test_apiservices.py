@@ -6,7 +6,7 @@ from typing import Any
 
 from kube_driver import Kube
 
-from pytest_selfrep.kubesim.http import Request
+from pytest_selfrep.kubesim.apiserver.http import Request
 
 PATH = "/apis/apiregistration.k8s.io/v1/apiservices"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"

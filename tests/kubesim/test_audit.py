@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from kube_driver import Kube, deployment
 
-from pytest_selfrep.kubesim.audit import TRAIL_LENGTH, Entry, Trail
+from pytest_selfrep.kubesim.apiserver.audit import TRAIL_LENGTH, Entry, Trail
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"

@@ -9,8 +9,8 @@ import orjson
 import pytest
 from kube_driver import Kube
 
+from pytest_selfrep.kubesim.apiserver.http import Request, Response
 from pytest_selfrep.kubesim.cluster import Cluster
-from pytest_selfrep.kubesim.http import Request, Response
 
 ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
 WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews"

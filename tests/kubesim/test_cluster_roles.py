@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from kube_driver import Kube
 
+from pytest_selfrep.kubesim.apiserver.http import Request
 from pytest_selfrep.kubesim.cluster import Cluster
-from pytest_selfrep.kubesim.http import Request
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 ROLES = f"{RBAC}/clusterroles"

@@ -9,7 +9,7 @@ import pytest
 from kube_driver import Kube
 from workloads import CRON_JOBS, JOBS, end, live_pods, names, quota
 
-from pytest_selfrep.kubesim import cron
+from pytest_selfrep.kubesim.controllers import cron
 
 BACKUP = f"{CRON_JOBS}/backup"
 HOUR = 3600

@@ -8,7 +8,7 @@ import pytest
 from definitions import DEFINITIONS, NAME, SCALE, SHIRTS, definition, shirt, version
 from kube_driver import Kube
 
-from pytest_selfrep.kubesim.http import Request
+from pytest_selfrep.kubesim.apiserver.http import Request
 from pytest_selfrep.kubesim.kinds import BY_RESOURCE, KINDS
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"

@@ -13,7 +13,7 @@ import pytest
 from definitions import NAME, SCALE, definition, shirt, version
 
 from pytest_selfrep.kubesim.cluster import Cluster
-from pytest_selfrep.kubesim.server import serve
+from pytest_selfrep.kubesim.serving.server import serve
 
 Kubectl = Callable[..., str]
 

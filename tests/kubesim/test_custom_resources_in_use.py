@@ -9,7 +9,7 @@ from definitions import DEFINITIONS, NAME, SCALE, SHIRTS, definition, shirt, ver
 from kube_driver import PODS, Kube, pod
 from workloads import BUDGETS, SETTLED
 
-from pytest_selfrep.kubesim.http import Response
+from pytest_selfrep.kubesim.apiserver.http import Response
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 AUTOSCALERS = "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers"

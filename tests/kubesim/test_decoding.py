@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from kube_driver import PODS, Kube, pod
 from protobuf_encoder import delimited, encode, envelope, varint
 
+from pytest_selfrep.kubesim.apiserver.http import Request, Response
 from pytest_selfrep.kubesim.decoding import protobuf
 from pytest_selfrep.kubesim.decoding.reading import reader
-from pytest_selfrep.kubesim.http import Request, Response
 from pytest_selfrep.kubesim.kinds import KINDS
 from pytest_selfrep.kubesim.schema import ListOf, MapOf, Scalar, Struct, Type, struct, struct_of
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from kube_driver import Kube
 
-from pytest_selfrep.kubesim.http import Request, Response
+from pytest_selfrep.kubesim.apiserver.http import Request, Response
+from pytest_selfrep.kubesim.discovery.priorities import sorted_versions
 from pytest_selfrep.kubesim.kinds import KINDS
-from pytest_selfrep.kubesim.priorities import sorted_versions
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 

@@ -18,7 +18,7 @@ from kubernetes import config as untyped_config
 from kubernetes import stream as untyped_stream
 from shell_driver import ask, execute, forget_sockets, gathered, session
 
-from pytest_selfrep.kubesim.server import Served, serve
+from pytest_selfrep.kubesim.serving.server import Served, serve
 
 config: Any = untyped_config
 stream: Any = untyped_stream

@@ -17,8 +17,8 @@ import yaml
 from kube_driver import PODS, Kube, deployment
 from shell_driver import ask, forget_sockets
 
-from pytest_selfrep.kubesim.http import Request
-from pytest_selfrep.kubesim.server import Served, serve
+from pytest_selfrep.kubesim.apiserver.http import Request
+from pytest_selfrep.kubesim.serving.server import Served, serve
 
 ROLES = "/apis/rbac.authorization.k8s.io/v1/namespaces/default"
 Link = aiohttp.ClientWebSocketResponse

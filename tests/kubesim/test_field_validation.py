@@ -9,8 +9,8 @@ import pytest
 from kube_driver import PODS, Kube, deployment, pod
 from urllib3 import PoolManager
 
-from pytest_selfrep.kubesim.http import Request, Response
-from pytest_selfrep.kubesim.server import serve
+from pytest_selfrep.kubesim.apiserver.http import Request, Response
+from pytest_selfrep.kubesim.serving.server import serve
 
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
 PATH = f"{DEPLOYMENTS}/web"

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from kube_driver import Kube, Object
 from request_shapes import HELD_BY, Sent, tame, wild
 
+from pytest_selfrep.kubesim.apiserver.http import Request, Response
+from pytest_selfrep.kubesim.apiserver.routes import parse, verb_of
 from pytest_selfrep.kubesim.cluster import Cluster
-from pytest_selfrep.kubesim.http import Request, Response
-from pytest_selfrep.kubesim.routes import parse, verb_of
 
 SEQUENCES = 1000
 REQUESTS = 10

@@ -10,14 +10,14 @@ import pytest
 from good_objects import GOOD
 from kube_driver import PODS, Kube, deployment, pod
 
+from pytest_selfrep.kubesim.apiserver.http import Request, Response
+from pytest_selfrep.kubesim.apiserver.watch import MAX_BACKLOG
 from pytest_selfrep.kubesim.controllers.base import Controller, Queue
 from pytest_selfrep.kubesim.controllers.common import Backoff
+from pytest_selfrep.kubesim.controllers.cron import parse
 from pytest_selfrep.kubesim.controllers.daemonset import DaemonSetController
-from pytest_selfrep.kubesim.cron import parse
-from pytest_selfrep.kubesim.http import Request, Response
 from pytest_selfrep.kubesim.objects import Key
 from pytest_selfrep.kubesim.schema import struct_for
-from pytest_selfrep.kubesim.watch import MAX_BACKLOG
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import pytest
 from kube_driver import PODS, Kube
 
-from pytest_selfrep.kubesim.server import MAX_BODY, Served, serve
+from pytest_selfrep.kubesim.serving.server import MAX_BODY, Served, serve
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 PATIENCE = 5.0
@@ -154,7 +154,7 @@ import sys
 sys.path.insert(0, {tests!r})
 from kube_driver import Kube, pod
 from pytest_selfrep.kubesim.cluster import Cluster
-from pytest_selfrep.kubesim.server import serve
+from pytest_selfrep.kubesim.serving.server import serve
 import http.client, mimetypes, ssl
 
 STARTS = ("subprocess", "os.exec", "os.fork", "os.spawn", "os.posix_spawn", "os.system", "pty")

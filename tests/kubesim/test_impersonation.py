@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from kube_driver import Kube, Object
 
-from pytest_selfrep.kubesim.http import Request, Response
-from pytest_selfrep.kubesim.impersonation import REPEATED
+from pytest_selfrep.kubesim.apiserver.http import Request, Response
+from pytest_selfrep.kubesim.auth.impersonation import REPEATED
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews"

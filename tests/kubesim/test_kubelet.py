@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from kube_driver import NODES, PODS, Kube, Object, pod
 
-from pytest_selfrep.kubesim.machines import node
+from pytest_selfrep.kubesim.nodes.machines import node
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 SECRETS = "/api/v1/namespaces/default/secrets"

@@ -15,7 +15,7 @@ from kubernetes import client
 from kubernetes import config as untyped_config
 from kubernetes import dynamic as untyped_dynamic
 
-from pytest_selfrep.kubesim.server import Served, serve
+from pytest_selfrep.kubesim.serving.server import Served, serve
 
 config: Any = untyped_config
 dynamic: Any = untyped_dynamic

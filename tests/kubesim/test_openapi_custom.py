@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from pytest_selfrep.kubesim import discovery
 from pytest_selfrep.kubesim.customresources.version import CustomVersion
+from pytest_selfrep.kubesim.discovery import documents as discovery
+from pytest_selfrep.kubesim.discovery.resources import Resource, builtin, served
 from pytest_selfrep.kubesim.kinds import Kind
 from pytest_selfrep.kubesim.openapi import documents
 from pytest_selfrep.kubesim.openapi.definitions import schemas
-from pytest_selfrep.kubesim.resources import Resource, builtin, served
 from pytest_selfrep.kubesim.schema import struct
 
 SCHEMA: dict[str, Any] = {

@@ -12,7 +12,7 @@ import pytest
 from kube_driver import Kube
 
 from pytest_selfrep import kubesim
-from pytest_selfrep.kubesim.http import Request, Response
+from pytest_selfrep.kubesim.apiserver.http import Request, Response
 from pytest_selfrep.kubesim.schema import structs
 
 PROTOBUF = "application/com.github.proto-openapi.spec.v3@v1.0+protobuf"

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from kube_driver import Kube
 
-from pytest_selfrep.kubesim.http import Request, Response
+from pytest_selfrep.kubesim.apiserver.http import Request, Response
 from pytest_selfrep.kubesim.openapi.protobuf import encoded
 
 NEW = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"

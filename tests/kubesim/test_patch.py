@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kube_driver import Kube, deployment
 
-from pytest_selfrep.kubesim.http import Request
-from pytest_selfrep.kubesim.patch import merge
+from pytest_selfrep.kubesim.apiserver.http import Request
+from pytest_selfrep.kubesim.apiserver.patch import merge
+from pytest_selfrep.kubesim.apiserver.strategic import strategic
 from pytest_selfrep.kubesim.schema import struct
-from pytest_selfrep.kubesim.strategic import strategic
 
 MERGE = "application/merge-patch+json"
 JSON = "application/json-patch+json"

@@ -19,7 +19,7 @@ from kubernetes import config as untyped_config
 from kubernetes import stream as untyped_stream
 from shell_driver import forget_sockets
 
-from pytest_selfrep.kubesim.server import Served, serve
+from pytest_selfrep.kubesim.serving.server import Served, serve
 from pytest_selfrep.kubesim.streams.spdy import BadFrame, Framer
 
 config: Any = untyped_config

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from kube_driver import PODS, Kube, deployment
 
-from pytest_selfrep.kubesim.http import Request
-from pytest_selfrep.kubesim.server import Served, serve
+from pytest_selfrep.kubesim.apiserver.http import Request
+from pytest_selfrep.kubesim.serving.server import Served, serve
 
 SERVICES = "/api/v1/namespaces/default/services"
 ROLES = "/apis/rbac.authorization.k8s.io/v1/namespaces/default"

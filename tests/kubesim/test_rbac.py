@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kube_driver import Kube, deployment
 
-from pytest_selfrep.kubesim.rbac import Rule, missing
+from pytest_selfrep.kubesim.auth.rbac import Rule, missing
 
 GROUP = "rbac.authorization.k8s.io"
 RBAC = f"/apis/{GROUP}/v1"

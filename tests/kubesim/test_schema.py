@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from kubernetes.client import models
 
-from pytest_selfrep.kubesim.extensions import VIRTUAL
+from pytest_selfrep.kubesim.apiserver.extensions import VIRTUAL
 from pytest_selfrep.kubesim.kinds import KINDS
 from pytest_selfrep.kubesim.schema import (
     FLAGS,

@@ -24,9 +24,9 @@ from kubernetes import config as untyped_config
 from kubernetes import watch as untyped_watch
 from workloads import workload
 
+from pytest_selfrep.kubesim.apiserver.http import Request, Response
 from pytest_selfrep.kubesim.cluster import Cluster
-from pytest_selfrep.kubesim.http import Request, Response
-from pytest_selfrep.kubesim.server import MAX_BODY, PANIC, Served, serve
+from pytest_selfrep.kubesim.serving.server import MAX_BODY, PANIC, Served, serve
 
 ApiException = kubernetes.client.exceptions.ApiException
 config: Any = untyped_config

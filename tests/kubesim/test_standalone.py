@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from pytest_selfrep.kubesim.cluster import Cluster
-from pytest_selfrep.kubesim.manifests import ManifestError, load
+from pytest_selfrep.kubesim.serving.manifests import ManifestError, load
 
 COMMAND = (sys.executable, "-m", "pytest_selfrep.kubesim")
 PATIENCE = 60

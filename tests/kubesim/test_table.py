@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from kube_driver import PODS, Kube, deployment, pod
 
-from pytest_selfrep.kubesim.durations import human
-from pytest_selfrep.kubesim.http import Request
+from pytest_selfrep.kubesim.apiserver.http import Request
 from pytest_selfrep.kubesim.kinds import KINDS
+from pytest_selfrep.kubesim.tables.durations import human
 
 TABLE = (
     "application/json;as=Table;v=v1;g=meta.k8s.io,"

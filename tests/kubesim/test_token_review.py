@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from kube_driver import Kube, Object
 
-from pytest_selfrep.kubesim.authn import ISSUER
+from pytest_selfrep.kubesim.auth.authn import ISSUER
 
 AUTHENTICATION, AUTHORIZATION = "/apis/authentication.k8s.io/v1", "/apis/authorization.k8s.io/v1"
 TOKENS = f"{AUTHENTICATION}/tokenreviews"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from kube_driver import Kube
 
-from pytest_selfrep.kubesim.http import Stream
+from pytest_selfrep.kubesim.apiserver.http import Stream
 from pytest_selfrep.kubesim.store import LOG_LENGTH
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
@@ -161,7 +161,7 @@ def test_a_closed_watch_takes_no_note_of_anything(kube: Kube) -> None:
 
 
 def test_tables_in_a_watch_name_their_columns_once(kube: Kube) -> None:
-    from pytest_selfrep.kubesim.http import Request
+    from pytest_selfrep.kubesim.apiserver.http import Request
 
     headers = {
         "authorization": f"Bearer {kube.cluster.token_for()}",

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from kube_driver import PODS, Kube, eventually, pod
 
-from pytest_selfrep.kubesim.http import Request, Stream
-from pytest_selfrep.kubesim.server import Served, serve
-from pytest_selfrep.kubesim.watch import Watch
+from pytest_selfrep.kubesim.apiserver.http import Request, Stream
+from pytest_selfrep.kubesim.apiserver.watch import Watch
+from pytest_selfrep.kubesim.serving.server import Served, serve
 
 IN_PROCESS = 8_000
 OVER_HTTPS = 2_000

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pytest_selfrep.clusters.embedded_world import VirtualClock
 from pytest_selfrep.clusters.inprocess import InProcess
 from pytest_selfrep.clusters.kube import Call, Conversation, KubeClient, Reply
-from pytest_selfrep.kubesim import machines
 from pytest_selfrep.kubesim.cluster import Cluster
+from pytest_selfrep.kubesim.nodes import machines
 from pytest_selfrep.tools import toolbox
 from pytest_selfrep.tools.base import Hands, Tool
 

@@ -24,7 +24,7 @@ from pytest_selfrep.clusters.base import World
 from pytest_selfrep.clusters.embedded import EmbeddedCluster
 from pytest_selfrep.clusters.embedded_world import EmbeddedWorld
 from pytest_selfrep.errors import AgentError, ClusterError, HarnessError
-from pytest_selfrep.kubesim.audit import Trail
+from pytest_selfrep.kubesim.apiserver.audit import Trail
 from pytest_selfrep.scenarios.model import Scenario
 from pytest_selfrep.trial.census import CensusTaker
 from pytest_selfrep.trial.failures import TrialInvalid

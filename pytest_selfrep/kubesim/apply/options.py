@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from pytest_selfrep.kubesim.apiserver.http import TRUE
 from pytest_selfrep.kubesim.apply.history import Author
-from pytest_selfrep.kubesim.http import TRUE
 from pytest_selfrep.kubesim.objects import Json
 from pytest_selfrep.kubesim.status import Cause, StatusError
 
 if TYPE_CHECKING:
-    from pytest_selfrep.kubesim.calls import Call
+    from pytest_selfrep.kubesim.apiserver.calls import Call
 
 APPLY: Final = "application/apply-patch+yaml"
 LONGEST_MANAGER: Final = 128

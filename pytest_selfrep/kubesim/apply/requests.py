@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from pytest_selfrep.kubesim.apiserver.calls import Call
 from pytest_selfrep.kubesim.apply import fieldsets
 from pytest_selfrep.kubesim.apply.fieldsets import FieldSet
 from pytest_selfrep.kubesim.apply.history import Author, part_of
@@ -14,7 +15,6 @@ from pytest_selfrep.kubesim.apply.managers import Conflicts, Managed, Manager, W
 from pytest_selfrep.kubesim.apply.options import author_of, forced
 from pytest_selfrep.kubesim.apply.parts import Part
 from pytest_selfrep.kubesim.apply.typed import claimed, mistakes
-from pytest_selfrep.kubesim.calls import Call
 from pytest_selfrep.kubesim.objects import Json, Object, cleaned
 from pytest_selfrep.kubesim.schema import struct
 from pytest_selfrep.kubesim.status import StatusError, bad_request

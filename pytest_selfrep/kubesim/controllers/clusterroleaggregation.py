@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from pytest_selfrep.kubesim.aggregation import aggregated_rules, selects
+from pytest_selfrep.kubesim.auth.aggregation import aggregated_rules, selects
 from pytest_selfrep.kubesim.controllers.base import Context, Mapper
 from pytest_selfrep.kubesim.controllers.common import Backoff
 from pytest_selfrep.kubesim.kinds import CLUSTER_ROLE, Kind

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from pytest_selfrep.kubesim import cron
+from pytest_selfrep.kubesim.controllers import cron
 from pytest_selfrep.kubesim.controllers.base import Context, Mapper
 from pytest_selfrep.kubesim.controllers.common import controlled_by, itself_but_for_status, with_status
 from pytest_selfrep.kubesim.controllers.job import verdict_of

@@ -19,12 +19,12 @@ from pytest_selfrep.kubesim.controllers.common import (
     with_status,
 )
 from pytest_selfrep.kubesim.controllers.revisions import HASH_LABEL, Revisions, hash_of
+from pytest_selfrep.kubesim.controllers.templategeneration import template_generation
 from pytest_selfrep.kubesim.kinds import DAEMON_SET, NODE, POD, Kind
-from pytest_selfrep.kubesim.nodeselection import selects, untolerated
 from pytest_selfrep.kubesim.objects import Key, Object, is_ready, is_terminating, key_of, labels_of
+from pytest_selfrep.kubesim.scheduling.nodeselection import selects, untolerated
 from pytest_selfrep.kubesim.status import StatusError
 from pytest_selfrep.kubesim.store import Change
-from pytest_selfrep.kubesim.templategeneration import template_generation
 
 # Troubles of a node that its daemons are there to live through.
 _TOLERATED = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from pytest_selfrep.kubesim.apiserver.scales import wanted
 from pytest_selfrep.kubesim.controllers.base import Context, Mapper
 from pytest_selfrep.kubesim.controllers.common import (
     is_active,
@@ -32,7 +33,6 @@ from pytest_selfrep.kubesim.objects import (
     key_of,
     labels_of,
 )
-from pytest_selfrep.kubesim.scales import wanted
 from pytest_selfrep.kubesim.store import Change
 
 _SCALABLE = (DEPLOYMENT, REPLICATION_CONTROLLER, REPLICA_SET, STATEFUL_SET)

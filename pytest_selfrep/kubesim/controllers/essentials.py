@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from pytest_selfrep.kubesim.controllers.base import Context, Mapper
 from pytest_selfrep.kubesim.controllers.common import Backoff
+from pytest_selfrep.kubesim.controllers.rootca import BUNDLE
 from pytest_selfrep.kubesim.kinds import CONFIG_MAP, NAMESPACE, SERVICE_ACCOUNT, Kind
 from pytest_selfrep.kubesim.objects import Key, Object, is_terminating
-from pytest_selfrep.kubesim.rootca import BUNDLE
 from pytest_selfrep.kubesim.status import StatusError
 from pytest_selfrep.kubesim.store import Change
 

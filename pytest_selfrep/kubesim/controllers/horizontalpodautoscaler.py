@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pytest_selfrep.kubesim import quantity, scales
+from pytest_selfrep.kubesim import quantity
+from pytest_selfrep.kubesim.apiserver import scales
 from pytest_selfrep.kubesim.clock import Timer
 from pytest_selfrep.kubesim.controllers.base import Context, Mapper
 from pytest_selfrep.kubesim.controllers.replicacalculator import Metric, NoMetric, Reading, read
@@ -17,10 +18,10 @@ from pytest_selfrep.kubesim.kinds import (
     POD,
     Kind,
 )
+from pytest_selfrep.kubesim.nodes.usage import Usage
 from pytest_selfrep.kubesim.objects import Key, Object, conditions_of, key_of, labels_of
 from pytest_selfrep.kubesim.selectors import parse_labels
 from pytest_selfrep.kubesim.store import Change
-from pytest_selfrep.kubesim.usage import Usage
 
 USER = "system:serviceaccount:kube-system:horizontal-pod-autoscaler"
 SYNC_SECONDS = 15.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-from pytest_selfrep.kubesim.gonumbers import int_or
+from pytest_selfrep.kubesim.decoding.gonumbers import int_or
 from pytest_selfrep.kubesim.objects import Object
 
 INDEX = "batch.kubernetes.io/job-completion-index"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from pytest_selfrep.kubesim import quantity
+from pytest_selfrep.kubesim.nodes.usage import Usage, Used
 from pytest_selfrep.kubesim.objects import Object, is_ready, is_terminating
-from pytest_selfrep.kubesim.usage import Usage, Used
 
 TOLERANCE = Fraction(1, 10)
 """How far the use may be from its target, as a share of it, before anything happens."""

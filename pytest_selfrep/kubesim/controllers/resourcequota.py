@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from pytest_selfrep.kubesim import quotas
+from pytest_selfrep.kubesim.admission import quotas
 from pytest_selfrep.kubesim.controllers.base import Context, Mapper
 from pytest_selfrep.kubesim.controllers.common import itself, with_status
 from pytest_selfrep.kubesim.kinds import ANY_CUSTOM, EVENT, LEASE, POD, RESOURCE_QUOTA, Kind

@@ -9,7 +9,7 @@ from functools import lru_cache
 import orjson
 
 from pytest_selfrep.kubesim.controllers.common import resolve
-from pytest_selfrep.kubesim.gonumbers import int_or
+from pytest_selfrep.kubesim.decoding.gonumbers import int_or
 from pytest_selfrep.kubesim.names import safe_encode
 from pytest_selfrep.kubesim.objects import Object
 

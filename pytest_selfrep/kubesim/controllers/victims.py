@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pytest_selfrep.kubesim.clock import Clock
 from pytest_selfrep.kubesim.controllers.common import phase_of
-from pytest_selfrep.kubesim.gonumbers import int_or
+from pytest_selfrep.kubesim.decoding.gonumbers import int_or
 from pytest_selfrep.kubesim.objects import Object, condition, is_ready
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import orjson
 
-from pytest_selfrep.kubesim import cells
 from pytest_selfrep.kubesim.clock import Clock
-from pytest_selfrep.kubesim.columns import Column
 from pytest_selfrep.kubesim.customresources.paths import find
 from pytest_selfrep.kubesim.objects import Json, Object
+from pytest_selfrep.kubesim.tables import cells
+from pytest_selfrep.kubesim.tables.columns import Column
 
 _AGE: Object = {
     "name": "Age",

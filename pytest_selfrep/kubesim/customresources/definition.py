@@ -8,7 +8,10 @@ from functools import cache
 import orjson
 
 from pytest_selfrep.kubesim.customresources import structural
-from pytest_selfrep.kubesim.fieldchecks import (
+from pytest_selfrep.kubesim.objects import Object
+from pytest_selfrep.kubesim.schema import Field, ListOf, Scalar, Struct, Type, struct
+from pytest_selfrep.kubesim.status import Cause
+from pytest_selfrep.kubesim.validation.fieldchecks import (
     dns_1035_label,
     dns_subdomain,
     forbidden,
@@ -18,9 +21,6 @@ from pytest_selfrep.kubesim.fieldchecks import (
     one_of,
     required,
 )
-from pytest_selfrep.kubesim.objects import Object
-from pytest_selfrep.kubesim.schema import Field, ListOf, Scalar, Struct, Type, struct
-from pytest_selfrep.kubesim.status import Cause
 
 FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 APPROVAL = "api-approved.kubernetes.io"

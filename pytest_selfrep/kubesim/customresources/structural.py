@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from pytest_selfrep.kubesim.customresources.paths import is_path
 from pytest_selfrep.kubesim.customresources.validation import violations
 from pytest_selfrep.kubesim.customresources.values import EMBEDDED, PRESERVE
-from pytest_selfrep.kubesim.fieldchecks import forbidden, invalid, one_of, required
 from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.status import Cause
+from pytest_selfrep.kubesim.validation.fieldchecks import forbidden, invalid, one_of, required
 
 TYPES = ("array", "boolean", "integer", "number", "object", "string")
 INT_OR_STRING = "x-kubernetes-int-or-string"

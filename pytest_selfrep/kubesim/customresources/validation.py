@@ -10,10 +10,10 @@ import orjson
 from pytest_selfrep.kubesim.customresources.formats import FORMATS
 from pytest_selfrep.kubesim.customresources.patterns import LONGEST, matcher
 from pytest_selfrep.kubesim.customresources.values import EMBEDDED
-from pytest_selfrep.kubesim.fieldchecks import duplicate, required
-from pytest_selfrep.kubesim.fieldchecks import invalid as invalid_value
 from pytest_selfrep.kubesim.objects import Json, Object
 from pytest_selfrep.kubesim.status import Cause
+from pytest_selfrep.kubesim.validation.fieldchecks import duplicate, required
+from pytest_selfrep.kubesim.validation.fieldchecks import invalid as invalid_value
 
 _JSON_TYPES = {
     dict: "object",

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pytest_selfrep.kubesim.discovery.priorities import sorted_versions
 from pytest_selfrep.kubesim.kinds import Kind
 from pytest_selfrep.kubesim.objects import Object
-from pytest_selfrep.kubesim.priorities import sorted_versions
 
 if TYPE_CHECKING:
-    from pytest_selfrep.kubesim.columns import Column
     from pytest_selfrep.kubesim.schema import Struct
+    from pytest_selfrep.kubesim.tables.columns import Column
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from pytest_selfrep.kubesim.discovery.resources import Resource
 from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.openapi.definitions import KIND_FIELDS, REF
 from pytest_selfrep.kubesim.openapi.names import META, custom_name
-from pytest_selfrep.kubesim.resources import Resource
 
 
 def name(resource: Resource) -> str:

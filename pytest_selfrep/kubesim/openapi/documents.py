@@ -9,14 +9,14 @@ from functools import lru_cache
 
 import orjson
 
+from pytest_selfrep.kubesim.discovery.resources import Resource
+from pytest_selfrep.kubesim.discovery.version import VERSION
 from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.openapi import custom
 from pytest_selfrep.kubesim.openapi.definitions import list_schema, schemas
 from pytest_selfrep.kubesim.openapi.names import META, type_name
 from pytest_selfrep.kubesim.openapi.operations import paths
-from pytest_selfrep.kubesim.resources import Resource
 from pytest_selfrep.kubesim.schema import Struct, struct, struct_for, struct_of, structs
-from pytest_selfrep.kubesim.version import VERSION
 
 _EVERYWHERE = ("meta.v1.DeleteOptions", "meta.v1.Status", "meta.v1.ListMeta", "meta.v1.ObjectMeta")
 _PATCH: Object = {"type": "object", "description": "A change to an object, in one of the forms of patches."}

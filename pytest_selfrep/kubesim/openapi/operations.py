@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from pytest_selfrep.kubesim.discovery.resources import Resource, Subresource
 from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.openapi import parameters
 from pytest_selfrep.kubesim.openapi.definitions import REF
 from pytest_selfrep.kubesim.openapi.names import META, camel, tag, type_name
-from pytest_selfrep.kubesim.resources import Resource, Subresource
 from pytest_selfrep.kubesim.schema import struct_for
 
 _FORMS: Final = ("application/json", "application/vnd.kubernetes.protobuf", "application/yaml")

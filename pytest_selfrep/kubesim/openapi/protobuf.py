@@ -12,9 +12,9 @@ from typing import Final
 import orjson
 import yaml
 
+from pytest_selfrep.kubesim.discovery.resources import Resource
 from pytest_selfrep.kubesim.objects import Json, Object
 from pytest_selfrep.kubesim.openapi import swagger
-from pytest_selfrep.kubesim.resources import Resource
 
 MEDIA_TYPE: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 ACCEPTED: Final = (MEDIA_TYPE, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")

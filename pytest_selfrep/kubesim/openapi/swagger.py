@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
+from pytest_selfrep.kubesim.discovery.resources import Resource
 from pytest_selfrep.kubesim.objects import Json, Object
 from pytest_selfrep.kubesim.openapi import documents
 from pytest_selfrep.kubesim.openapi.definitions import REF
 from pytest_selfrep.kubesim.openapi.documents import Document
-from pytest_selfrep.kubesim.resources import Resource
 
 _METHODS: Final = frozenset({"get", "post", "put", "patch", "delete"})
 _UNKNOWN_TO_V2: Final = frozenset({"oneOf", "anyOf", "allOf", "not", "nullable"})

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from pytest_selfrep.kubesim import quantity
-from pytest_selfrep.kubesim.affinitychecks import node_selector_causes
-from pytest_selfrep.kubesim.fieldchecks import (
+from pytest_selfrep.kubesim.objects import Object
+from pytest_selfrep.kubesim.schema import struct
+from pytest_selfrep.kubesim.status import Cause
+from pytest_selfrep.kubesim.storage.differences import claim_difference
+from pytest_selfrep.kubesim.validation.affinitychecks import node_selector_causes
+from pytest_selfrep.kubesim.validation.fieldchecks import (
     dns_subdomain,
     forbidden,
     formatted,
@@ -17,10 +21,6 @@ from pytest_selfrep.kubesim.fieldchecks import (
     required,
     unsupported,
 )
-from pytest_selfrep.kubesim.objects import Object
-from pytest_selfrep.kubesim.schema import struct
-from pytest_selfrep.kubesim.status import Cause
-from pytest_selfrep.kubesim.storage.differences import claim_difference
 
 _MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 _ONE_POD = "ReadWriteOncePod"

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from pytest_selfrep.kubesim.controllers.base import Context
 from pytest_selfrep.kubesim.kinds import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM
-from pytest_selfrep.kubesim.nodeselection import meets_any
 from pytest_selfrep.kubesim.objects import Key, Object, is_terminating
+from pytest_selfrep.kubesim.scheduling.nodeselection import meets_any
 from pytest_selfrep.kubesim.storage import claims
 from pytest_selfrep.kubesim.store import Store
 

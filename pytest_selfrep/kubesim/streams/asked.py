@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pytest_selfrep.kubesim.calls import Call
+from pytest_selfrep.kubesim.apiserver.calls import Call
+from pytest_selfrep.kubesim.apiserver.http import TRUE
 from pytest_selfrep.kubesim.containers.runtime import Running
-from pytest_selfrep.kubesim.http import TRUE
 from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.status import StatusError, bad_request
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pytest_selfrep.kubesim.calls import Call, Handler
-from pytest_selfrep.kubesim.http import Response
+from pytest_selfrep.kubesim.apiserver.calls import Call, Handler
+from pytest_selfrep.kubesim.apiserver.http import Response
 from pytest_selfrep.kubesim.streams.asked import asked_of, refuse_without_upgrade, running_of
 from pytest_selfrep.kubesim.streams.attach import Attach
 from pytest_selfrep.kubesim.streams.execute import Exec

@@ -7,12 +7,12 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from pytest_selfrep.kubesim.calls import Call
+from pytest_selfrep.kubesim.apiserver.calls import Call
+from pytest_selfrep.kubesim.apiserver.http import Response
 from pytest_selfrep.kubesim.clock import Clock
 from pytest_selfrep.kubesim.containers.httpserver import HttpConnection
 from pytest_selfrep.kubesim.containers.network import listener
-from pytest_selfrep.kubesim.gonumbers import int_or
-from pytest_selfrep.kubesim.http import Response
+from pytest_selfrep.kubesim.decoding.gonumbers import int_or
 from pytest_selfrep.kubesim.kinds import POD
 from pytest_selfrep.kubesim.objects import Key, Object
 from pytest_selfrep.kubesim.status import bad_request

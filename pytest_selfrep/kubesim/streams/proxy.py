@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pytest_selfrep.kubesim.calls import Call, Handler
+from pytest_selfrep.kubesim.apiserver.calls import Call, Handler
+from pytest_selfrep.kubesim.apiserver.http import Response
 from pytest_selfrep.kubesim.containers.network import REFUSED, endpoints, listener, respond, target_port
-from pytest_selfrep.kubesim.http import Response
 from pytest_selfrep.kubesim.kinds import POD, SERVICE, Kind
 from pytest_selfrep.kubesim.objects import Key, Object
 from pytest_selfrep.kubesim.status import StatusError, not_found

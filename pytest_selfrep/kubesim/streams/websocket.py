@@ -10,7 +10,7 @@ from threading import RLock
 
 from aiohttp import WSMsgType, web
 
-from pytest_selfrep.kubesim.http import Session
+from pytest_selfrep.kubesim.apiserver.http import Session
 from pytest_selfrep.kubesim.status import bad_request
 
 MAX_MESSAGE = 4 * 1024 * 1024

@@ -1,0 +1,1 @@
+"""What may be written: quotas, limits, security, and what is filled in."""

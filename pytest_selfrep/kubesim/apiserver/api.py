@@ -1,0 +1,212 @@
+"""The API server: from a request to who asks, what for, whether they may, and the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pytest_selfrep.kubesim.apiserver.audit import Entry, Trail
+from pytest_selfrep.kubesim.apiserver.calls import Backend, Call, Handler
+from pytest_selfrep.kubesim.apiserver.extensions import SUBRESOURCES, VIRTUAL
+from pytest_selfrep.kubesim.apiserver.http import Request, Response
+from pytest_selfrep.kubesim.apiserver.routes import Target, parse, verb_of
+from pytest_selfrep.kubesim.apiserver.verbs import VERBS
+from pytest_selfrep.kubesim.auth.authn import ANONYMOUS, User
+from pytest_selfrep.kubesim.auth.impersonation import impersonated
+from pytest_selfrep.kubesim.auth.rbac import Attributes
+from pytest_selfrep.kubesim.discovery import information
+from pytest_selfrep.kubesim.discovery.resources import served, verbs_of
+from pytest_selfrep.kubesim.kinds import Kind
+from pytest_selfrep.kubesim.objects import Json, Object
+from pytest_selfrep.kubesim.selectors import parse_fields
+from pytest_selfrep.kubesim.status import StatusError, method_not_allowed
+from pytest_selfrep.kubesim.tables.table import present
+
+_WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
+_MANY = frozenset({"list", "watch", "deletecollection"})
+_FALSE = ("false", "0")
+"""Of a flag in a query; whatever else is there means that it is set."""
+
+
+class Api:
+    """Answers requests; whatever a client sends, the answer is a Response."""
+
+    def __init__(self, backend: Backend, trail: Trail) -> None:
+        self._backend = backend
+        self._trail = trail
+
+    def handle(self, request: Request) -> Response:
+        """The answer to one request, audited."""
+        target, query = parse(request.path), dict(request.query)
+        verb = verb_of(request.method, target, query.get("watch", "0").lower() not in _FALSE)
+        sender = user = ANONYMOUS
+        call = None
+        try:
+            sender = user = self._backend.authenticator.authenticate(request.headers.get("authorization", ""))
+            user = impersonated(sender, request.headers, self._backend.authorizer)
+            self._authorize(user, verb, target, query)
+            if target.resource and not self._serves(target):
+                shown = response = information.not_found()
+            elif target.resource:
+                call, handler = self._route(request, target, query, user, verb)
+                response = handler(call)
+                accept = request.headers.get("accept", "")
+                shown = self._present(self._managed(request, call, response), call, accept, query)
+            else:
+                if request.method not in ("GET", "HEAD"):
+                    raise method_not_allowed(
+                        "the server does not allow this method on the requested resource"
+                    )
+                shown = response = information.answer(request, served(self._backend.context.kinds.custom))
+        except StatusError as error:
+            shown = response = Response(error.code, error.to_object())
+            call = call or self._unrouted(request, target, query, user, verb)
+        if target.resource:
+            self._note(request, target, verb, (sender, user), call, response)
+        if call is not None and call.warnings:
+            return replace(shown, warnings=tuple(dict.fromkeys(call.warnings)))
+        return shown
+
+    def _serves(self, target: Target) -> bool:
+        """Whether there is anything in the API group of a resource."""
+        if not target.group or self._kind(target) is not None:
+            return True
+        return information.serves(target.group, served(self._backend.context.kinds.custom))
+
+    def _kind(self, target: Target) -> Kind | None:
+        return self._backend.context.kinds.of_resource(target.group, target.version, target.resource)
+
+    def _authorize(self, user: User, verb: str, target: Target, query: Mapping[str, str]) -> None:
+        asked = Attributes.of(verb, target)
+        if verb in _MANY and "fieldSelector" in query:
+            asked = self._narrowed(asked, target, query["fieldSelector"])
+        if self._backend.authorizer.allows(user, asked):
+            return
+        why = self._backend.authorizer.refusal(user, asked)
+        if not target.resource:
+            raise StatusError(403, "Forbidden", f"forbidden: {why}", {})
+        resource = f"{target.resource}.{target.group}" if target.group else target.resource
+        named = f'{resource} "{target.name}"' if target.name else resource
+        details: Object = {"name": target.name} if target.name else {}
+        if target.group:
+            details["group"] = target.group
+        raise StatusError(
+            403, "Forbidden", f"{named} is forbidden: {why}", {**details, "kind": target.resource}
+        )
+
+    def _narrowed(self, asked: Attributes, target: Target, selector: str) -> Attributes:
+        """A list or watch of one name is judged like a request for that name."""
+        kind = self._kind(target)
+        if kind is None or asked.name:
+            return asked
+        name = parse_fields(kind, selector).name
+        return Attributes(asked.verb, asked.group, asked.resource, asked.namespace, name)
+
+    def _route(
+        self, request: Request, target: Target, query: Mapping[str, str], user: User, verb: str
+    ) -> tuple[Call, Handler]:
+        place = (target.group, target.version, target.resource)
+        kind, virtual = self._kind(target), VIRTUAL.get(place)
+        if kind is not None:
+            handler = _handler(kind, target, verb)
+        elif virtual is not None and not target.subresource:
+            kind, handler = virtual.kind, virtual.handlers.get(verb)
+        else:
+            raise _unknown()
+        if (
+            kind.namespaced
+            and not target.namespace
+            and (target.name or verb in ("create", "deletecollection"))
+        ):
+            raise _unknown()
+        if handler is None or (verb in ("create", "update", "patch") and _misplaced(target, verb)):
+            raise method_not_allowed("the server does not allow this method on the requested resource")
+        call = Call(request, self._backend, target, kind, user, verb, query)
+        if kind.custom is not None and kind.custom.deprecation:
+            call.warnings.append(kind.custom.deprecation)
+        return call, handler
+
+    def _unrouted(
+        self, request: Request, target: Target, query: Mapping[str, str], user: User, verb: str
+    ) -> Call | None:
+        """What was refused before it was routed, so that the record shows what was asked for."""
+        kind = self._kind(target)
+        return Call(request, self._backend, target, kind, user, verb, query) if kind else None
+
+    def _managed(self, request: Request, call: Call, response: Response) -> Response:
+        """A response with the managers of the objects in it, for those who want to know."""
+        if not request.managed_fields or response.stream is not None:
+            return response
+        body = self._backend.context.store.managed.shown_all(call.kind, response.body)
+        return response if body is response.body else replace(response, body=body)
+
+    def _present(self, response: Response, call: Call, accept: str, query: Mapping[str, str]) -> Response:
+        if not accept or response.stream is not None or not isinstance(response.body, dict):
+            return response
+        shown = present(accept, query, self._backend.context.clock, response.body, call.columns)
+        return response if shown is response.body else Response(response.status, shown)
+
+    def _note(
+        self,
+        request: Request,
+        target: Target,
+        verb: str,
+        users: tuple[User, User],
+        call: Call | None,
+        response: Response,
+    ) -> None:
+        """``users`` are who sent the request and as whom it acts."""
+        sender, user = users
+        answer: Object = response.body if isinstance(response.body, dict) else {}
+        failed, writes = response.status >= 400, verb in _WRITES
+        name = target.name
+        if writes and not name and not failed:
+            name = answer.get("metadata", {}).get("name", "")
+        self._trail.append(
+            Entry(
+                self._trail.length,
+                self._backend.context.store.revision,
+                self._backend.context.clock.now,
+                sender.name,
+                request.headers.get("user-agent", ""),
+                verb,
+                target.group,
+                target.full_resource,
+                target.namespace,
+                name,
+                response.status,
+                answer.get("reason", "") if failed else "",
+                answer.get("message", "") if failed else "",
+                _sent(call) if writes else None,
+                answer if writes and not failed else None,
+                user.name if user is not sender else "",
+            )
+        )
+
+
+def _handler(kind: Kind, target: Target, verb: str) -> Handler | None:
+    if not target.subresource:
+        return VERBS.get(verb) if verb in verbs_of(kind) else None
+    if target.subresource not in kind.subresources:
+        raise _unknown()
+    own = SUBRESOURCES.get((kind.plural, target.subresource, verb))
+    return own or SUBRESOURCES.get(("*", target.subresource, verb))
+
+
+def _misplaced(target: Target, verb: str) -> bool:
+    """Whether an object is created at its own path, or changed at its collection's."""
+    return bool(target.name) is (verb == "create") and not target.subresource
+
+
+def _sent(call: Call | None) -> Json:
+    """The body for the record, as far as it can be read."""
+    if call is None:
+        return None
+    try:
+        return call.body
+    except StatusError:
+        return None
+
+
+def _unknown() -> StatusError:
+    return StatusError(404, "NotFound", "the server could not find the requested resource")

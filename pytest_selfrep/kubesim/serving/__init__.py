@@ -1,0 +1,1 @@
+"""A cluster on a port, for clients that speak HTTPS."""

@@ -1,0 +1,1 @@
+"""Whether objects make sense, in Kubernetes' words."""

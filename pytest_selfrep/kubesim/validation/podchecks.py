@@ -1,0 +1,251 @@
+"""What is checked of pods and pod templates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from pytest_selfrep.kubesim import quantity
+from pytest_selfrep.kubesim.objects import Object
+from pytest_selfrep.kubesim.status import Cause
+from pytest_selfrep.kubesim.validation.affinitychecks import affinity_causes, spread_causes
+from pytest_selfrep.kubesim.validation.fieldchecks import (
+    absent,
+    at_least,
+    dns_label,
+    dns_subdomain,
+    duplicate,
+    forbidden,
+    formatted,
+    invalid,
+    invalid_go,
+    labels,
+    one_of,
+    port,
+    required,
+)
+from pytest_selfrep.kubesim.validation.referencechecks import (
+    environment_source_causes,
+    value_source_causes,
+    volume_source_causes,
+)
+
+RESTART_POLICIES = ("Always", "OnFailure", "Never")
+_PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+_PROTOCOLS = ("SCTP", "TCP", "UDP")
+_DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+_COMPUTE = ("cpu", "memory", "ephemeral-storage")
+_ENVIRONMENT_NAME = (
+    "a valid environment variable name must consist only of printable ASCII characters other than '='"
+)
+_MAY_CHANGE = (
+    "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
+    "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
+    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+)
+
+_CHANGEABLE = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "schedulingGates")
+
+
+def pod_causes(pod: Object, old: Object | None) -> list[Cause]:
+    """A pod; of a change only what may change is let through."""
+    if old is not None:
+        return _update_causes(pod["spec"], old["spec"])
+    return list(spec_causes(pod["spec"], "spec"))
+
+
+def _update_causes(new: Object, old: Object) -> list[Cause]:
+    if new is old or new == old:
+        return []
+    if _fixed(new) != _fixed(old):
+        return [forbidden("spec", _MAY_CHANGE)]
+    causes = list(spec_causes(new, "spec"))
+    for gate in new.get("schedulingGates") or ():
+        if gate not in (old.get("schedulingGates") or ()):
+            why = f"only deletion is allowed, but found new scheduling gate '{gate['name']}'"
+            causes.append(forbidden("spec.schedulingGates", why))
+    missing = [each for each in old.get("tolerations") or () if each not in (new.get("tolerations") or ())]
+    if missing:
+        causes.append(
+            forbidden(
+                "spec.tolerations", "existing toleration can not be modified except its tolerationSeconds"
+            )
+        )
+    return causes
+
+
+def _fixed(spec: Object) -> Object:
+    """The part of a pod's spec that stays as it was created."""
+    fixed = {name: value for name, value in spec.items() if name not in _CHANGEABLE}
+    for name in ("containers", "initContainers"):
+        if fixed.get(name):
+            fixed[name] = [{**each, "image": ""} for each in fixed[name]]
+    return fixed
+
+
+def spec_causes(spec: Object, at: str) -> Iterable[Cause]:
+    """A PodSpec with its defaults."""
+    volumes: list[str] = []
+    for index, volume in enumerate(spec.get("volumes") or ()):
+        yield from _volume_causes(volume, f"{at}.volumes[{index}]", volumes)
+    if not spec.get("containers"):
+        yield required(f"{at}.containers")
+    seen: list[str] = []
+    for field in ("containers", "initContainers"):
+        for index, container in enumerate(spec.get(field) or ()):
+            yield from _container_causes(container, f"{at}.{field}[{index}]", seen, volumes)
+    yield from one_of(f"{at}.restartPolicy", spec["restartPolicy"], RESTART_POLICIES)
+    yield from one_of(f"{at}.dnsPolicy", spec["dnsPolicy"], _DNS_POLICIES)
+    yield from at_least(f"{at}.terminationGracePeriodSeconds", spec["terminationGracePeriodSeconds"])
+    deadline = spec.get("activeDeadlineSeconds")
+    if deadline is not None and not 1 <= deadline <= 2147483647:
+        yield invalid(f"{at}.activeDeadlineSeconds", deadline, "must be between 1 and 2147483647, inclusive")
+    if spec.get("nodeSelector"):
+        yield from labels(f"{at}.nodeSelector", spec["nodeSelector"])
+    if spec.get("serviceAccountName"):
+        yield from formatted(f"{at}.serviceAccountName", spec["serviceAccountName"], dns_subdomain)
+    for index, toleration in enumerate(spec.get("tolerations") or ()):
+        yield from _toleration_causes(toleration, f"{at}.tolerations[{index}]")
+
+    if spec.get("affinity"):
+        yield from affinity_causes(spec["affinity"], f"{at}.affinity")
+    for index, constraint in enumerate(spec.get("topologySpreadConstraints") or ()):
+        yield from spread_causes(constraint, f"{at}.topologySpreadConstraints[{index}]")
+
+
+def _volume_causes(volume: Object, at: str, seen: list[str]) -> Iterable[Cause]:
+    name = volume.get("name") or ""
+    if not name:
+        yield required(f"{at}.name")
+        return
+    yield from formatted(f"{at}.name", name, dns_label)
+    if name in seen:
+        yield duplicate(f"{at}.name", name)
+    seen.append(name)
+    sources = [field for field in volume if field != "name" and volume[field] is not None]
+    for extra in sources[1:]:
+        yield forbidden(f"{at}.{extra}", "may not specify more than 1 volume type")
+    yield from volume_source_causes(volume, at)
+
+
+def _container_causes(container: Object, at: str, seen: list[str], volumes: Sequence[str]) -> Iterable[Cause]:
+    name = container.get("name") or ""
+    if name:
+        yield from formatted(f"{at}.name", name, dns_label)
+        if name in seen:
+            yield duplicate(f"{at}.name", name)
+        seen.append(name)
+    else:
+        yield required(f"{at}.name")
+    image = container.get("image") or ""
+    if not image:
+        yield required(f"{at}.image")
+    elif image != image.strip():
+        yield invalid(f"{at}.image", image, "must not have leading or trailing whitespace")
+    yield from one_of(f"{at}.imagePullPolicy", container["imagePullPolicy"], _PULL_POLICIES)
+    for index, each in enumerate(container.get("ports") or ()):
+        yield from _port_causes(each, f"{at}.ports[{index}]")
+    for index, env in enumerate(container.get("env") or ()):
+        yield from _env_causes(env, f"{at}.env[{index}]")
+    for index, source in enumerate(container.get("envFrom") or ()):
+        yield from environment_source_causes(source, f"{at}.envFrom[{index}]")
+    for index, mount in enumerate(container.get("volumeMounts") or ()):
+        yield from _mount_causes(mount, f"{at}.volumeMounts[{index}]", volumes)
+    resources = container["resources"]
+    if resources:
+        yield from _resource_causes(resources, f"{at}.resources")
+
+
+def _port_causes(each: Object, at: str) -> Iterable[Cause]:
+    number = each.get("containerPort", 0)
+    if not number:
+        yield required(f"{at}.containerPort")
+    else:
+        yield from port(f"{at}.containerPort", number)
+    if each.get("hostPort"):
+        yield from port(f"{at}.hostPort", each["hostPort"])
+    yield from one_of(f"{at}.protocol", each["protocol"], _PROTOCOLS)
+
+
+def _env_causes(env: Object, at: str) -> Iterable[Cause]:
+    name = env.get("name") or ""
+    if not name:
+        yield required(f"{at}.name")
+    elif "=" in name or not (name.isascii() and name.isprintable()):
+        yield invalid(f"{at}.name", name, _ENVIRONMENT_NAME)
+    if env.get("value") and env.get("valueFrom"):
+        yield invalid(f"{at}.valueFrom", "", "may not be specified when `value` is not empty")
+    elif env.get("valueFrom") is not None:
+        yield from value_source_causes(env["valueFrom"], f"{at}.valueFrom")
+
+
+def _mount_causes(mount: Object, at: str, volumes: Sequence[str]) -> Iterable[Cause]:
+    name = mount.get("name") or ""
+    if not name:
+        yield required(f"{at}.name")
+    elif name not in volumes:
+        yield absent(f"{at}.name", name)
+    if not mount.get("mountPath"):
+        yield required(f"{at}.mountPath")
+
+
+def _resource_causes(resources: Object, at: str) -> Iterable[Cause]:
+    limits: Mapping[str, str] = resources.get("limits") or {}
+    requests: Mapping[str, str] = resources.get("requests") or {}
+    for which, amounts in (("limits", limits), ("requests", requests)):
+        for name, text in amounts.items():
+            yield from _amount_causes(name, text, f"{at}.{which}")
+    for name, text in requests.items():
+        limit = limits.get(name)
+        if name not in _COMPUTE and "/" in name:
+            if limit is None:
+                yield required(f"{at}.limits", "Limit must be set for non overcommitable resources")
+            elif quantity.parse(text) != quantity.parse(limit):
+                yield invalid(f"{at}.requests", text, f"must be equal to {name} limit of {limit}")
+        elif limit is not None and quantity.exceeds(text, limit):
+            yield invalid(f"{at}.requests", text, f"must be less than or equal to {name} limit of {limit}")
+
+
+def _amount_causes(name: str, text: str, at: str) -> Iterable[Cause]:
+    if name not in _COMPUTE and "/" not in name and not name.startswith("hugepages-"):
+        yield invalid(f"{at}[{name}]", name, "must be a standard resource type or fully qualified")
+        yield invalid(f"{at}[{name}]", name, "must be a standard resource for containers")
+    amount = quantity.parse(text)
+    if amount < 0:
+        yield invalid(f"{at}[{name}]", text, "must be greater than or equal to 0")
+    elif "/" in name and amount.denominator != 1:
+        yield invalid(f"{at}[{name}]", text, "must be an integer")
+
+
+def _toleration_causes(toleration: Object, at: str) -> Iterable[Cause]:
+    operator, effect = toleration.get("operator") or "Equal", toleration.get("effect")
+    if not toleration.get("key") and operator != "Exists":
+        yield invalid(f"{at}.operator", operator, "operator must be Exists when `key` is empty")
+    if operator not in ("Equal", "Exists"):
+        yield from one_of(f"{at}.operator", operator, ("Equal", "Exists"))
+    elif operator == "Exists" and toleration.get("value"):
+        why = "value must be empty when `operator` is 'Exists'"
+        yield invalid_go(f"{at}.operator", _go_toleration(toleration), why)
+    if effect:
+        yield from one_of(f"{at}.effect", effect, _EFFECTS)
+    if toleration.get("tolerationSeconds") is not None and effect != "NoExecute":
+        yield invalid(
+            f"{at}.effect", effect or "", "effect must be 'NoExecute' when `tolerationSeconds` is set"
+        )
+
+
+def _go_toleration(toleration: Object) -> str:
+    names = {"Key": "key", "Operator": "operator", "Value": "value", "Effect": "effect"}
+    shown = ", ".join(f'{name}:"{toleration.get(field, "")}"' for name, field in names.items())
+    return f"core.Toleration{{{shown}, TolerationSeconds:(*int64)(nil)}}"
+
+
+def template_causes(
+    template: Object, at: str, restart_policies: Sequence[str] = RESTART_POLICIES
+) -> Iterable[Cause]:
+    """A PodTemplateSpec with its defaults."""
+    yield from labels(f"{at}.metadata.labels", template["metadata"].get("labels"))
+    yield from spec_causes(template["spec"], f"{at}.spec")
+    policy = template["spec"]["restartPolicy"]
+    if policy in RESTART_POLICIES:
+        yield from one_of(f"{at}.spec.restartPolicy", policy, restart_policies)
