@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from kubectl_driver import Kubectl
@@ -132,3 +133,16 @@ def test_usage_of_pods_and_nodes(kubectl: Kubectl) -> None:
     assert kubectl.fails("top pod none").endswith(
         f'podmetrics.metrics.k8s.io "{kubectl.namespace}/none" not found\n'
     )
+
+
+def test_a_whole_cluster_is_dumped_into_files(kubectl: Kubectl) -> None:
+    kubectl.site.make(kubectl.namespace, pod("a", command="echo hello; sleep infinity"))
+    kubectl.let_pass(20)
+    said = kubectl(f"cluster-info dump --output-directory=dump --namespaces={kubectl.namespace}")
+    assert said.endswith("Cluster info dumped to dump\n")
+    dumped = kubectl.home / "dump" / kubectl.namespace
+    assert [each["metadata"]["name"] for each in json.loads((dumped / "pods.json").read_text())["items"]] == [
+        "a"
+    ]
+    assert "hello\n" in (dumped / "a" / "logs.txt").read_text()
+    assert len(json.loads((kubectl.home / "dump" / "nodes.json").read_text())["items"]) == 3
