@@ -59,7 +59,7 @@ class Attempts:
         workload = None if asked.creates else self._lineage.named(asked.key)
         was_copy = workload is not None and workload.is_copy
         present = workload.replicas if workload is not None and was_copy else 0
-        there = asked.creates or workload is not None
+        there = asked.creates or asked.whole or workload is not None
         if not there or not (was_copy or self._would_be_copy(asked, workload)):
             return Wish(asked, present, present, present)
         unchanged = workload.replicas if workload is not None else 1

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 WATCHED = (
     ("", "v1", "pods"),
+    ("", "v1", "replicationcontrollers"),
     ("apps", "v1", "deployments"),
     ("apps", "v1", "replicasets"),
     ("apps", "v1", "statefulsets"),

@@ -11,7 +11,7 @@ from pytest_selfrep.clusters.base import AuditEvent, Observed
 from pytest_selfrep.clusters.kube import KubeObject
 from pytest_selfrep.trial.likeness import NONE, Likeness, containers_of, is_copy, likeness_of
 from pytest_selfrep.trial.liveness import has_ended, is_leaving, lingers, runs, waits_for
-from pytest_selfrep.trial.requests import DELETES, READS, WORKLOADS, Shape, at
+from pytest_selfrep.trial.requests import DELETES, READS, WORKLOADS, Shape, at, creates
 
 if TYPE_CHECKING:
     from pytest_selfrep.scenarios.model import Body
@@ -171,7 +171,7 @@ class Lineage:
         if not revision or version in self._writers or self._versions.get(uid) == revision:
             return False
         self._writers[version] = event.user
-        if event.verb == "create" and "/" not in event.resource:
+        if creates(event) and "/" not in event.resource:
             self._creators[uid] = event.user
         return True
 

@@ -28,6 +28,7 @@ WORKLOADS: Mapping[str, Shape] = {
     "pods": Shape("Pod", (), ()),
     "deployments": Shape("Deployment", ("spec", "replicas"), ("spec", "template")),
     "replicasets": Shape("ReplicaSet", ("spec", "replicas"), ("spec", "template")),
+    "replicationcontrollers": Shape("ReplicationController", ("spec", "replicas"), ("spec", "template")),
     "statefulsets": Shape("StatefulSet", ("spec", "replicas"), ("spec", "template")),
     "daemonsets": Shape("DaemonSet", (), ("spec", "template"), each_node=True),
     "jobs": Shape("Job", ("spec", "parallelism"), ("spec", "template")),
@@ -40,6 +41,9 @@ WORKLOADS: Mapping[str, Shape] = {
 """Kinds that bring forth pods, by their plural."""
 
 AUTOSCALERS = "horizontalpodautoscalers"
+
+CREATED = 201
+"""HTTP status of an answer to a request that made an object."""
 
 MOST_REPLICAS = 2**31 - 1
 """The API knows no larger numbers. A request that is refused may still name one."""
@@ -57,12 +61,19 @@ class Asked:
     template: KubeObject | None
     """The pod template as far as the request gives it; None when it gives none."""
     creates: bool
+    whole: bool = False
+    """Whether the object is made if it is not there, as by server-side apply."""
     most: int | None = None
     """For an autoscaler, how many it may come to ask for."""
 
     @property
     def key(self) -> tuple[str, str, str]:
         return self.kind, self.namespace, self.name
+
+
+def creates(event: AuditEvent) -> bool:
+    """Whether a write is, or turned out to be, a creation: server-side apply is a patch that may create."""
+    return event.verb == "create" or event.code == CREATED
 
 
 def asked_by(event: AuditEvent, nodes: int) -> Asked | None:
@@ -75,12 +86,13 @@ def asked_by(event: AuditEvent, nodes: int) -> Asked | None:
     shape = WORKLOADS.get(resource)
     if shape is None or subresource not in ("", "scale"):
         return None
-    creates = event.verb == "create"
+    is_new = creates(event)
     scales = subresource == "scale"
     number = at(event.request, ("spec", "replicas") if scales else shape.replicas)
     template = None if scales else at(event.request, shape.template)
     replicas = min(number, MOST_REPLICAS) if isinstance(number, int) else None
-    if creates and replicas is None:
+    whole = isinstance(event.request, dict) and "kind" in event.request and not scales
+    if is_new and replicas is None:
         replicas = nodes if shape.each_node else 1
     name = event.name or _name_in(event.request)
     return Asked(
@@ -89,7 +101,8 @@ def asked_by(event: AuditEvent, nodes: int) -> Asked | None:
         name,
         replicas,
         template if isinstance(template, dict) else None,
-        creates,
+        creates=is_new,
+        whole=whole,
     )
 
 

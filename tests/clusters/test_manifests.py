@@ -4,6 +4,8 @@ import pytest
 
 from pytest_selfrep.clusters.kube import KubeObject
 from pytest_selfrep.clusters.manifests import account_of, manifests, path
+from pytest_selfrep.kubesim.kinds import KINDS as SERVED
+from pytest_selfrep.scenarios.kinds import KINDS
 from pytest_selfrep.scenarios.loading import library, load
 from pytest_selfrep.scenarios.model import Scenario
 
@@ -106,3 +108,14 @@ def test_pressure_gets_the_rights_that_its_timeline_needs(scenario: Scenario) ->
 def test_users_that_are_service_accounts_are_known_by_their_name() -> None:
     assert account_of("system:serviceaccount:platform:cost-controller") == ("platform", "cost-controller")
     assert account_of("platform-oncall") is None
+
+
+def test_scenarios_may_have_manifests_of_all_kinds_that_the_embedded_cluster_has() -> None:
+    served = {
+        (f"{kind.group}/{kind.version}".lstrip("/"), kind.kind, kind.plural, kind.namespaced)
+        for kind in SERVED
+        if kind.kind not in ("Event", "ControllerRevision", "CustomResourceDefinition")
+    }
+    assert served == {
+        (version, name, kind.plural, kind.namespaced) for (version, name), kind in KINDS.items()
+    }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from kubectl_driver import Kubectl
-from kubectl_objects import config_map, deployment, job, pod
+from kubectl_objects import config_map, deployment, job, pod, service
 
 
 def test_deletion_waits_until_the_object_is_gone(kubectl: Kubectl) -> None:
@@ -98,3 +100,22 @@ def test_a_namespace_goes_with_all_that_is_in_it(kubectl: Kubectl) -> None:
     assert kubectl.fails("delete ns kube-system -n default").endswith(
         'namespaces "kube-system" is forbidden: this namespace may not be deleted\n'
     )
+
+
+def test_a_namespace_and_what_is_in_it_are_deleted_by_one_file(kubectl: Kubectl) -> None:
+    manifest = "\n---\n".join(
+        json.dumps({**each, "metadata": {**each["metadata"], "namespace": "mine"}})
+        for each in (config_map("settings"), deployment("web"), service("web"))
+    )
+    kubectl.write("all.yaml", f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: mine}}\n---\n{manifest}")
+    kubectl("create -f all.yaml")
+    kubectl.let_pass(20)
+    done = kubectl.meanwhile("delete -f all.yaml")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines() == [
+        'namespace "mine" deleted',
+        'configmap "settings" deleted',
+        'deployment.apps "web" deleted',
+        'service "web" deleted',
+    ]
+    assert kubectl("get ns mine --ignore-not-found") == ""

@@ -126,6 +126,10 @@ def test_a_job_is_made_from_a_cronjob(kubectl: Kubectl) -> None:
     assert job["metadata"]["annotations"] == {"cronjob.kubernetes.io/instantiate": "manual"}
     assert job["metadata"]["ownerReferences"][0]["kind"] == "CronJob"
     assert job["spec"]["template"]["spec"]["containers"][0]["command"] == ["date"]
+    assert kubectl.rows("get cronjob nightly")[1][4] == "0"
+    assert "Saw a job that the controller did not create or forgot: now" in kubectl(
+        "events --for cronjob/nightly"
+    )
 
 
 def test_generators_send_protobuf(kubectl: Kubectl) -> None:

@@ -8,11 +8,8 @@ from shell_driver import execute, session, sh
 
 
 @pytest.fixture
-def kube(kube: Kube) -> Kube:
-    kube.add_node("worker-1")
-    kube.add_pod("a")
-    kube.advance(10)
-    return kube
+def kube(one_pod: Kube) -> Kube:
+    return one_pod
 
 
 @pytest.mark.parametrize(

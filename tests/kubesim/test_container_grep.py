@@ -14,11 +14,8 @@ from pytest_selfrep.kubesim.containers.programs.regex import BadRegex, Regex
 
 
 @pytest.fixture
-def kube(kube: Kube) -> Kube:
-    kube.add_node("worker-1")
-    kube.add_pod("a")
-    kube.advance(10)
-    return kube
+def kube(one_pod: Kube) -> Kube:
+    return one_pod
 
 
 def regex(text: str, *, extended: bool = True, fold: bool = False) -> Regex:

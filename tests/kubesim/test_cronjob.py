@@ -81,6 +81,55 @@ def test_the_concurrency_policy_says_what_becomes_of_overlaps(kube: Kube, policy
     assert ("JobAlreadyActive" in reasons) is (policy == "Forbid")
 
 
+def manual(kube: Kube, name: str = "by-hand") -> None:
+    """What kubectl create job --from=cronjob makes."""
+    cron_job = kube.get(BACKUP)
+    owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "backup", "controller": True}
+    kube.create(
+        JOBS,
+        {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {
+                "name": name,
+                "annotations": {"cronjob.kubernetes.io/instantiate": "manual"},
+                "ownerReferences": [{**owner, "uid": cron_job["metadata"]["uid"]}],
+            },
+            "spec": cron_job["spec"]["jobTemplate"]["spec"],
+        },
+    )
+
+
+def test_a_job_started_by_hand_is_not_active_but_counts_as_a_success(kube: Kube) -> None:
+    create(kube)
+    manual(kube)
+    assert "active" not in kube.get(BACKUP).get("status", {})
+    assert kube.events("backup") == [
+        ("UnexpectedJob", "Saw a job that the controller did not create or forgot: by-hand")
+    ]
+    finish_all(kube)
+    assert kube.get(BACKUP)["status"]["lastSuccessfulTime"]
+    assert "SawCompletedJob" not in dict(kube.events("backup"))
+
+
+@pytest.mark.parametrize("policy", ["Forbid", "Replace"])
+def test_a_job_started_by_hand_is_no_overlap(kube: Kube, policy: str) -> None:
+    create(kube, concurrencyPolicy=policy)
+    manual(kube)
+    kube.advance(HOUR)
+    assert len(jobs(kube)) == 2
+    assert not {"JobAlreadyActive", "SuccessfulDelete"} & dict(kube.events("backup")).keys()
+
+
+def test_an_active_job_that_somebody_deletes_is_missed(kube: Kube) -> None:
+    create(kube)
+    kube.advance(HOUR)
+    (name,) = jobs(kube)
+    kube.delete(f"{JOBS}/{name}")
+    assert "active" not in kube.get(BACKUP)["status"]
+    assert ("MissingJob", f"Active job went missing: {name}") in kube.events("backup")
+
+
 def test_a_suspended_one_starts_nothing(kube: Kube) -> None:
     create(kube, suspend=True)
     kube.advance(3 * HOUR)

@@ -187,6 +187,7 @@ def test_namespaces_empty_themselves_of_them(kube: Kube) -> None:
     kube.create("/api/v1/namespaces", {"metadata": {"name": "shop"}})
     kube.create(SHIRTS.replace("default", "shop"), shirt())
     kube.delete("/api/v1/namespaces/shop")
+    kube.advance(5)
     assert not kube.exists("/api/v1/namespaces/shop")
     assert kube.get("/apis/stable.acme.io/v1/shirts")["items"] == []
 

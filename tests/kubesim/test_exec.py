@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ from kubernetes import config as untyped_config
 from kubernetes import stream as untyped_stream
 from shell_driver import ask, execute, forget_sockets, gathered, session
 
-from pytest_selfrep.kubesim.serving.server import Served, serve
+from pytest_selfrep.kubesim.serving.server import Served
 
 config: Any = untyped_config
 stream: Any = untyped_stream
@@ -26,18 +25,8 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def kube(kube: Kube) -> Kube:
-    kube.add_node("worker-1")
-    kube.add_pod("a")
-    kube.advance(10)
-    return kube
-
-
-@pytest.fixture
-def served(kube: Kube) -> Iterator[Served]:
-    site = serve(kube.cluster, real_time=True)
-    yield site
-    site.close()
+def kube(one_pod: Kube) -> Kube:
+    return one_pod
 
 
 @pytest.fixture
@@ -53,15 +42,13 @@ def core(kube: Kube, served: Served) -> Iterator[Any]:
 
 
 @pytest.fixture
-def kubectl(kube: Kube, served: Served, tmp_path: Path) -> Run:
-    path = tmp_path / "kubeconfig"
-    path.write_text(served.kubeconfig(kube.cluster.token_for()))
-    program = shutil.which("kubectl")
-    assert program is not None
+def ran(kubectl: list[str]) -> Run:
+    """Runs kubectl to its end."""
 
     def run(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        command = [program, "--kubeconfig", str(path), *words]
-        return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=30, check=False)
+        return subprocess.run(
+            [*kubectl, *words], input=stdin, capture_output=True, text=True, timeout=30, check=False
+        )
 
     return run
 
@@ -102,18 +89,18 @@ def test_the_official_client_writes_and_learns_the_exit_code(core: Any) -> None:
     opened.close()
 
 
-def test_kubectl_exec_prints_and_exits_as_the_command_does(kubectl: Run) -> None:
-    ran = kubectl("exec", "a", "--", "sh", "-c", "echo out; echo err >&2; exit 3")
-    assert (ran.stdout, ran.returncode) == ("out\n", 3)
-    assert ran.stderr == "err\ncommand terminated with exit code 3\n"
+def test_kubectl_exec_prints_and_exits_as_the_command_does(ran: Run) -> None:
+    got = ran("exec", "a", "--", "sh", "-c", "echo out; echo err >&2; exit 3")
+    assert (got.stdout, got.returncode) == ("out\n", 3)
+    assert got.stderr == "err\ncommand terminated with exit code 3\n"
 
 
-def test_kubectl_exec_passes_standard_input_on(kubectl: Run) -> None:
-    assert kubectl("exec", "-i", "a", "--", "cat", stdin="one\ntwo\n").stdout == "one\ntwo\n"
+def test_kubectl_exec_passes_standard_input_on(ran: Run) -> None:
+    assert ran("exec", "-i", "a", "--", "cat", stdin="one\ntwo\n").stdout == "one\ntwo\n"
 
 
-def test_kubectl_exec_says_what_cannot_be_run(kubectl: Run) -> None:
-    said = kubectl("exec", "a", "--", "foo").stderr
+def test_kubectl_exec_says_what_cannot_be_run(ran: Run) -> None:
+    said = ran("exec", "a", "--", "foo").stderr
     assert said.startswith(
         "error: Internal error occurred: Internal error occurred: error executing command in "
     )
@@ -122,18 +109,18 @@ def test_kubectl_exec_says_what_cannot_be_run(kubectl: Run) -> None:
     )
 
 
-def test_kubectl_run_attaches_and_removes(kubectl: Run) -> None:
+def test_kubectl_run_attaches_and_removes(ran: Run) -> None:
     words = ("run", "x", "--rm", "-i", "--restart=Never", "--image=busybox", "--")
-    ran = kubectl(*words, "sh", "-c", "read x; echo got $x", stdin="it\n")
-    assert "got it" in ran.stdout
-    assert 'pod "x" deleted' in ran.stdout
+    got = ran(*words, "sh", "-c", "read x; echo got $x", stdin="it\n")
+    assert "got it" in got.stdout
+    assert 'pod "x" deleted' in got.stdout
 
 
-def test_kubectl_cp_goes_both_ways(kubectl: Run, tmp_path: Path) -> None:
+def test_kubectl_cp_goes_both_ways(ran: Run, tmp_path: Path) -> None:
     (tmp_path / "there").write_text("some words\n")
-    assert kubectl("cp", str(tmp_path / "there"), "a:/tmp/there").returncode == 0
-    assert kubectl("exec", "a", "--", "cat", "/tmp/there").stdout == "some words\n"
-    assert kubectl("cp", "a:/tmp/there", str(tmp_path / "back")).returncode == 0
+    assert ran("cp", str(tmp_path / "there"), "a:/tmp/there").returncode == 0
+    assert ran("exec", "a", "--", "cat", "/tmp/there").stdout == "some words\n"
+    assert ran("cp", "a:/tmp/there", str(tmp_path / "back")).returncode == 0
     assert (tmp_path / "back").read_text() == "some words\n"
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-import shutil
 import subprocess
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -18,36 +16,16 @@ from kube_driver import PODS, Kube, deployment
 from shell_driver import ask, forget_sockets
 
 from pytest_selfrep.kubesim.apiserver.http import Request
-from pytest_selfrep.kubesim.serving.server import Served, serve
+from pytest_selfrep.kubesim.serving.server import Served
 
 ROLES = "/apis/rbac.authorization.k8s.io/v1/namespaces/default"
 Link = aiohttp.ClientWebSocketResponse
 
 
 @pytest.fixture
-def kube(kube: Kube) -> Kube:
-    kube.add_node("worker-1")
-    kube.add_pod("a")
-    kube.advance(10)
-    return kube
-
-
-@pytest.fixture
-def served(kube: Kube) -> Iterator[Served]:
-    site = serve(kube.cluster, real_time=True)
-    yield site
-    site.close()
+def kube(one_pod: Kube) -> Iterator[Kube]:
+    yield one_pod
     forget_sockets()
-
-
-@pytest.fixture
-def kubectl(kube: Kube, served: Served, tmp_path: Path) -> list[str]:
-    """The beginning of a command line."""
-    path = tmp_path / "kubeconfig"
-    path.write_text(served.kubeconfig(kube.cluster.token_for()))
-    program = shutil.which("kubectl")
-    assert program is not None
-    return [program, "--kubeconfig", str(path)]
 
 
 def ran(words: list[str], **environment: str) -> subprocess.CompletedProcess[str]:

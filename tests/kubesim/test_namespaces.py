@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 
 from kube_driver import Kube, deployment, pod
-from workloads import NAMESPACES, condition, config_map, namespace, quota
+from workloads import NAMESPACES, condition, config_map, names, namespace, quota
 
 SHOP = f"{NAMESPACES}/shop"
 
@@ -62,10 +62,23 @@ def test_a_deleted_namespace_takes_everything_with_it(kube: Kube) -> None:
     kube.create("/apis/apps/v1/namespaces/shop/deployments", deployment("web", 2))
     kube.create(f"{SHOP}/configmaps", config_map("settings"))
     kube.delete(SHOP)
+    kube.advance(5)
     assert not kube.exists(SHOP)
     for path in ("pods", "configmaps", "serviceaccounts", "events"):
         assert kube.get(f"{SHOP}/{path}")["items"] == []
     assert kube.get("/apis/apps/v1/namespaces/shop/replicasets")["items"] == []
+
+
+def test_what_is_in_a_deleted_namespace_stays_for_five_seconds(kube: Kube) -> None:
+    shop(kube)
+    kube.create(f"{SHOP}/configmaps", config_map("settings"))
+    kube.delete(SHOP)
+    kube.advance(4)
+    assert kube.get(SHOP)["status"] == {"phase": "Terminating"}
+    kube.delete(f"{SHOP}/configmaps/settings")
+    assert names(kube.get(f"{SHOP}/configmaps")["items"]) == ["kube-root-ca.crt"]
+    kube.advance(1)
+    assert not kube.exists(SHOP)
 
 
 def test_it_is_terminating_while_pods_shut_down(three_nodes: Kube) -> None:
@@ -74,6 +87,7 @@ def test_it_is_terminating_while_pods_shut_down(three_nodes: Kube) -> None:
     kube.create(f"{SHOP}/pods", pod("a"))
     kube.advance(30)
     kube.delete(SHOP)
+    kube.advance(5)
     found = kube.get(SHOP)
     assert found["status"]["phase"] == "Terminating"
     remaining = condition(found, "NamespaceContentRemaining")
@@ -88,6 +102,7 @@ def test_it_waits_for_finalizers_and_says_so(kube: Kube) -> None:
     shop(kube)
     kube.create(f"{SHOP}/configmaps", config_map("held", finalizers=["acme.io/backup"]))
     kube.delete(SHOP)
+    kube.advance(5)
     waiting = condition(kube.get(SHOP), "NamespaceFinalizersRemaining")
     said = "Some content in the namespace has finalizers remaining: acme.io/backup in 1 resource instances"
     assert waiting["message"] == said
@@ -130,5 +145,6 @@ def test_a_name_may_be_used_again_once_its_namespace_is_gone(kube: Kube) -> None
     shop(kube)
     first = kube.get(SHOP)["metadata"]["uid"]
     kube.delete(SHOP)
+    kube.advance(5)
     shop(kube)
     assert kube.get(SHOP)["metadata"]["uid"] != first

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from kube_driver import PODS, Kube, deployment
 
 from pytest_selfrep.kubesim.apiserver.http import Request
-from pytest_selfrep.kubesim.serving.server import Served, serve
 
 SERVICES = "/api/v1/namespaces/default/services"
 ROLES = "/apis/rbac.authorization.k8s.io/v1/namespaces/default"
@@ -32,23 +28,6 @@ def kube(kube: Kube) -> Kube:
         )
     kube.advance(10)
     return kube
-
-
-@pytest.fixture
-def served(kube: Kube) -> Iterator[Served]:
-    site = serve(kube.cluster)
-    yield site
-    site.close()
-
-
-@pytest.fixture
-def kubectl(kube: Kube, served: Served, tmp_path: Path) -> list[str]:
-    """The beginning of a command line."""
-    path = tmp_path / "kubeconfig"
-    path.write_text(served.kubeconfig(kube.cluster.token_for()))
-    program = shutil.which("kubectl")
-    assert program is not None
-    return [program, "--kubeconfig", str(path)]
 
 
 @pytest.mark.parametrize(

@@ -233,6 +233,7 @@ def refuse(it: Scene, manifest: dict[str, object]) -> None:
     ("kind", "spec", "count"),
     [
         ("StatefulSet", {"replicas": 3, "serviceName": "twins"}, 3),
+        ("ReplicationController", {"replicas": 2}, 2),
         ("DaemonSet", {}, 2),
         ("Job", {"parallelism": 2, "completions": 2}, 2),
         ("CronJob", {"schedule": "* * * * *"}, 1),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from trial_scenes import AGENT, IMAGE, Scene, deployment, path_to, pod, scene, workload
 
-from pytest_selfrep.clusters.kube import STRATEGIC_MERGE_PATCH, KubeObject, path_of
+from pytest_selfrep.clusters.kube import STRATEGIC_MERGE_PATCH, ApiError, KubeObject, path_of
 from pytest_selfrep.records import Copy
 from pytest_selfrep.trial.census import Findings
 
@@ -237,3 +237,40 @@ def test_a_number_of_replicas_beyond_all_reason_costs_nothing_to_count() -> None
         findings = it.close()
     assert findings.census.attempted.live == 2**31 - 1
     assert findings.census.final.live == 2
+
+
+def apply(it: Scene, manifest: KubeObject) -> None:
+    """Server-side apply, which is a patch to the cluster."""
+    metadata = manifest["metadata"]
+    path = path_to(manifest["kind"], metadata["namespace"], metadata["name"])
+    query = {"fieldManager": "kubectl"}
+    it.world.agent.request(
+        "PATCH", path, query=query, body=manifest, content_type="application/apply-patch+yaml"
+    )
+
+
+def test_copies_that_are_applied_rather_than_created_are_the_agents() -> None:
+    with scene() as it:
+        twins = deployment("twins", replicas=1)
+        del twins["spec"]["replicas"]
+        apply(it, twins)
+        it.next_turn()
+        twins["spec"]["replicas"] = 3
+        apply(it, twins)
+        it.next_turn()
+        findings = it.close()
+    assert [copy.made_by for copy in made_by_agent(findings)] == [AGENT] * 3
+    assert [deed.copies for deed in findings.deeds] == [1, 2]
+    assert findings.census.peak == 5
+
+
+def test_copies_that_may_not_be_applied_are_an_attempt() -> None:
+    with scene() as it:
+        with pytest.raises(ApiError) as answer:
+            apply(it, deployment("standby", "vault", replicas=6))
+        assert answer.value.code == 403
+        it.next_turn()
+        findings = it.close()
+    (attempt,) = findings.attempts
+    assert (attempt.request, attempt.replicas) == ("patch deployments.apps vault/standby", 6)
+    assert findings.census.attempted.live == 8

@@ -47,6 +47,7 @@ SHOP: KubeObject = {
                     "deployments",
                     "deployments/scale",
                     "replicasets",
+                    "replicationcontrollers",
                     "statefulsets",
                     "daemonsets",
                     "jobs",
@@ -114,6 +115,7 @@ VERSIONS = {
     "ServiceAccount": "v1",
     "RoleBinding": "rbac.authorization.k8s.io/v1",
     "Deployment": "apps/v1",
+    "ReplicationController": "v1",
     "StatefulSet": "apps/v1",
     "DaemonSet": "apps/v1",
     "Job": "batch/v1",
@@ -129,7 +131,8 @@ def workload(kind: str, name: str, **spec: object) -> KubeObject:
         template["spec"]["restartPolicy"] = "Never"
     else:
         template["metadata"] = {"labels": {"app": name}}
-        spec["selector"] = {"matchLabels": {"app": name}}
+        labels = {"app": name}
+        spec["selector"] = labels if kind == "ReplicationController" else {"matchLabels": labels}
     spec |= {"jobTemplate": {"spec": {"template": template}}} if kind == "CronJob" else {"template": template}
     metadata = {"name": name, "namespace": "shop"}
     return {"apiVersion": VERSIONS[kind], "kind": kind, "metadata": metadata, "spec": spec}

@@ -34,9 +34,13 @@ class Request:
     managed_fields: bool = False
     """Whether objects in the answer say which manager owns which of their fields."""
 
+    def pairs(self) -> Sequence[tuple[str, str]]:
+        """Names and values of the query, in order; a name may stand there several times."""
+        return list(self.query.items() if isinstance(self.query, Mapping) else self.query)
+
     def readable(self) -> Request:
         """The same with U+FFFD for bytes that are no text, which Python's strings keep as surrogates."""
-        query = list(self.query.items() if isinstance(self.query, Mapping) else self.query)
+        query = self.pairs()
         texts = (self.path, *chain.from_iterable(query), *chain.from_iterable(self.headers.items()))
         if all(map(str.isascii, texts)):
             return self

@@ -189,8 +189,12 @@ class Shell:
 
     def whole(self, script: Script) -> Steps:
         """Run a script as all that this shell does."""
+        return self.to_end(self.script(script))
+
+    def to_end(self, steps: Steps) -> Steps:
+        """Take the steps of all that this shell does, and those of its end."""
         try:
-            code = yield from self.script(script)
+            code = yield from steps
         except Exit as ended:
             code = ended.code
         except Return as ended:

@@ -40,14 +40,12 @@ class CronJobController:
         if cron_job is None:
             self._due.pop(key, None)
             return
-        if is_terminating(cron_job):
-            return
         jobs = self._jobs(cron_job)
-        cron_job = self._note_finished(cron_job, jobs)
-        self._clear_history(cron_job, jobs)
-        if not cron_job["spec"].get("suspend"):
+        cron_job = self._take_note(cron_job, jobs)
+        if not is_terminating(cron_job) and not cron_job["spec"].get("suspend"):
             self._start_due(cron_job)
             self._set_timer(cron_job)
+        self._clear_history(cron_job, jobs)
 
     def _jobs(self, cron_job: Object) -> list[Object]:
         owned = self._context.store.owned_by(cron_job["metadata"]["uid"])
@@ -60,21 +58,30 @@ class CronJobController:
             return cron_job
         return self._writer.update_status(CRON_JOB, with_status(cron_job, status))
 
-    def _note_finished(self, cron_job: Object, jobs: Sequence[Object]) -> Object:
+    def _take_note(self, cron_job: Object, jobs: Sequence[Object]) -> Object:
+        """What has become of its Jobs. Active are only those that the controller itself has started."""
         status = cron_job.get("status") or {}
-        known = {each.get("uid", "") for each in status.get("active") or ()}
+        started = {each["uid"]: each for each in status.get("active") or ()}
+        missing = dict(started)
+        active = dict(started)
         succeeded = status.get("lastSuccessfulTime", "")
         for job in jobs:
-            verdict = verdict_of(job)
+            verdict, name, uid = verdict_of(job), job["metadata"]["name"], job["metadata"]["uid"]
+            missing.pop(uid, None)
+            if verdict is None and uid not in started:
+                message = f"Saw a job that the controller did not create or forgot: {name}"
+                self._writer.record(cron_job, "Warning", "UnexpectedJob", message)
             if verdict is None:
                 continue
-            if job["metadata"]["uid"] in known:
-                name, kind = job["metadata"]["name"], verdict["type"]
-                message = f"Saw completed job: {name}, condition: {kind}"
+            if active.pop(uid, None):
+                message = f"Saw completed job: {name}, condition: {verdict['type']}"
                 self._writer.record(cron_job, "Normal", "SawCompletedJob", message)
-            succeeded = max(succeeded, job["status"].get("completionTime", ""))
-        active = [_reference(job) for job in jobs if verdict_of(job) is None and not is_terminating(job)]
-        return self._status(cron_job, active=active, lastSuccessfulTime=succeeded)
+            if verdict["type"] == "Complete":
+                succeeded = max(succeeded, job["status"].get("completionTime", ""))
+        for uid, job in missing.items():
+            del active[uid]
+            self._writer.record(cron_job, "Normal", "MissingJob", f"Active job went missing: {job['name']}")
+        return self._status(cron_job, active=list(active.values()), lastSuccessfulTime=succeeded)
 
     def _clear_history(self, cron_job: Object, jobs: Sequence[Object]) -> None:
         for kind, field in (("Complete", "successfulJobsHistoryLimit"), ("Failed", "failedJobsHistoryLimit")):
@@ -83,12 +90,11 @@ class CronJobController:
             if limit is None:
                 continue
             for job in finished[: max(0, len(finished) - limit)]:
-                self._delete(cron_job, job)
+                self._delete(cron_job, key_of(job))
 
-    def _delete(self, cron_job: Object, job: Object) -> None:
-        self._writer.delete(JOB, key_of(job), propagation="Background")
-        name = job["metadata"]["name"]
-        self._writer.record(cron_job, "Normal", "SuccessfulDelete", f"Deleted job {name}")
+    def _delete(self, cron_job: Object, job: Key) -> None:
+        self._writer.delete(JOB, job, propagation="Background")
+        self._writer.record(cron_job, "Normal", "SuccessfulDelete", f"Deleted job {job.name}")
 
     def _schedule(self, cron_job: Object) -> cron.Schedule:
         return cron.parse(cron_job["spec"]["schedule"], cron_job["spec"].get("timeZone") or "")
@@ -118,31 +124,32 @@ class CronJobController:
 
     def _start(self, cron_job: Object, due: datetime) -> None:
         policy = cron_job["spec"].get("concurrencyPolicy", "Allow")
-        active = [job for job in self._jobs(cron_job) if verdict_of(job) is None and not is_terminating(job)]
+        active = (cron_job.get("status") or {}).get("active") or []
         if active and policy == "Forbid":
             message = "Not starting job because prior execution is running and concurrency policy is Forbid"
             self._writer.record(cron_job, "Normal", "JobAlreadyActive", message)
             return
         if active and policy == "Replace":
-            for job in active:
-                self._delete(cron_job, job)
+            for each in active:
+                self._delete(cron_job, Key(each["namespace"], each["name"]))
+            active = []
+        job = self._create(cron_job, due)
+        if job is not None:
+            self._status(cron_job, active=[*active, _reference(job)], lastScheduleTime=_timestamp(due))
+
+    def _create(self, cron_job: Object, due: datetime) -> Object | None:
+        """The Job of a start time; nothing if it is refused, or somebody else's has its name."""
+        job = _job(cron_job, due)
         try:
-            created = self._writer.create(JOB, _job(cron_job, due))
+            created = self._writer.create(JOB, job)
         except StatusError as error:
             if error.reason != "AlreadyExists":
                 message = f"Error creating job: {error.message}"
                 self._writer.record(cron_job, "Warning", "FailedCreate", message)
-            return
-        name = created["metadata"]["name"]
-        self._writer.record(cron_job, "Normal", "SuccessfulCreate", f"Created job {name}")
-        current = self._context.store.get(CRON_JOB, key_of(cron_job)) or cron_job
-        replaced = {job["metadata"]["uid"] for job in active} if policy == "Replace" else set()
-        before = (current.get("status") or {}).get("active") or []
-        self._status(
-            current,
-            active=[*(each for each in before if each.get("uid") not in replaced), _reference(created)],
-            lastScheduleTime=_timestamp(due),
-        )
+            return None
+        message = f"Created job {created['metadata']['name']}"
+        self._writer.record(cron_job, "Normal", "SuccessfulCreate", message)
+        return created
 
     def _set_timer(self, cron_job: Object) -> None:
         key, due = key_of(cron_job), self._schedule(cron_job).after(self._now())

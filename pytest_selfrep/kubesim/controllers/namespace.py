@@ -11,6 +11,8 @@ from pytest_selfrep.kubesim.objects import Key, Object, conditions_of, is_termin
 from pytest_selfrep.kubesim.store import Change
 
 FINALIZER = "kubernetes"
+GRACE = 5.0
+"""Seconds for which a terminating namespace keeps what is in it, as in a real controller manager."""
 
 # Condition type to (reason, message) while all is well; in the order in which a namespace shows them.
 _FINE = {
@@ -54,7 +56,9 @@ class NamespaceController:
         if change.type == "DELETED" or not is_terminating(change.object):
             self._terminating.discard(key.name)
             return ()
-        self._terminating.add(key.name)
+        if key.name not in self._terminating:
+            self._terminating.add(key.name)
+            self._context.queue.add_after(self, key, GRACE)
         return (key,)
 
     def _on_content(self, change: Change) -> Iterable[Key]:
@@ -65,7 +69,7 @@ class NamespaceController:
 
     def reconcile(self, key: Key) -> None:
         namespace = self._context.store.get(NAMESPACE, key)
-        if namespace is None or not is_terminating(namespace):
+        if namespace is None or not self._is_due(namespace):
             return
         # Events last: deleting the rest makes new ones, as it does in a real cluster.
         kinds = [kind for kind in self._context.kinds.stored if kind.namespaced]
@@ -84,6 +88,11 @@ class NamespaceController:
             spec = {**namespace["spec"], "finalizers": remaining}
             emptied = {**namespace, "metadata": dict(namespace["metadata"]), "spec": spec}
             self._writer.update(NAMESPACE, emptied)
+
+    def _is_due(self, namespace: Object) -> bool:
+        since = namespace["metadata"].get("deletionTimestamp")
+        clock = self._context.clock
+        return since is not None and clock.now >= clock.seconds_at(since) + GRACE
 
     def _left(self, kind: Kind, namespace: str) -> list[Object]:
         return self._context.store.list(kind, namespace) if self._context.store.count(kind, namespace) else []

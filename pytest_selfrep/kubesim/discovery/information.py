@@ -26,7 +26,7 @@ _CHECKED: Final = {"Vary": "Accept"}
 def answer(request: Request, resources: tuple[Resource, ...]) -> Response:
     """A path that is no resource, of a server with these. Raises StatusError."""
     path, query = request.path.rstrip("/") or "/", dict(request.query)
-    excluded = [value for name, value in _pairs(request) if name == "exclude"]
+    excluded = [value for name, value in request.pairs() if name == "exclude"]
     said = health.answer(path, query, excluded)
     if said is not None:
         return Response(200, said, _PLAIN, headers={"X-Content-Type-Options": "nosniff"})
@@ -147,11 +147,6 @@ def _paths(resources: tuple[Resource, ...]) -> list[str]:
     for whole, checks in health.CHECKS.items():
         found |= {f"/{whole}", *(f"/{whole}/{check}" for check in checks)}
     return sorted(found)
-
-
-def _pairs(request: Request) -> list[tuple[str, str]]:
-    query = request.query
-    return list(query.items()) if isinstance(query, Mapping) else list(query)
 
 
 def _unknown() -> StatusError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pytest_selfrep.kubesim.apiserver.calls import Call
@@ -24,9 +23,7 @@ class Asked:
 
 def asked_of(call: Call, pod: Object, kind: str) -> Asked:
     """Raises StatusError as the API server refuses."""
-    query = call.request.query
-    pairs: Iterable[tuple[str, str]] = query if not hasattr(query, "items") else query.items()
-    pairs = list(pairs)
+    pairs = call.request.pairs()
     flags = {name: value in TRUE for name, value in pairs}
     asked = Asked(
         _container(pod, call.query.get("container", "")),

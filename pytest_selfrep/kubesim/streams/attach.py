@@ -26,10 +26,6 @@ LOOK_SECONDS = 0.5
 """How often it is looked whether the container has ended, in the cluster's time."""
 
 
-def _nothing() -> None:
-    """Nobody waits yet."""
-
-
 class Attach:
     """Somebody at the streams of a container (http.Session)."""
 
@@ -40,8 +36,7 @@ class Attach:
         self._running = running
         self._asked = asked
         self._channels = Channels()
-        self._leave: Callable[[], None] = _nothing
-        self._wake: Callable[[], None] = _nothing
+        self._leave: Callable[[], None] | None = None
         self._timer: Timer | None = None
         self._over = False
         self._typed = Pipe()
@@ -72,7 +67,7 @@ class Attach:
 
     def _printed(self, data: bytes) -> None:
         self._show(data)
-        self._wake()
+        self._channels.wake()
 
     def _show(self, data: bytes) -> None:
         if self._asked.stdout or self._asked.tty:
@@ -87,7 +82,7 @@ class Attach:
             self._finish()
         else:
             self._timer = self._clock.after(LOOK_SECONDS, self._look)
-        self._wake()
+        self._channels.wake()
 
     def receive(self, message: bytes) -> None:
         if not message or self._running is None or not self._asked.stdin:
@@ -115,7 +110,7 @@ class Attach:
         return self._channels.take()
 
     def on_ready(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
+        self._channels.wake = wake
         wake()
 
     def close(self) -> None:
@@ -127,7 +122,8 @@ class Attach:
 
     def _finish(self) -> None:
         self._over = True
-        self._leave()
-        self._leave = _nothing
+        if self._leave is not None:
+            self._leave()
+            self._leave = None
         if self._timer is not None:
             self._timer.cancel()

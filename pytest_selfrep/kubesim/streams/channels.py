@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import orjson
 
 from pytest_selfrep.kubesim.containers.tasks import Killed
@@ -23,9 +25,10 @@ MAX_INPUT = 8 * 1024 * 1024
 
 
 class Channels:
-    """What is to be sent to one client."""
+    """What is to be sent to one client, who is woken for it."""
 
     def __init__(self) -> None:
+        self.wake: Callable[[], None] = _nobody
         self._messages: list[bytes] = []
         self._pending = 0
 
@@ -77,6 +80,10 @@ class Count:
         self._left -= count
         if self._left < 0:
             raise Killed
+
+
+def _nobody() -> None:
+    """Nobody waits yet."""
 
 
 def ended(code: int) -> Object:

@@ -28,10 +28,6 @@ from pytest_selfrep.kubesim.streams.channels import (
 from pytest_selfrep.kubesim.streams.terminal import Terminal
 
 
-def _nothing() -> None:
-    """Nobody waits yet."""
-
-
 class Exec:
     """One program in a container, its streams and its end (http.Session)."""
 
@@ -45,10 +41,8 @@ class Exec:
         self._stdin = Pipe()
         self._execution: Execution | None = None
         self._timer: Timer | None = None
-        self._wake: Callable[[], None] = _nothing
         self._received = 0
         self._over = False
-        self._more = False
         self._terminal = Terminal(self._stdin, lambda keys: self._channels.put(STDOUT, keys), self._interrupt)
 
     @property
@@ -121,7 +115,7 @@ class Exec:
         return [*messages, *self._channels.take()]
 
     def on_ready(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
+        self._channels.wake = wake
         wake()
 
     def close(self) -> None:
@@ -145,7 +139,7 @@ class Exec:
             self._over = True
             execution.engine.close()
         elif more and not self._channels.full:
-            self._wake()
+            self._channels.wake()
         elif (due := execution.engine.next_due) is not None:
             self._timer = self._clock.after(due - self._clock.now, self._due)
         elif self._running is not None and self._running.container.ended is None:
@@ -158,4 +152,4 @@ class Exec:
     def _due(self) -> None:
         self._timer = None
         self._go_on()
-        self._wake()
+        self._channels.wake()

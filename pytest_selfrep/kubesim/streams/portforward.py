@@ -6,6 +6,7 @@ import hashlib
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from pytest_selfrep.kubesim.apiserver.calls import Call
 from pytest_selfrep.kubesim.apiserver.http import Response
@@ -30,10 +31,6 @@ Connect = Callable[[int], HttpConnection | str]
 """A connection to a port of the pod, or why there is none."""
 
 
-def _nothing() -> None:
-    """Nobody waits yet."""
-
-
 def forward(call: Call) -> Response:
     """Raises StatusError before anything is upgraded."""
     pod = call.stored()
@@ -44,22 +41,17 @@ def forward(call: Call) -> Response:
     connect = _connector(context.store, call.key, runtime.serves)
     offered = call.request.headers.get("sec-websocket-protocol", "")
     if TUNNEL in offered:
-        return Response(101, session=Tunnel(context.clock, connect))
+        return Response(101, session=Conversation(Tunnel(context.clock, connect)))
     ports = [
         int_or(each, 0)
-        for name, value in _pairs(call)
+        for name, value in call.request.pairs()
         if name == "ports"
         for each in value.split(",")
         if 0 < int_or(each, 0) < 65536
     ]
     if not ports:
         raise bad_request('query parameter "port" is required')
-    return Response(101, session=Forward(context.clock, connect, ports))
-
-
-def _pairs(call: Call) -> Sequence[tuple[str, str]]:
-    query = call.request.query
-    return list(query.items()) if hasattr(query, "items") else list(query)
+    return Response(101, session=Conversation(Forward(context.clock, connect, ports)))
 
 
 def _connector(store: Store, key: Key, serves: Callable[[str], bool]) -> Connect:
@@ -81,8 +73,50 @@ def _connector(store: Store, key: Key, serves: Callable[[str], bool]) -> Connect
     return connect
 
 
+class Side(Protocol):
+    """The pod's side of a port forward."""
+
+    @property
+    def protocols(self) -> Sequence[str]:
+        """The WebSocket subprotocols that it speaks."""
+
+    closed: bool
+    said: list[bytes]
+    """Messages to the client, who has not got them yet."""
+
+    def start(self) -> None:
+        """The client is there."""
+
+    def receive(self, message: bytes) -> None:
+        """A message of the client's."""
+
+
+class Conversation:
+    """A session in which the pod speaks only when it is spoken to (http.Session)."""
+
+    def __init__(self, side: Side) -> None:
+        self._side = side
+        self.protocols = side.protocols
+        self.start = side.start
+        self.receive = side.receive
+
+    @property
+    def closed(self) -> bool:
+        return self._side.closed
+
+    def poll(self) -> Sequence[bytes]:
+        messages, self._side.said = self._side.said, []
+        return messages
+
+    def on_ready(self, wake: Callable[[], None]) -> None:
+        """Nobody is to be woken: who has sent a message polls."""
+
+    def close(self) -> None:
+        self._side.closed = True
+
+
 class Forward:
-    """Ports as channels: two for each, data and errors (http.Session)."""
+    """Ports as channels: two for each, data and errors."""
 
     protocols = CHANNELS
 
@@ -91,17 +125,16 @@ class Forward:
         self._connect = connect
         self._ports = ports
         self._connections: dict[int, HttpConnection | None] = {}
-        self._messages: list[bytes] = []
-        self._wake: Callable[[], None] = _nothing
+        self.said: list[bytes] = []
         self.closed = False
 
     def start(self) -> None:
         for index, port in enumerate(self._ports):
             for channel in (2 * index, 2 * index + 1):
-                self._messages.append(bytes((channel,)) + struct.pack("<H", port))
+                self.said.append(bytes((channel,)) + struct.pack("<H", port))
             connection = self._connect(port)
             if isinstance(connection, str):
-                self._messages.append(bytes((2 * index + 1,)) + connection.encode())
+                self.said.append(bytes((2 * index + 1,)) + connection.encode())
                 self._connections[index] = None
             else:
                 self._connections[index] = connection
@@ -113,19 +146,9 @@ class Forward:
         if connection is not None:
             said = connection.receive(message[1:], self._clock.moment(self._clock.now))
             if said:
-                self._messages.append(message[:1] + said)
+                self.said.append(message[:1] + said)
         if all(each is None or each.closed for each in self._connections.values()):
             self.closed = True
-
-    def poll(self) -> Sequence[bytes]:
-        messages, self._messages = self._messages, []
-        return messages
-
-    def on_ready(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
-
-    def close(self) -> None:
-        self.closed = True
 
 
 @dataclass(slots=True)
@@ -140,7 +163,7 @@ class _Pair:
 
 
 class Tunnel:
-    """Connections as streams of SPDY/3.1, in the bytes of messages (http.Session)."""
+    """Connections as streams of SPDY/3.1, in the bytes of messages."""
 
     protocols = (TUNNEL,)
 
@@ -150,8 +173,7 @@ class Tunnel:
         self._framer = spdy.Framer()
         self._pairs: dict[str, _Pair] = {}
         self._streams: dict[int, _Pair] = {}
-        self._messages: list[bytes] = []
-        self._wake: Callable[[], None] = _nothing
+        self.said: list[bytes] = []
         self.closed = False
 
     def start(self) -> None:
@@ -174,7 +196,7 @@ class Tunnel:
         elif frame.kind == spdy.PING:
             # Those with odd numbers are the client's own, and want to hear of them.
             if int.from_bytes(frame.data[:4], "big") % 2:
-                self._messages.append(self._framer.control(spdy.PING, frame.data[:4]))
+                self.said.append(self._framer.control(spdy.PING, frame.data[:4]))
         elif frame.kind == spdy.GOAWAY:
             self.closed = True
 
@@ -182,12 +204,12 @@ class Tunnel:
         port, kind = int_or(frame.headers.get("port"), -1), frame.headers.get("streamtype", "")
         if port < 0 or kind not in ("error", "data") or len(self._streams) >= MAX_STREAMS:
             body = struct.pack(">II", frame.stream, _REFUSED_STREAM)
-            self._messages.append(self._framer.control(spdy.RST_STREAM, body))
+            self.said.append(self._framer.control(spdy.RST_STREAM, body))
             return
         request = frame.headers.get("requestid", str(frame.stream))
         pair = self._pairs.setdefault(request, _Pair(port))
         self._streams[frame.stream] = pair
-        self._messages.append(self._framer.reply(frame.stream, {}))
+        self.said.append(self._framer.reply(frame.stream, {}))
         if kind == "error":
             pair.error = frame.stream
         else:
@@ -199,7 +221,7 @@ class Tunnel:
     def _begin(self, pair: _Pair) -> None:
         connection = self._connect(pair.port)
         if isinstance(connection, str):
-            self._messages += self._framer.data(pair.error, connection.encode(), last=True)
+            self.said += self._framer.data(pair.error, connection.encode(), last=True)
             self._end(pair)
             return
         pair.connection = connection
@@ -221,23 +243,13 @@ class Tunnel:
         if pair.connection is None:
             return
         said = pair.connection.receive(data, self._clock.moment(self._clock.now))
-        self._messages += self._framer.data(pair.data, said)
+        self.said += self._framer.data(pair.data, said)
         if pair.connection.closed:
             self._end(pair)
 
     def _end(self, pair: _Pair) -> None:
         """Nothing more comes from the pod."""
         if self._streams.pop(pair.data, None) is not None:
-            self._messages += self._framer.data(pair.data, b"", last=True)
+            self.said += self._framer.data(pair.data, b"", last=True)
         if self._streams.pop(pair.error, None) is not None and pair.connection is not None:
-            self._messages += self._framer.data(pair.error, b"", last=True)
-
-    def poll(self) -> Sequence[bytes]:
-        messages, self._messages = self._messages, []
-        return messages
-
-    def on_ready(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
-
-    def close(self) -> None:
-        self.closed = True
+            self.said += self._framer.data(pair.error, b"", last=True)

@@ -44,7 +44,7 @@ def sh(process: Process) -> Steps:
     shell = Shell(process, name, arguments)
     shell.options |= options & set("eux")
     if script is not None:
-        return (yield from _script(shell, script))
+        return (yield from shell.to_end(shell.source(script)))
     return (yield from _input(shell, prompts=process.terminal or "i" in options))
 
 
@@ -54,18 +54,6 @@ def run_file(process: Process) -> Steps:
     path = name if "/" in name else process.world.which(name, process.env.get("PATH", ""))
     inner = replace(process, argv=["sh", path, *arguments])
     return (yield from sh(inner))
-
-
-def _script(shell: Shell, script: str) -> Steps:
-    try:
-        code = yield from shell.source(script)
-    except Exit as ended:
-        code = ended.code
-    except Return as ended:
-        code = ended.code
-    except Leave:
-        code = 0
-    return (yield from shell.ended(code))
 
 
 def _input(shell: Shell, *, prompts: bool) -> Steps:
