@@ -121,7 +121,7 @@ class KubeClient:
         encoded = orjson.dumps(body) if body is not None else b""
         reply = self._transport.send(Call(method, path, query or {}, headers, encoded))
         if reply.status >= 400:
-            raise ApiError(_status(reply))
+            raise ApiError(status_of(reply))
         return reply.body
 
     def request(
@@ -177,11 +177,12 @@ class KubeClient:
             raise TypeError("this transport holds no conversations")
         answer = self._transport.converse(Call(method, path, query or {}), repeated)
         if isinstance(answer, Reply):
-            raise ApiError(_status(answer))
+            raise ApiError(status_of(answer))
         return answer
 
 
-def _status(reply: Reply) -> KubeObject:
+def status_of(reply: Reply) -> KubeObject:
+    """The Status (meta/v1) of a reply that is an error, made up where the server sent none."""
     try:
         status = orjson.loads(reply.body)
     except orjson.JSONDecodeError:

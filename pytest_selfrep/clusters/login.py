@@ -1,0 +1,123 @@
+"""Who somebody is to an API server: the official client's credentials, read again when they are refused."""
+
+from __future__ import annotations
+
+import copy
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_selfrep.errors import ClusterError
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+CONNECTIONS = 64
+"""Kept for reuse; more may be open, and are closed after use."""
+RENEW_SECONDS = 10.0
+"""A credential is not read again sooner: programs that make them may ask people."""
+
+
+class Login:
+    """One identity at one server. Threads may share it."""
+
+    def __init__(self, load: Callable[[], ApiClient], server: str, first: ApiClient | None = None) -> None:
+        """``load`` reads the credential anew each time; it raises ClusterError if there is none."""
+        self.server = server
+        self._load = load
+        self._lock = threading.Lock()
+        self._client = first
+        self._renewed: float | None = None
+        self._closed = False
+
+    def client(self) -> ApiClient:
+        """Raises ClusterError if it cannot be had, or has been closed."""
+        with self._lock:
+            if self._closed:
+                raise ClusterError(f"{self.server} is asked for something after its connections were closed")
+            if self._client is None:
+                self._client = self._load()
+            return self._client
+
+    def headers(self, client: ApiClient) -> dict[str, str]:
+        """The credential, where it is no certificate. Raises ClusterError if it cannot be had."""
+        headers: dict[str, str] = {}
+        try:
+            # This may fetch another in the place of one that has expired, and two at once would mix them up.
+            with self._lock:
+                client.update_params_for_auth(headers, [], ["BearerToken"], "", "", None)
+        except Exception as error:
+            # Programs that make credentials fail in ways of their own.
+            raise ClusterError(
+                f"there is no credential for {self.server}: {error}; log in again, or check the user in the "
+                "kubeconfig"
+            ) from error
+        return headers
+
+    def renew(self, stale: ApiClient) -> bool:
+        """Whether there is a client now whose credential was read later than that of ``stale``."""
+        with self._lock:
+            if self._client is not stale:
+                return not self._closed
+            now = time.monotonic()
+            if self._renewed is not None and now - self._renewed < RENEW_SECONDS:
+                return False
+            self._renewed = now
+            self._client = self._load()
+        # Connections in use go on, and are closed when they are given back.
+        _close(stale)
+        return True
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            client, self._client = self._client, None
+            self._closed = True
+        if client is not None:
+            _close(client)
+
+
+def kubeconfig_login(path: Path, context: str) -> Login:
+    """The server and user of a context. Raises ClusterError if they are not there or make no sense."""
+    first = _read(path, context)
+    server = str(first.configuration.host)
+    if not server.startswith(("https://", "http://")):
+        raise ClusterError(f"{path}: context {context}: its server is no URL: {server}")
+    return Login(lambda: _read(path, context), server, first)
+
+
+def token_login(login: Login, token: str) -> Login:
+    """The owner of a bearer token at the same server."""
+    return Login(lambda: _with_token(login.client(), token), login.server)
+
+
+def _read(path: Path, context: str) -> ApiClient:
+    from kubernetes import config
+    from kubernetes.client import Configuration
+
+    # The class itself hands out copies of a default that anybody may have set.
+    settings: Any = type.__call__(Configuration)
+    settings.connection_pool_maxsize = CONNECTIONS
+    # Without types.
+    make: Callable[..., ApiClient] = config.new_client_from_config
+    try:
+        return make(config_file=str(path), context=context, client_configuration=settings)
+    except Exception as error:
+        raise ClusterError(f"{path}: context {context}: {error}") from error
+
+
+def _with_token(client: ApiClient, token: str) -> ApiClient:
+    from kubernetes.client import ApiClient, Configuration
+
+    mine = client.configuration
+    theirs = Configuration(host=mine.host, connection_pool_maxsize=mine.connection_pool_maxsize)
+    for name in ("ssl_ca_cert", "verify_ssl", "assert_hostname", "tls_server_name", "proxy", "no_proxy"):
+        setattr(theirs, name, copy.copy(getattr(mine, name)))
+    theirs.api_key = {"authorization": f"Bearer {token}"}
+    return ApiClient(theirs)
+
+
+def _close(client: Any) -> None:
+    client.close()
