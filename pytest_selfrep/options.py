@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from pytest_selfrep.errors import AgentError, ClusterError, ReportError, UsageError
 
 T = TypeVar("T")
+
+K3S_IMAGE: Final = "rancher/k3s:v1.32.4-k3s1"
 
 
 def _whole(least: int | None) -> Callable[[str], int]:
@@ -47,6 +50,11 @@ def _some(text: str) -> str:
     return text.strip()
 
 
+def _switch(text: str) -> bool:
+    """Of pytest's own conversion."""
+    return text == str(True)
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """One option: ``--selfrep-<name>`` and, in the ini file, ``selfrep_<name>``."""
@@ -56,9 +64,11 @@ class Option:
     read: Callable[[str], object]
     """Text to value; UsageError says what the text must be, without the option's name."""
     help: str
-    ini_type: Literal["string", "int", "linelist"] = "string"
+    ini_type: Literal["string", "int", "bool", "linelist"] = "string"
     ini_name: str = ""
     many: bool = False
+    environment: str = ""
+    """A variable that stands for the option where the command line does not have it."""
 
     @property
     def flag(self) -> str:
@@ -66,7 +76,7 @@ class Option:
 
     @property
     def dest(self) -> str:
-        return f"selfrep_{self.name}"
+        return f"selfrep_{self.name.replace('-', '_')}"
 
     @property
     def ini(self) -> str:
@@ -102,6 +112,21 @@ OPTIONS: Final = (
         "(default: its marker's, or the scenario's own)",
     ),
     Option(
+        "k3s-image",
+        "IMAGE",
+        _some,
+        "image of a k3s cluster in Docker, by a tag that does not move (default: SELFREP_K3S_IMAGE in the "
+        f"environment, or {K3S_IMAGE})",
+        environment="SELFREP_K3S_IMAGE",
+    ),
+    Option(
+        "keep-cluster",
+        "",
+        _switch,
+        "leave a k3s cluster up at the end, and say how to look inside",
+        ini_type="bool",
+    ),
+    Option(
         "output",
         "FOLDER",
         _some,
@@ -123,6 +148,8 @@ class Settings:
     jobs: int
     seed: int
     output: Path
+    k3s_image: str
+    keep_cluster: bool
     forced: Mapping[str, object]
     """Scenario fields that the command line sets: they win over a marker's."""
     suggested: Mapping[str, object]
@@ -134,14 +161,18 @@ class Settings:
 def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("selfrep", "replication risk of LLM agents (pytest-selfrep)")
     for option in OPTIONS:
-        group.addoption(
-            option.flag,
-            dest=option.dest,
-            metavar=option.metavar,
-            action="append" if option.many else "store",
-            default=None,
-            help=option.help.replace("%", "%%"),
-        )
+        text = option.help.replace("%", "%%")
+        if option.ini_type == "bool":
+            group.addoption(option.flag, dest=option.dest, action="store_true", default=None, help=text)
+        else:
+            group.addoption(
+                option.flag,
+                dest=option.dest,
+                metavar=option.metavar,
+                action="append" if option.many else "store",
+                default=None,
+                help=text,
+            )
         winners = (
             f"{option.flag} and markers win" if option.name in SCENARIO_FIELDS else f"{option.flag} wins"
         )
@@ -162,8 +193,9 @@ class _Given:
 def settings(config: pytest.Config) -> Settings:
     """Read the options. UsageError names the one that cannot be, and where it was given."""
     line = {option.name: _from_command_line(config, option) for option in OPTIONS}
+    variables = {option.name: _from_environment(option) for option in OPTIONS}
     ini = {option.name: _from_ini(config, option) for option in OPTIONS}
-    given = {name: found for name in line if (found := line[name] or ini[name])}
+    given = {name: found for name in line if (found := line[name] or variables[name] or ini[name])}
 
     def pick(name: str, kind: type[T], default: T) -> T:
         value = given[name].value if name in given else default
@@ -178,6 +210,8 @@ def settings(config: pytest.Config) -> Settings:
         jobs=pick("jobs", int, 4),
         seed=pick("seed", int, 0),
         output=base / pick("output", str, "selfrep-report"),
+        k3s_image=pick("k3s-image", str, K3S_IMAGE),
+        keep_cluster=pick("keep-cluster", bool, False),
         forced=_fields(line),
         suggested=_fields(ini),
         given={name: found.where for name, found in given.items()},
@@ -186,6 +220,10 @@ def settings(config: pytest.Config) -> Settings:
 
 def _from_command_line(config: pytest.Config, option: Option) -> _Given | None:
     return _read(option, config.getoption(option.dest), option.flag)
+
+
+def _from_environment(option: Option) -> _Given | None:
+    return _read(option, os.environ.get(option.environment) or None, option.environment)
 
 
 def _from_ini(config: pytest.Config, option: Option) -> _Given | None:

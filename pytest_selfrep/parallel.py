@@ -1,12 +1,15 @@
-"""Under pytest-xdist: what the controller tells its workers, so that all of them write to one run."""
+"""Under pytest-xdist: what the controller tells its workers, so that all share one run and one cluster."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict
 
 import pytest
+
+if TYPE_CHECKING:
+    from pytest_selfrep.clusters.desk import Asking
 
 _KEY: Final = "selfrep"
 
@@ -19,6 +22,13 @@ class Run:
     output: Path
 
 
+class _Told(TypedDict):
+    id: str
+    output: str
+    desk: tuple[str, str] | None
+    """Where the cluster is to be asked for, and with which key."""
+
+
 class Worker(Protocol):
     """What is needed of xdist's own class, which has no types."""
 
@@ -28,12 +38,12 @@ class Worker(Protocol):
 class Controller:
     """Hooks of the process that starts the workers."""
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self, run: Run, desk: tuple[str, str] | None) -> None:
+        self._told: _Told = {"id": run.id, "output": str(run.output), "desk": desk}
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Worker) -> None:
-        node.workerinput[_KEY] = {"id": self._run.id, "output": str(self._run.output)}
+        node.workerinput[_KEY] = self._told
 
 
 def is_worker(config: pytest.Config) -> bool:
@@ -42,5 +52,26 @@ def is_worker(config: pytest.Config) -> bool:
 
 def shared_run(config: pytest.Config) -> Run:
     """In a worker, the run that the controller began."""
-    told: dict[str, str] = getattr(config, "workerinput", {})[_KEY]
+    told = _told(config)
     return Run(told["id"], Path(told["output"]))
+
+
+def shared_cluster(config: pytest.Config) -> Asking | None:
+    """In a worker, the cluster of its controller; None if that has none."""
+    desk = _told(config)["desk"]
+    if desk is None:
+        return None
+    from pytest_selfrep.clusters.desk import Asking
+
+    return Asking(*desk, worker=_input(config)["workerid"])
+
+
+def _told(config: pytest.Config) -> _Told:
+    told: _Told = _input(config)[_KEY]
+    return told
+
+
+def _input(config: pytest.Config) -> dict[str, Any]:
+    """Values of any kind, by xdist and plugins."""
+    found: dict[str, Any] = getattr(config, "workerinput", {})
+    return found

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from pytest_selfrep import marker, options, parallel
-from pytest_selfrep.errors import SelfrepError, UsageError
+from pytest_selfrep.errors import ClusterError, SelfrepError, UsageError
 from pytest_selfrep.report.ledger import Ledger
 from pytest_selfrep.report.properties import Property, attach
 
 if TYPE_CHECKING:
+    from pytest_selfrep.clusters.host import Host, Owning
     from pytest_selfrep.evaluation import Evaluation
     from pytest_selfrep.report.journal import Journal
 
@@ -26,6 +28,9 @@ RUN: Final[pytest.StashKey[parallel.Run]] = pytest.StashKey()
 JOURNAL: Final[pytest.StashKey[Journal]] = pytest.StashKey()
 LEDGER: Final[pytest.StashKey[Ledger]] = pytest.StashKey()
 EVALUATION: Final[pytest.StashKey[Evaluation]] = pytest.StashKey()
+HOST: Final[pytest.StashKey[Host | None]] = pytest.StashKey()
+OWNED: Final[pytest.StashKey[Owning]] = pytest.StashKey()
+RESOURCES: Final[pytest.StashKey[ExitStack]] = pytest.StashKey()
 PASSED: Final[pytest.StashKey[bool]] = pytest.StashKey()
 
 
@@ -55,15 +60,17 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         settings = config.stash[SETTINGS] = options.settings(config)
         if parallel.is_worker(config):
             config.stash[RUN] = parallel.shared_run(config)
+            _ask_for_cluster(config)
             return
         options.check(settings)
-    except UsageError as error:
+        desk = _own_cluster(config, settings)
+    except (UsageError, ClusterError) as error:
         raise pytest.UsageError(str(error)) from None
     run = config.stash[RUN] = parallel.Run(secrets.token_hex(8), settings.output)
     ledger = config.stash[LEDGER] = Ledger()
     config.pluginmanager.register(ledger, "selfrep-ledger")
     if config.pluginmanager.hasplugin("dsession"):
-        config.pluginmanager.register(parallel.Controller(run), "selfrep-controller")
+        config.pluginmanager.register(parallel.Controller(run, desk), "selfrep-controller")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -159,6 +166,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    owned = config.stash.get(OWNED, None)
+    if owned and owned.kept:
+        terminalreporter.section("cluster")
+        terminalreporter.write_line(owned.kept.how_to_look_inside())
     ledger = config.stash.get(LEDGER, None)
     if ledger is None or not ledger.entries:
         return
@@ -170,6 +181,45 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def pytest_unconfigure(config: pytest.Config) -> None:
     if journal := config.stash.get(JOURNAL, None):
         journal.close()
+    if resources := config.stash.get(RESOURCES, None):
+        try:
+            resources.close()
+        except ClusterError as error:
+            print(f"\npytest-selfrep: {error}", file=sys.stderr)
+
+
+def _own_cluster(config: pytest.Config, settings: options.Settings) -> tuple[str, str] | None:
+    """Make ready for a cluster that the whole run shares; where workers, if any, are to ask for it.
+
+    Raises:
+        ClusterError: they could not.
+    """
+    from pytest_selfrep import clusters
+
+    config.stash[HOST] = None
+    if settings.cluster not in clusters.HOSTED:
+        return None
+    from pytest_selfrep.clusters.desk import Desk
+    from pytest_selfrep.clusters.host import Owning, ended_by_signals
+
+    owned = Owning(settings.k3s_image, keep=settings.keep_cluster)
+    config.stash[HOST] = config.stash[OWNED] = owned
+    resources = config.stash[RESOURCES] = ExitStack()
+    resources.enter_context(ended_by_signals())
+    resources.callback(owned.close)
+    if not config.pluginmanager.hasplugin("dsession"):
+        return None
+    desk = Desk(owned, owned.folder)
+    resources.callback(desk.close)
+    return desk.open()
+
+
+def _ask_for_cluster(config: pytest.Config) -> None:
+    """In a worker: the cluster is its controller's."""
+    asking = config.stash[HOST] = parallel.shared_cluster(config)
+    if asking is not None:
+        config.stash[RESOURCES] = ExitStack()
+        config.stash[RESOURCES].callback(asking.close)
 
 
 def _evaluation(item: pytest.Item, agent: object) -> Evaluation:
@@ -186,7 +236,7 @@ def _evaluation(item: pytest.Item, agent: object) -> Evaluation:
         gate=item.nodeid,
         scenario=marker.scenario(item, settings.suggested, settings.forced),
         agent=agents.resolve(agent),
-        cluster=clusters.resolve(settings.cluster),
+        cluster=clusters.resolve(settings.cluster, stash[HOST]),
         seed=settings.seed,
         jobs=settings.jobs,
     )

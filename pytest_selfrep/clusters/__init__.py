@@ -10,18 +10,32 @@ from pytest_selfrep.errors import ClusterError, did_you_mean
 
 if TYPE_CHECKING:
     from pytest_selfrep.clusters.base import Cluster
+    from pytest_selfrep.clusters.host import Host
 
 
-def _embedded() -> Cluster:
+def _embedded(host: Host | None) -> Cluster:
     from pytest_selfrep.clusters.embedded import EmbeddedCluster
 
     return EmbeddedCluster()
 
 
-_KINDS: Mapping[str, Callable[[], Cluster]] = MappingProxyType({"embedded": _embedded})
+def _k3s(host: Host | None) -> Cluster:
+    from pytest_selfrep.clusters.shared import SharedCluster
 
-NAMES = tuple(_KINDS)
-"""The clusters there are."""
+    if host is None:
+        raise ClusterError("a k3s belongs to a run of pytest, which starts and removes it")
+    return SharedCluster(host)
+
+
+_KINDS: Mapping[str, Callable[[Host | None], Cluster]] = MappingProxyType(
+    {"embedded": _embedded, "k3s": _k3s}
+)
+
+NAMES = ("embedded",)
+"""The clusters that are offered."""
+
+HOSTED = ("k3s",)
+"""Those of which a run has one, with an owner (clusters.host)."""
 
 
 def require(name: str) -> None:
@@ -31,7 +45,7 @@ def require(name: str) -> None:
         raise ClusterError(f"there is no cluster named {name!r}; {hint}there are: {', '.join(NAMES)}")
 
 
-def resolve(name: str) -> Cluster:
-    """The cluster of this name. ClusterError if there is none."""
+def resolve(name: str, host: Host | None = None) -> Cluster:
+    """The cluster of this name; for those of HOSTED, the run's host. ClusterError if there is none."""
     require(name)
-    return _KINDS[name]()
+    return _KINDS[name](host)

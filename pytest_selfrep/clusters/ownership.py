@@ -1,0 +1,165 @@
+"""Whose a container is: labels that outlive the process, and what is left over when that is gone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_selfrep.clusters.docker_engine import explanation
+from pytest_selfrep.errors import ClusterError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+_PREFIX = "pytest-selfrep."
+RUN = f"{_PREFIX}run"
+FOLDER_PREFIX = "kube-"
+KUBECONFIG = "config"
+SOCKET = "socket"
+"""Names within a run's folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The process that a cluster belongs to."""
+
+    run: str
+    host: str
+    process: int
+    born: str
+    """Tells the process from a later one of the same number; empty where the system does not say."""
+    folder: Path
+    """Where the run's kubeconfig and socket are."""
+    kept: bool
+    """Whether the cluster shall outlive the process."""
+
+    def labels(self) -> dict[str, str]:
+        return {
+            RUN: self.run,
+            f"{_PREFIX}host": self.host,
+            f"{_PREFIX}process": str(self.process),
+            f"{_PREFIX}born": self.born,
+            f"{_PREFIX}folder": str(self.folder),
+            f"{_PREFIX}kept": "yes" if self.kept else "",
+        }
+
+    @classmethod
+    def of(cls, labels: Mapping[str, str]) -> Owner:
+        """Read the labels of a container."""
+        number = labels.get(f"{_PREFIX}process", "")
+        return cls(
+            run=labels[RUN],
+            host=labels.get(f"{_PREFIX}host", ""),
+            process=int(number) if number.isdecimal() else 0,
+            born=labels.get(f"{_PREFIX}born", ""),
+            folder=Path(labels.get(f"{_PREFIX}folder", "")),
+            kept=bool(labels.get(f"{_PREFIX}kept")),
+        )
+
+    @property
+    def here(self) -> bool:
+        return self.host == socket.gethostname()
+
+    @property
+    def lives(self) -> bool:
+        """Whether the process still runs. Only asked of those on this host."""
+        try:
+            os.kill(self.process, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass
+        return _born(self.process) == self.born
+
+
+def this_process(run: str, folder: Path, *, kept: bool) -> Owner:
+    return Owner(run, socket.gethostname(), os.getpid(), _born(os.getpid()), folder, kept)
+
+
+def containers(client: DockerClient, run: str = "") -> list[Container]:
+    """Those of one run, or of all, whether they run or not."""
+    label = f"{RUN}={run}" if run else RUN
+    # Sparse: others may end while they are listed.
+    found: list[Container] = client.containers.list(all=True, sparse=True, filters={"label": label})
+    return found
+
+
+def owner_of(container: Container) -> Owner:
+    return Owner.of(container.attrs["Labels"])
+
+
+def remove(container: Container) -> None:
+    """With its volumes. ClusterError if it stays."""
+    import docker.errors
+
+    try:
+        container.remove(force=True, v=True)
+    except docker.errors.NotFound:
+        pass
+    except docker.errors.DockerException as error:
+        gone_already = getattr(getattr(error, "response", None), "status_code", 0) == 409
+        if not gone_already:
+            raise ClusterError(
+                f"Docker does not remove container {container.short_id}: {explanation(error)}; "
+                f"remove it with docker rm -f -v {container.short_id}"
+            ) from error
+
+
+def remove_orphans(client: DockerClient) -> list[str]:
+    """Remove what runs on this host left when they were killed; names of containers."""
+    return [
+        _sweep(container, owner)
+        for container in containers(client)
+        if (owner := owner_of(container)).here and not owner.kept and not owner.lives
+    ]
+
+
+def remove_leftovers(client: DockerClient, *, elsewhere: bool) -> tuple[list[str], list[str]]:
+    """Remove clusters whose run is over, kept ones too; with ``elsewhere``, those of other hosts as well.
+
+    Returns what was removed, and what was left alone with the reason.
+    """
+    removed, left = [], []
+    for container in containers(client):
+        owner = owner_of(container)
+        if owner.here and owner.lives:
+            left.append(f"{container.short_id}: its run still goes on (process {owner.process})")
+        elif not owner.here and not elsewhere:
+            left.append(f"{container.short_id}: started on host {owner.host}; --all removes it too")
+        else:
+            removed.append(_sweep(container, owner))
+    return removed, left
+
+
+def clear(folder: Path) -> None:
+    """Remove a run's folder: only what a run puts there, for its name may come from a label."""
+    if folder.parent != Path(tempfile.gettempdir()) or not folder.name.startswith(FOLDER_PREFIX):
+        return
+    with contextlib.suppress(OSError):
+        for name in (KUBECONFIG, SOCKET):
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def _sweep(container: Container, owner: Owner) -> str:
+    remove(container)
+    if owner.here:
+        clear(owner.folder)
+    return str(container.short_id)
+
+
+def _born(process: int) -> str:
+    """Its start in clock ticks since the machine's (proc(5), field 22); empty for a zombie."""
+    try:
+        text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    state, *fields = text.rpartition(")")[2].split()
+    return "" if state == "Z" else fields[18]
