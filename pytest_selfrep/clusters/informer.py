@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -107,6 +108,14 @@ class Informer:
     def poll(self) -> Sequence[Observed]:
         """All that had happened when this was called, and was not polled before; perhaps more.
 
+        Raises ClusterError and FloodError as ``catch_up`` does.
+        """
+        self.catch_up()
+        return self.taken()
+
+    def catch_up(self) -> int:
+        """Wait for all that has happened by now; the revision up to which nothing is missing.
+
         Raises:
             ClusterError: events were lost, or it cannot be known that none were.
             FloodError: more of them happened than are kept.
@@ -118,9 +127,15 @@ class Informer:
         now = self._listed(METADATA)
         with self._changed:
             self._check_course(before, now)
-            self._catch_up(now)
-            events, self._events = self._events, []
-        return events
+            self._await(now)
+        return now.revision
+
+    def taken(self, until: float = float("inf")) -> list[Observed]:
+        """The events up to a revision; they are not handed out again."""
+        with self._changed:
+            length = bisect_right(self._events, until, key=lambda each: each.revision)
+            taken, self._events = self._events[:length], self._events[length:]
+        return taken
 
     def close(self) -> None:
         """Leave no thread and no connection behind."""
@@ -131,7 +146,7 @@ class Informer:
         if self._thread is not None:
             self._thread.join()
 
-    def _catch_up(self, now: Listing) -> None:
+    def _await(self, now: Listing) -> None:
         """Wait for events until they cover a list. Raises the failure if they do not come to."""
         began = time.monotonic()
         patience = self._pace.lag

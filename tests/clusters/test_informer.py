@@ -5,29 +5,23 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from unruly import DROPPED, UNANSWERED, Fault, Unruly, answer, cut, eventually, stalled, stream
+from informer_bench import HOME, PACE, PATH, Bench, in_order, summed, told
+from unruly import DROPPED, UNANSWERED, Fault, answer, cut, eventually, stalled, stream
 
 from pytest_selfrep.clusters import informer as informers
 from pytest_selfrep.clusters.base import Observed
-from pytest_selfrep.clusters.https import Https, Patience, from_kubeconfig
 from pytest_selfrep.clusters.informer import Informer, Pace
-from pytest_selfrep.clusters.inprocess import InProcess
-from pytest_selfrep.clusters.kube import KubeClient, KubeObject
 from pytest_selfrep.errors import ClusterError, FloodError
 from pytest_selfrep.kubesim.cluster import Cluster
 from pytest_selfrep.kubesim.serving.server import serve
 
-PATH = "/api/v1/configmaps"
-HOME = "/api/v1/namespaces/default/configmaps"
-BRISK = Patience(connect=2.0, answer=3.0, begin=1.0, again=2.0)
-PACE = Pace(watch=5.0, slack=1.0, lag=0.3, give_up=4.0, first_pause=0.01, longest_pause=0.05)
 EXPIRED = {"kind": "Status", "status": "Failure", "code": 410, "reason": "Expired", "message": "too old"}
 GONE = orjson.dumps(EXPIRED)
 ERROR_410 = stream(orjson.dumps({"type": "ERROR", "object": EXPIRED}) + b"\n")
@@ -49,80 +43,6 @@ FAULTS = {
 FORGETTING = {"410": answer("410 Gone", GONE), "410 within": ERROR_410}
 
 
-class Stopwatch:
-    """The machine's time."""
-
-    def __init__(self) -> None:
-        self._zero = time.monotonic()
-
-    def now(self) -> float:
-        return time.monotonic() - self._zero
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
-
-
-class Bench:
-    """A simulated cluster, an unruly proxy before it, and who uses them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.cluster = Cluster()
-        self.served = serve(self.cluster)
-        self.proxy = Unruly(int(self.served.url.rpartition(":")[2]))
-        self.client = KubeClient(InProcess(self.cluster, self.cluster.token_for()))
-        path, kubeconfig = folder / "config", self.served.kubeconfig(self.cluster.token_for())
-        path.write_text(kubeconfig)
-        self.direct = from_kubeconfig(path, "default@kubernetes")
-        path = folder / "unruly"
-        path.write_text(kubeconfig.replace(self.served.url, self.proxy.url))
-        self.server: Https = from_kubeconfig(path, "default@kubernetes", BRISK)
-        self.clock = Stopwatch()
-
-    def close(self) -> None:
-        self.direct.close()
-        self.server.close()
-        self.proxy.close()
-        self.served.close()
-        self.cluster.close()
-
-    @contextmanager
-    def informer(self, pace: Pace = PACE, path: str = PATH) -> Iterator[Informer]:
-        informer = Informer(self.server, path, self.clock, pace)
-        informer.start()
-        try:
-            yield informer
-        finally:
-            informer.close()
-
-    @property
-    def revision(self) -> int:
-        return self.cluster.store.revision
-
-    def history(self, since: int) -> list[tuple[int, str, str]]:
-        """What happened to the collection, as the server has it."""
-        kind = self.cluster.store.kinds.of_resource("", "v1", "configmaps")
-        assert kind is not None
-        changes = self.cluster.store.changes_since(kind, since)
-        return [(each.revision, each.type, each.object["metadata"]["name"]) for each in changes]
-
-    def state(self) -> dict[str, KubeObject]:
-        """As whoever lists it has it."""
-        listed = KubeClient(self.direct).get(PATH)["items"]
-        return {each["metadata"]["uid"]: {"kind": "ConfigMap", "apiVersion": "v1", **each} for each in listed}
-
-    def make(self, name: str) -> KubeObject:
-        return self.client.create(HOME, {"metadata": {"name": name}})
-
-    def change(self, name: str) -> KubeObject:
-        return self.client.patch(f"{HOME}/{name}", {"data": {"at": str(self.revision)}})
-
-    def remove(self, name: str) -> None:
-        self.client.delete(f"{HOME}/{name}")
-
-    def clear(self) -> None:
-        self.client.delete(HOME)
-
-
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     threads = threading.active_count()
@@ -130,28 +50,6 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     yield bench
     bench.close()
     assert threading.active_count() == threads
-
-
-def told(events: Sequence[Observed]) -> list[tuple[int, str, str]]:
-    return [(each.revision, each.type, each.object["metadata"]["name"]) for each in events]
-
-
-def summed(events: Sequence[Observed]) -> dict[str, KubeObject]:
-    """The state that events add up to. Each must be possible after those before it."""
-    state: dict[str, KubeObject] = {}
-    for each in events:
-        uid = each.object["metadata"]["uid"]
-        assert (uid in state) == (each.type != "ADDED"), f"{each.type} of {each.object['metadata']['name']}"
-        if each.type == "DELETED":
-            del state[uid]
-        else:
-            state[uid] = each.object
-    return state
-
-
-def in_order(events: Sequence[Observed]) -> bool:
-    revisions = [each.revision for each in events]
-    return revisions == sorted(revisions)
 
 
 def some_life(bench: Bench) -> None:
@@ -246,20 +144,22 @@ def test_a_watch_that_holds_back_is_replaced(bench: Bench) -> None:
 
 
 def test_watches_that_end_in_time_follow_each_other(bench: Bench) -> None:
-    pace = Pace(watch=1.0, slack=1.0, give_up=3.0)
+    def watches() -> int:
+        return len([each for each in bench.proxy.seen if "watch=true" in each])
+
+    pace = Pace(watch=1.0, slack=1.0, give_up=2.0)
     with bench.informer(pace) as informer:
-        events = list(informer.poll())
-        since = bench.revision
-        for number in range(25):
+        informer.poll()
+        since, events, number = bench.revision, list[Observed](), 0
+        while watches() < 4:
+            number += 1
             bench.make(f"c{number}")
-            time.sleep(0.1)
-        events += informer.poll()
-        assert told(events)[-25:] == bench.history(since)
-        watches = [each for each in bench.proxy.seen if "watch=true" in each]
-        assert len(watches) in (3, 4)
-        assert len(bench.proxy.seen) == len(watches) + 3
-        eventually(lambda: len([each for each in bench.proxy.seen if "watch=true" in each]) > len(watches))
-        time.sleep(3.5)
+            events += informer.poll()
+        assert told(events) == bench.history(since)
+        assert informer.gaps == ()
+        # Calm for longer than it has patience with silence.
+        then = watches()
+        eventually(lambda: watches() == then + 3)
         assert informer.poll() == []
 
 
