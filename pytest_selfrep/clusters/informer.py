@@ -93,8 +93,8 @@ class Informer:
         with self._changed:
             return tuple(self._gaps)
 
-    def start(self) -> None:
-        """Have what is there now reported as ADDED, and go on from there.
+    def start(self) -> int:
+        """Have what is there now reported as ADDED, and go on from there; the revision of now.
 
         Raises:
             ClusterError: the collection cannot be listed.
@@ -104,6 +104,7 @@ class Informer:
             self._leap(first)
         self._thread = threading.Thread(target=self._run, name=f"informer {self._path}", daemon=True)
         self._thread.start()
+        return first.revision
 
     def poll(self) -> Sequence[Observed]:
         """All that had happened when this was called, and was not polled before; perhaps more.

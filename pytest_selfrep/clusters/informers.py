@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pytest_selfrep.clusters.informer import Gap, Informer, Pace
 
@@ -14,19 +14,12 @@ if TYPE_CHECKING:
     from pytest_selfrep.clusters.https import Https
 
 
-class Cut(NamedTuple):
-    """Up to where watches are polled."""
-
-    number: int
-    revision: int
-
-
 class Informers:
     """Watches that share a cut: polled one after the other, all stop at the same revision.
 
     Else a pod could be polled before what it belongs to, only because that was polled a moment earlier. The
     cut moves on when somebody who has polled up to it polls again: who polls now and then learns what the
-    others know. Close it in the end, whatever has happened.
+    others know. Over all watches, seconds grow with revisions. Close it in the end, whatever has happened.
     """
 
     def __init__(self, server: Https, clock: Clock, pace: Pace | None = None) -> None:
@@ -34,13 +27,15 @@ class Informers:
         self._clock = clock
         self._pace = pace
         self._lock = threading.Lock()
-        self._informers: list[Informer] = []
-        self._cut = Cut(0, 0)
+        self._watches: list[_Watch] = []
+        self._cuts = 0
+        self._later: list[tuple[Observed, _Watch]] = []
+        """Events beyond the cut, and whose they are."""
 
     @property
     def gaps(self) -> Sequence[Gap]:
         """Of all watches."""
-        return [gap for informer in self._informers for gap in informer.gaps]
+        return [gap for watch in self._watches for informer in watch.informers for gap in informer.gaps]
 
     def watch(self, *paths: str) -> Watch:
         """A watch of one kind, over one collection for all namespaces or several of one namespace each.
@@ -48,40 +43,67 @@ class Informers:
         Raises:
             ClusterError: a collection cannot be listed.
         """
-        mine = []
-        for path in paths:
-            informer = Informer(self._server, path, self._clock, self._pace)
-            informer.start()
-            with self._lock:
-                self._informers.append(informer)
-            mine.append(informer)
-        return _Watch(self, mine)
-
-    def cut(self, polled: int) -> Cut:
-        """A later cut than the one of this number."""
+        watch = _Watch(self)
         with self._lock:
-            if self._cut.number <= polled:
-                revision = min(informer.catch_up() for informer in self._informers)
-                self._cut = Cut(polled + 1, revision)
-            return self._cut
+            watch.cuts = self._cuts
+            self._watches.append(watch)
+            for path in paths:
+                informer = Informer(self._server, path, self._clock, self._pace)
+                there = informer.start()
+                watch.informers.append(informer)
+                watch.ready += informer.taken(there)
+        return watch
+
+    def poll(self, watch: _Watch) -> Sequence[Observed]:
+        """What is new to this watch, up to the cut."""
+        with self._lock:
+            if watch.cuts == self._cuts:
+                self._cut()
+            watch.cuts = self._cuts
+            ready, watch.ready = watch.ready, []
+        return sorted(ready, key=lambda each: each.revision)
 
     def close(self) -> None:
         """Leave no thread and no connection behind."""
         with self._lock, ExitStack() as closing:
-            for informer in self._informers:
-                closing.callback(informer.close)
+            for watch in self._watches:
+                for informer in watch.informers:
+                    closing.callback(informer.close)
+
+    def _cut(self) -> None:
+        """Hand each watch its events up to a revision up to which all events of all watches are there."""
+        until = min(informer.catch_up() for watch in self._watches for informer in watch.informers)
+        found = [
+            (event, watch)
+            for watch in self._watches
+            for informer in watch.informers
+            for event in informer.taken()
+        ]
+        events = _timed(sorted([*self._later, *found], key=lambda each: each[0].revision))
+        self._later = [each for each in events if each[0].revision > until]
+        for event, watch in events[: len(events) - len(self._later)]:
+            watch.ready.append(event)
+        self._cuts += 1
+
+
+def _timed(events: Sequence[tuple[Observed, _Watch]]) -> list[tuple[Observed, _Watch]]:
+    """The same, each no later than what came after it: when that was seen, it had happened."""
+    timed: list[tuple[Observed, _Watch]] = []
+    earliest = float("inf")
+    for event, watch in reversed(events):
+        earliest = min(earliest, event.seconds)
+        timed.append((event._replace(seconds=earliest), watch))
+    return timed[::-1]
 
 
 class _Watch:
     """One kind's (clusters.base.Watch)."""
 
-    def __init__(self, group: Informers, informers: Sequence[Informer]) -> None:
+    def __init__(self, group: Informers) -> None:
         self._group = group
-        self._informers = informers
-        self._polled = 0
+        self.informers: list[Informer] = []
+        self.ready: list[Observed] = []
+        self.cuts = 0
 
     def poll(self) -> Sequence[Observed]:
-        cut = self._group.cut(self._polled)
-        self._polled = cut.number
-        found = [each for informer in self._informers for each in informer.taken(cut.revision)]
-        return sorted(found, key=lambda each: each.revision)
+        return self._group.poll(self)

@@ -42,7 +42,7 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.cluster = Cluster()
         self.served = serve(self.cluster)
-        self.proxy = Unruly(int(self.served.url.rpartition(":")[2]))
+        self.proxy = Unruly(self.served.url)
         self.client = KubeClient(InProcess(self.cluster, self.cluster.token_for()))
         path, kubeconfig = folder / "config", self.served.kubeconfig(self.cluster.token_for())
         path.write_text(kubeconfig)

@@ -47,7 +47,7 @@ def served(cluster: Cluster) -> Iterator[Served]:
 
 @pytest.fixture
 def proxy(served: Served) -> Iterator[Unruly]:
-    unruly = Unruly(int(served.url.rpartition(":")[2]))
+    unruly = Unruly(served.url)
     yield unruly
     unruly.close()
 

@@ -227,7 +227,7 @@ def test_a_history_that_went_back_is_an_error(bench: Bench, found_by: str) -> No
         informer = open_.enter_context(bench.informer())
         informer.poll()
         assert other.store.revision < bench.revision
-        bench.proxy.upstream = int(served.url.rpartition(":")[2])
+        bench.proxy.upstream = served.url
         if found_by == "the watch":
             bench.proxy.meet(ERROR_410, where="watch=true")
             bench.proxy.cut_all()

@@ -56,7 +56,9 @@ def test_watches_that_are_polled_in_turn_stop_at_the_same_revision(
     ended.set()
     writing.join()
     # All that was there at the beginning is told of in the first.
-    assert in_order([each for events in rounds[1:] for each in events])
+    later = [each for events in rounds[1:] for each in events]
+    assert in_order(later)
+    assert [each.seconds for each in later] == sorted(each.seconds for each in later)
     assert sum(map(bool, rounds)) > 5
 
 
@@ -69,6 +71,15 @@ def test_a_poll_after_something_has_happened_tells_of_it_whoever_polls_first(
         bench.make(name)
         assert secrets.poll() == []
         assert [each.object["metadata"]["name"] for each in maps.poll()] == [name]
+
+
+def test_a_watch_that_begins_later_tells_of_all_at_its_first_poll(bench: Bench, informers: Informers) -> None:
+    secrets = informers.watch(SECRETS)
+    secrets.poll()
+    bench.make("a")
+    maps = informers.watch(PATH)
+    bench.make("b")
+    assert {"a", "b"} <= {each.object["metadata"]["name"] for each in maps.poll()}
 
 
 def test_a_round_of_polls_lists_each_collection_once(bench: Bench, informers: Informers) -> None:

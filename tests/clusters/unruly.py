@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from urllib.parse import urlsplit
 
 from pytest_selfrep.kubesim.serving.certificates import certificates
 
@@ -60,10 +61,12 @@ def cut(length: int) -> Fault:
 
 @dataclass
 class Unruly:
-    """Listens on the loopback interface with the certificate of the server behind it."""
+    """Listens on the loopback interface with the certificate of simulated clusters."""
 
-    upstream: int
-    """The server's port."""
+    upstream: str
+    """The server's URL."""
+    trusted: str = field(default_factory=lambda: certificates().ca_pem.decode())
+    """The authority (PEM) of the server's certificate."""
     seen: list[str] = field(default_factory=list)
     """The first line of each request, in order."""
     heads: list[bytes] = field(default_factory=list)
@@ -147,9 +150,10 @@ class Unruly:
         elif not fault.forwarded:
             self._ended.wait(fault.stall)
         else:
-            context = ssl.create_default_context(cadata=certificates().ca_pem.decode())
-            plain = socket.create_connection(("127.0.0.1", self.upstream), timeout=PATIENCE)
-            server = context.wrap_socket(plain, server_hostname="127.0.0.1")
+            url = urlsplit(self.upstream)
+            context = ssl.create_default_context(cadata=self.trusted)
+            plain = socket.create_connection((url.hostname, url.port), timeout=PATIENCE)
+            server = context.wrap_socket(plain, server_hostname=url.hostname)
             with self._tracked(server):
                 server.sendall(_once(head) + b"\r\n\r\n" + body)
                 self._relay(server, client, fault)
@@ -215,7 +219,9 @@ def _read_request(client: socket.socket) -> tuple[bytes, bytes]:
 
 
 def _once(head: bytes) -> bytes:
-    """The same, and the server closes the connection after its answer."""
+    """The same, and the server closes the connection after its answer, unless that is to go on both ways."""
+    if b"\nupgrade:" in head.lower():
+        return head
     lines = [each for each in head.split(b"\r\n") if not each.lower().startswith(b"connection:")]
     return b"\r\n".join([*lines, b"Connection: close"])
 
