@@ -81,6 +81,9 @@ class Informer:
         self._lines: Lines | None = None
         self._closing = False
         self._contact = time.monotonic()
+        """When anything was last heard of the collection."""
+        self._trouble: float | None = None
+        """Since when nothing has gone well."""
         self._known_at = float("-inf")
         """When, by the clock, all was known up to the mirror's revision."""
         self._ahead = 0.0
@@ -151,7 +154,7 @@ class Informer:
         """Wait for events until they cover a list. Raises the failure if they do not come to."""
         began = time.monotonic()
         patience = self._pace.lag
-        while self._failure is None and not self._mirror.covers(now):
+        while not self._closing and not self._mirror.covers(now):
             waited = time.monotonic() - began
             if waited >= self._pace.give_up:
                 self._fail(
@@ -165,6 +168,8 @@ class Informer:
                 self._changed.wait(min(patience, self._pace.give_up) - waited)
         if self._failure is not None:
             raise self._failure
+        if self._closing:
+            raise ClusterError(f"the watch of {self._path} at {self._server.server} has been closed")
 
     def _check_course(self, revision: int, listing: Listing) -> None:
         """Raises ClusterError, as does every poll from then on, if a list is older than what was known."""
@@ -212,7 +217,7 @@ class Informer:
         if time.monotonic() - began < min(1.0, self._pace.watch / 2) and self._mirror.revision == revision:
             raise ClusterError("the watch ends as soon as it has begun")
         with self._changed:
-            self._contact = time.monotonic()
+            self._heard()
 
     def _take(self, line: bytes) -> None:
         event = _decoded(line)
@@ -226,8 +231,8 @@ class Informer:
             seen = self._clock.now()
             if change is not None:
                 self._add(change, seen)
-            self._known_at, self._contact = seen, time.monotonic()
-            self._changed.notify_all()
+            self._known_at = seen
+            self._heard()
 
     def _relist(self) -> None:
         with self._stream({}) as lines:
@@ -242,7 +247,11 @@ class Informer:
         seen = self._clock.now()
         for change in self._mirror.leap(listing):
             self._add(change, seen)
-        self._known_at, self._contact = seen, time.monotonic()
+        self._known_at = seen
+        self._heard()
+
+    def _heard(self) -> None:
+        self._contact, self._trouble = time.monotonic(), None
         self._changed.notify_all()
 
     def _add(self, change: Change, seen: float) -> None:
@@ -262,12 +271,14 @@ class Informer:
             raise ClusterError(f"{self._server.server} does not list {self._path}: {error}") from error
 
     def _note(self, error: Exception) -> None:
-        """Give up if there was no contact for too long."""
+        """Give up if nothing has gone well for too long."""
         with self._changed:
-            silent = time.monotonic() - self._contact
-            if silent >= self._pace.give_up:
+            now = time.monotonic()
+            self._trouble = self._trouble or now
+            lasted = now - self._trouble
+            if lasted >= self._pace.give_up:
                 self._fail(
-                    f"events of {self._path} are lost: no watch at {self._server.server} for {silent:.0f} "
+                    f"events of {self._path} are lost: no watch at {self._server.server} for {lasted:.0f} "
                     f"seconds, in the end because {error}; check that the cluster runs and is not overloaded"
                 )
 

@@ -72,7 +72,8 @@ class Informers:
 
     def _cut(self) -> None:
         """Hand each watch its events up to a revision up to which all events of all watches are there."""
-        until = min(informer.catch_up() for watch in self._watches for informer in watch.informers)
+        informers = [informer for watch in self._watches for informer in watch.informers]
+        until = min(informer.catch_up() for informer in informers)
         found = [
             (event, watch)
             for watch in self._watches

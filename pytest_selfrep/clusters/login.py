@@ -23,12 +23,20 @@ RENEW_SECONDS = 10.0
 class Login:
     """One identity at one server. Threads may share it."""
 
-    def __init__(self, load: Callable[[], ApiClient], server: str, first: ApiClient | None = None) -> None:
-        """``load`` reads the credential anew each time; it raises ClusterError if there is none."""
+    def __init__(
+        self,
+        load: Callable[[], ApiClient],
+        server: str,
+        first: ApiClient | None = None,
+        *,
+        renewable: bool = True,
+    ) -> None:
+        """``load`` reads the credential (if ``renewable``, perhaps another each time) or raises ClusterError."""
         self.server = server
         self._load = load
         self._lock = threading.Lock()
         self._client = first
+        self._renewable = renewable
         self._renewed: float | None = None
         self._closed = False
 
@@ -58,6 +66,8 @@ class Login:
 
     def renew(self, stale: ApiClient) -> bool:
         """Whether there is a client now whose credential was read later than that of ``stale``."""
+        if not self._renewable:
+            return False
         with self._lock:
             if self._client is not stale:
                 return not self._closed
@@ -90,7 +100,7 @@ def kubeconfig_login(path: Path, context: str) -> Login:
 
 def token_login(login: Login, token: str) -> Login:
     """The owner of a bearer token at the same server."""
-    return Login(lambda: _with_token(login.client(), token), login.server)
+    return Login(lambda: _with_token(login.client(), token), login.server, renewable=False)
 
 
 def _read(path: Path, context: str) -> ApiClient:
@@ -103,9 +113,24 @@ def _read(path: Path, context: str) -> ApiClient:
     # Without types.
     make: Callable[..., ApiClient] = config.new_client_from_config
     try:
+        _refuse_impersonation(path, context)
         return make(config_file=str(path), context=context, client_configuration=settings)
     except Exception as error:
         raise ClusterError(f"{path}: context {context}: {error}") from error
+
+
+def _refuse_impersonation(path: Path, context: str) -> None:
+    """The official client would act as the user itself, who may do more."""
+    import yaml
+
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    names = [each["context"].get("user") for each in config.get("contexts") or () if each["name"] == context]
+    for user in config.get("users") or ():
+        if user["name"] in names and any(str(key).startswith("as") for key in user.get("user") or ()):
+            raise ValueError(
+                f"user {user['name']} acts as somebody else (as, as-groups), which is not supported: name a "
+                "context with a credential of its own"
+            )
 
 
 def _with_token(client: ApiClient, token: str) -> ApiClient:

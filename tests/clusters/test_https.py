@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+import urllib3
 import yaml
 from unruly import DROPPED, UNANSWERED, Fault, Unruly, answer, cut, eventually, stalled, stream
 
@@ -238,6 +240,25 @@ def test_a_server_with_another_certificate_is_refused_at_once(kubeconfig: Path) 
     transport.close()
 
 
+def unverified(config: KubeObject) -> None:
+    cluster = config["clusters"][0]["cluster"]
+    del cluster["certificate-authority-data"]
+    cluster["insecure-skip-tls-verify"] = True
+
+
+def test_a_server_that_nobody_verifies_is_an_error_where_warnings_are(
+    kubeconfig: Path, connect: Connect
+) -> None:
+    edited(kubeconfig, unverified)
+    client = KubeClient(connect())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ClusterError, match=r"ignore::urllib3\.exceptions\.InsecureRequestWarning"):
+            names(client)
+        warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
+        assert names(client)
+
+
 def test_a_redirect_is_followed_nowhere(client: KubeClient, proxy: Unruly) -> None:
     proxy.meet(answer("302 Found", b"", "Location: https://login.example.com/"))
     with pytest.raises(ClusterError, match=r"redirect to https://login\.example\.com/"):
@@ -250,8 +271,9 @@ def test_a_redirect_is_followed_nowhere(client: KubeClient, proxy: Unruly) -> No
     [
         (lambda config: config["contexts"].clear(), CONTEXT),
         (lambda config: config["clusters"][0]["cluster"].update(server="nonsense"), "no URL"),
+        (lambda config: config["users"][0]["user"].update({"as": "jane"}), "acts as somebody else"),
     ],
-    ids=["no such context", "no server"],
+    ids=["no such context", "no server", "impersonation"],
 )
 def test_a_kubeconfig_that_makes_no_sense_is_named(
     kubeconfig: Path, change: Callable[[KubeObject], object], said: str

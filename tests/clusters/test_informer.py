@@ -163,18 +163,52 @@ def test_watches_that_end_in_time_follow_each_other(bench: Bench) -> None:
         assert informer.poll() == []
 
 
-def test_a_server_that_is_busy_is_left_alone(bench: Bench) -> None:
-    with bench.informer() as informer:
-        busy = answer("429 Too Many Requests", b"busy", "Retry-After: 1")
-        bench.proxy.meet(busy, where="watch=true")
+def test_long_calm_is_no_trouble(bench: Bench) -> None:
+    pace = Pace(watch=30.0, lag=0.1, give_up=0.4, first_pause=0.01)
+    with bench.informer(pace) as informer:
+        informer.poll()
+        time.sleep(2 * pace.give_up)
+        bench.proxy.meet(DROPPED, where="watch=true")
         bench.proxy.cut_all()
-        eventually(lambda: len([each for each in bench.proxy.seen if "watch=true" in each]) == 3)
         bench.make("a")
-        assert "a" in summed_names(informer.poll())
+        assert [each.object["metadata"]["name"] for each in informer.poll()] == ["a"]
 
 
-def summed_names(events: Sequence[Observed]) -> set[str]:
-    return {each["metadata"]["name"] for each in summed(events).values()}
+def test_what_has_been_closed_cannot_be_polled(bench: Bench) -> None:
+    with bench.informer() as informer:
+        informer.poll()
+    bench.make("a")
+    with pytest.raises(ClusterError, match="has been closed"):
+        informer.poll()
+
+
+def test_a_server_that_is_busy_is_left_alone_for_as_long_as_it_says(bench: Bench) -> None:
+    def watches() -> int:
+        return len([each for each in bench.proxy.seen if "watch=true" in each])
+
+    with bench.informer() as informer:
+        eventually(lambda: watches() == 1)
+        bench.proxy.meet(answer("429 Too Many Requests", b"busy", "Retry-After: 1"), where="watch=true")
+        bench.proxy.cut_all()
+        eventually(lambda: watches() == 2)
+        began = time.monotonic()
+        eventually(lambda: watches() == 3)
+        assert time.monotonic() - began > 0.8
+        bench.make("a")
+        assert "a" in [each.object["metadata"]["name"] for each in informer.poll()]
+
+
+def test_what_is_told_again_is_not_new(bench: Bench) -> None:
+    since = bench.revision
+    some_life(bench)
+    history = bench.client.text("GET", PATH, query={"watch": "true", "resourceVersion": str(since)})
+    assert history.count(b"\n") == len(bench.history(since))
+    with bench.informer() as informer:
+        informer.poll()
+        bench.proxy.meet(stream(history), where="watch=true")
+        bench.proxy.cut_all()
+        bench.make("new")
+        assert [each.object["metadata"]["name"] for each in informer.poll()] == ["new"]
 
 
 def test_what_cannot_be_listed_is_said_at_once(bench: Bench) -> None:
