@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from pytest_selfrep.errors import ClusterError
 
 if TYPE_CHECKING:
     from docker import DockerClient
     from testcontainers.core.docker_client import DockerClient as Engine
+
+_KNOCK_SECONDS = 10.0
 
 
 @contextmanager
@@ -44,6 +48,7 @@ def _connect() -> Engine:
     from testcontainers.core.docker_client import DockerClient as Engine
 
     try:
+        _knock(_address())
         connection = Engine()
         connection.client.ping()
     except Exception as error:
@@ -93,10 +98,22 @@ def explanation(error: Exception) -> str:
     return str(getattr(error, "explanation", None) or error)
 
 
+def _knock(address: str) -> None:
+    """OSError if nobody opens: said plainly, and without the socket that Docker's client would leave open."""
+    url = urlsplit(address)
+    if url.scheme == "unix":
+        with socket.socket(socket.AF_UNIX) as door:
+            door.settimeout(_KNOCK_SECONDS)
+            door.connect(url.path)
+    elif url.scheme == "tcp" and url.hostname:
+        socket.create_connection((url.hostname, url.port or 2375), timeout=_KNOCK_SECONDS).close()
+
+
 def _why_not(error: Exception) -> str:
     where = _address()
     kinds = {type(each) for each in _chain(error)}
-    if PermissionError in kinds or getattr(getattr(error, "response", None), "status_code", 0) in (401, 403):
+    answers = {getattr(getattr(each, "response", None), "status_code", 0) for each in _chain(error)}
+    if PermissionError in kinds or answers & {401, 403}:
         return (
             f"Docker at {where} does not permit this user: add the user to the group docker and log in "
             "anew, or use rootless Docker, or run without Docker (--selfrep-cluster embedded)"

@@ -206,7 +206,7 @@ def _await_ready(container: K3SContainer, kubeconfig: Path, ending: threading.Ev
         inside = container.get_wrapped_container()
         inside.reload()
         if inside.status != "running":
-            raise ClusterError(_failure(container, f"it is {inside.status}", kubeconfig))
+            raise ClusterError(_failure(container, f"its container is {inside.status}", kubeconfig))
         missing = _missing(container, kubeconfig)
         if not missing:
             return
