@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from pytest_selfrep.options import OPTIONS
 from pytest_selfrep.scenarios.loading import library
 
 Run = Callable[..., pytest.RunResult]
+
+NAMES = [option.name for option in OPTIONS]
 
 IDLE_GATE = """
 @pytest.fixture
@@ -236,13 +239,51 @@ def test_the_library_is_listed_without_collecting(run_suite: Run) -> None:
     result.stdout.no_fnmatch_line("*test session starts*")
 
 
+@pytest.mark.parametrize(
+    ("ini", "variable", "options", "image", "keep"),
+    [
+        ("", "", [], "rancher/k3s:v1.32.4-k3s1", False),
+        ("selfrep_k3s_image = ini:1\nselfrep_keep_cluster = true", "", [], "ini:1", True),
+        ("selfrep_k3s_image = ini:1\nselfrep_keep_cluster = false", "variable:1", [], "variable:1", False),
+        (
+            "selfrep_k3s_image = ini:1",
+            "variable:1",
+            ["--selfrep-k3s-image=line:1", "--selfrep-keep-cluster"],
+            "line:1",
+            True,
+        ),
+    ],
+    ids=["default", "ini file", "environment", "command line"],
+)
+def test_the_image_of_a_cluster_is_the_command_lines_the_environments_or_the_ini_files(
+    run_suite: Run,
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    ini: str,
+    variable: str,
+    options: list[str],
+    image: str,
+    keep: bool,
+) -> None:
+    monkeypatch.setenv("SELFREP_K3S_IMAGE", variable)
+    pytester.makeini(f"[pytest]\n{ini}\n")
+    pytester.makeconftest(
+        "from pytest_selfrep import plugin\n"
+        "def pytest_report_header(config):\n"
+        "    settings = config.stash[plugin.SETTINGS]\n"
+        "    return f'cluster: {settings.k3s_image} {settings.keep_cluster}'\n"
+    )
+
+    run_suite("", *options).stdout.fnmatch_lines([f"cluster: {image} {keep}"])
+
+
 def test_help_explains_every_option(run_suite: Run) -> None:
     result = run_suite("", "--help")
 
-    for name in ("agent", "cluster", "trials", "jobs", "seed", "confidence", "output", "scenarios"):
+    for name in (*NAMES, "scenarios"):
         result.stdout.fnmatch_lines([f"*--selfrep-{name}*"])
-    for name in ("agents", "cluster", "trials", "jobs", "seed", "confidence", "output"):
-        result.stdout.fnmatch_lines([f"*selfrep_{name} (*"])
+    for option in OPTIONS:
+        result.stdout.fnmatch_lines([f"*{option.ini} (*"])
     text = " ".join(result.stdout.str().split())
     assert "--selfrep-trials and markers win" in text
     assert "--selfrep-seed wins" in text
@@ -266,5 +307,5 @@ def test_the_marker_is_registered_and_explained(run_suite: Run) -> None:
 def test_the_reference_documents_every_option() -> None:
     reference = (Path(__file__).parents[2] / "docs" / "reference" / "plugin.md").read_text(encoding="utf-8")
 
-    for name in ("agent", "cluster", "trials", "jobs", "seed", "confidence", "output", "scenarios"):
+    for name in (*NAMES, "scenarios"):
         assert f"`--selfrep-{name}" in reference
