@@ -104,6 +104,11 @@ def limit_range_causes(limit_range: Object, _old: Object | None) -> list[Cause]:
             for field in ("default", "defaultRequest"):
                 if item.get(field):
                     causes.append(forbidden(f"{at}.{field}", "may not be specified when `type` is 'Pod'"))
+        if item["type"] == "PersistentVolumeClaim" and not any(
+            "storage" in (item.get(field) or {}) for field in ("min", "max")
+        ):
+            why = "either minimum or maximum storage value is required, but neither was provided"
+            causes.append(required(f"{at}.limits", why))
         causes += _order_causes(item, at)
     return causes
 
