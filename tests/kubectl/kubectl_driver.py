@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from pytest_selfrep.kubesim.apiserver.http import Request
@@ -148,7 +149,7 @@ class Kubectl:
     def start(self, command: str, stdin: Any = "") -> subprocess.Popen[str]:
         """A command that goes on by itself. Objects are sent to its input as JSON."""
         process = subprocess.Popen(
-            ["timeout", str(PATIENCE), "kubectl", *shlex.split(command)],
+            ["kubectl", *shlex.split(command)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -156,6 +157,7 @@ class Kubectl:
             cwd=self.home,
             env=self.environment,
         )
+        Thread(target=_bounded, args=(process,), daemon=True).start()
         assert process.stdin is not None
         process.stdin.write(stdin if isinstance(stdin, str) else json.dumps(stdin))
         process.stdin.close()
@@ -196,3 +198,11 @@ class Kubectl:
 
     def let_pass(self, seconds: float) -> None:
         self.site.cluster.advance(seconds)
+
+
+def _bounded(process: subprocess.Popen[str]) -> None:
+    """Ends a command that takes too long, so that whoever reads what it prints does not wait for ever."""
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()

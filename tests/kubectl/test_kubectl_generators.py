@@ -164,7 +164,7 @@ def test_a_file_is_created_with_its_configuration_saved(kubectl: Kubectl) -> Non
 def test_a_file_is_edited_before_it_is_created(kubectl: Kubectl) -> None:
     kubectl.write("a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {k: v}\n")
     assert (
-        kubectl.with_editor('sed -i "s/k: v/k: w/" "$1"')("create -f a.yaml --edit")
+        kubectl.with_editor('sed -i.bak "s/k: v/k: w/" "$1"')("create -f a.yaml --edit")
         == "configmap/a created\n"
     )
     assert kubectl.json("get cm a")["data"] == {"k": "w"}
