@@ -57,6 +57,7 @@ def kube(kube: Kube) -> Kube:
         ("for i in a b; do echo $i; done", "a\nb\n"),
         ("i=0; while [ $i -lt 3 ]; do i=$((i+1)); done; echo $i", "3\n"),
         ("case web-1 in db*) echo db;; web*) echo web;; esac", "web\n"),
+        ("env -i A=b env; env -u PATH hostname", "A=b\na\n"),
         ("if test -d /tmp; then echo yes; else echo no; fi", "yes\n"),
         ("f() { echo $1-$#; return 4; }; f x y; echo $?", "x-2\n4\n"),
         ("cat <<END\nhi $GREETING\nEND\necho after", "hi hello you\nafter\n"),

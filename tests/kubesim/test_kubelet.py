@@ -198,6 +198,7 @@ def test_a_pod_that_succeeded_says_so_everywhere(kube: Kube) -> None:
     ended = container(kube)["state"]["terminated"]
     assert (ended["exitCode"], ended["reason"]) == (0, "Completed")
     assert kube.condition("a", "Ready")["reason"] == "PodCompleted"
+    assert kube.condition("a", "PodReadyToStartContainers")["status"] == "False"
 
 
 def test_init_containers_run_first_and_one_after_the_other(kube: Kube) -> None:
