@@ -33,7 +33,7 @@ def watches() -> int:
 
 
 def open_files() -> int:
-    return psutil.Process().num_fds()
+    return int(psutil.Process().num_fds())
 
 
 def test_thousands_of_watches_open_at_once_all_see_a_change_and_leave_nothing_behind(kube: Kube) -> None:
