@@ -9,6 +9,7 @@ from pytest_selfrep.kubesim.addresses import Addresses
 from pytest_selfrep.kubesim.apiserver.api import Api
 from pytest_selfrep.kubesim.apiserver.audit import Trail
 from pytest_selfrep.kubesim.apiserver.calls import Backend
+from pytest_selfrep.kubesim.apiserver.flowcontrol import Flow
 from pytest_selfrep.kubesim.apiserver.http import Request, Response
 from pytest_selfrep.kubesim.apiserver.watch import Watches
 from pytest_selfrep.kubesim.auth.authn import AUTHENTICATED, MASTERS, Authenticator, User
@@ -44,6 +45,7 @@ class Cluster:
 
     def __init__(self, seed: int = 0, start: datetime | None = None) -> None:
         self.lock = RLock()
+        self.seed = seed
         self.clock = Clock(start or START)
         self.store = Store(self.clock)
         self.names = Names(seed)
@@ -82,6 +84,11 @@ class Cluster:
             if self.store.revision != before:
                 self.queue.run()
             return response
+
+    def flow(self, request: Request) -> Flow | None:
+        """How flow control takes a request; None if it does not come so far."""
+        with self.lock:
+            return self._api.flow(request)
 
     def advance(self, seconds: float) -> None:
         """Let time pass: timers fire in order, and controllers act after each."""

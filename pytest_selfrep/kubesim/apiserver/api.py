@@ -8,6 +8,7 @@ from dataclasses import replace
 from pytest_selfrep.kubesim.apiserver.audit import Entry, Trail
 from pytest_selfrep.kubesim.apiserver.calls import Backend, Call, Handler
 from pytest_selfrep.kubesim.apiserver.extensions import SUBRESOURCES, VIRTUAL
+from pytest_selfrep.kubesim.apiserver.flowcontrol import Flow, flow_of
 from pytest_selfrep.kubesim.apiserver.http import Request, Response
 from pytest_selfrep.kubesim.apiserver.routes import Target, parse, verb_of
 from pytest_selfrep.kubesim.apiserver.verbs import VERBS
@@ -19,7 +20,7 @@ from pytest_selfrep.kubesim.discovery.resources import served, verbs_of
 from pytest_selfrep.kubesim.kinds import Kind
 from pytest_selfrep.kubesim.objects import Json, Object
 from pytest_selfrep.kubesim.selectors import parse_fields
-from pytest_selfrep.kubesim.status import StatusError, method_not_allowed
+from pytest_selfrep.kubesim.status import StatusError, bad_request, method_not_allowed, unknown_resource
 from pytest_selfrep.kubesim.tables.table import present
 
 _WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
@@ -53,10 +54,6 @@ class Api:
                 accept = request.headers.get("accept", "")
                 shown = self._present(self._managed(request, call, response), call, accept, query)
             else:
-                if request.method not in ("GET", "HEAD"):
-                    raise method_not_allowed(
-                        "the server does not allow this method on the requested resource"
-                    )
                 shown = response = information.answer(request, served(self._backend.context.kinds.custom))
         except StatusError as error:
             shown = response = Response(error.code, error.to_object())
@@ -66,6 +63,15 @@ class Api:
         if call is not None and call.warnings:
             return replace(shown, warnings=tuple(dict.fromkeys(call.warnings)))
         return shown
+
+    def flow(self, request: Request) -> Flow | None:
+        """How flow control takes a request; None if it does not come so far."""
+        try:
+            sender = self._backend.authenticator.authenticate(request.headers.get("authorization", ""))
+            user = impersonated(sender, request.headers, self._backend.authorizer)
+        except StatusError:
+            return None
+        return flow_of(user, parse(request.path))
 
     def _serves(self, target: Target) -> bool:
         """Whether there is anything in the API group of a resource."""
@@ -112,15 +118,19 @@ class Api:
         elif virtual is not None and not target.subresource:
             kind, handler = virtual.kind, virtual.handlers.get(verb)
         else:
-            raise _unknown()
+            raise unknown_resource()
+        if "%" in target.name:
+            raise bad_request(f"Name parameter invalid: \"{target.name}\": may not contain '%'")
         if (
             kind.namespaced
             and not target.namespace
             and (target.name or verb in ("create", "deletecollection"))
         ):
-            raise _unknown()
-        if handler is None or (verb in ("create", "update", "patch") and _misplaced(target, verb)):
-            raise method_not_allowed("the server does not allow this method on the requested resource")
+            raise unknown_resource()
+        if handler is None or (request.method == "HEAD" and target.subresource != "proxy"):
+            raise method_not_allowed()
+        if verb in ("create", "update", "patch") and _misplaced(target, verb):
+            raise method_not_allowed()
         call = Call(request, self._backend, target, kind, user, verb, query)
         if kind.custom is not None and kind.custom.deprecation:
             call.warnings.append(kind.custom.deprecation)
@@ -188,7 +198,7 @@ def _handler(kind: Kind, target: Target, verb: str) -> Handler | None:
     if not target.subresource:
         return VERBS.get(verb) if verb in verbs_of(kind) else None
     if target.subresource not in kind.subresources:
-        raise _unknown()
+        raise unknown_resource()
     own = SUBRESOURCES.get((kind.plural, target.subresource, verb))
     return own or SUBRESOURCES.get(("*", target.subresource, verb))
 
@@ -206,7 +216,3 @@ def _sent(call: Call | None) -> Json:
         return call.body
     except StatusError:
         return None
-
-
-def _unknown() -> StatusError:
-    return StatusError(404, "NotFound", "the server could not find the requested resource")

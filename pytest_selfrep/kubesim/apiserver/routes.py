@@ -31,6 +31,8 @@ class Target(NamedTuple):
 
 def parse(path: str) -> Target:
     """What ``path`` names."""
+    if "//" in path.partition("/proxy/")[0]:
+        return Target(path)
     parts = [part for part in path.split("/") if part]
     if len(parts) >= 3 and parts[0] == "api":
         group, version, rest = "", parts[1], parts[2:]
