@@ -12,7 +12,7 @@ from pytest_selfrep.kubesim.apply.history import Author
 from pytest_selfrep.kubesim.clock import Clock
 from pytest_selfrep.kubesim.controllers.templategeneration import count_template
 from pytest_selfrep.kubesim.customresources.definition import FINALIZER as CRD_CLEANUP
-from pytest_selfrep.kubesim.customresources.version import as_version
+from pytest_selfrep.kubesim.customresources.version import as_stored, as_version
 from pytest_selfrep.kubesim.kinds import (
     CUSTOM_RESOURCE_DEFINITION,
     DAEMON_SET,
@@ -200,7 +200,7 @@ class Registry:
     def _put(self, kind: Kind, obj: Object, author: Author | None = None) -> Object:
         if kind.custom is None:
             return self._store.put(kind, obj, author)
-        return as_version(kind, self._store.put(kind.stored, as_version(kind.stored, obj), author))
+        return as_version(kind, self._store.put(kind.stored, as_stored(kind.stored, obj), author))
 
     def _remove(self, kind: Kind, key: Key) -> Object:
         return as_version(kind, self._store.remove(kind.stored, key))

@@ -166,7 +166,7 @@ class Kube:
         until(lambda: self.send("GET", path).code, lambda code: code == 404)
 
     def conditions(self, path: str) -> dict[str, Object]:
-        return {each["type"]: each for each in self.get(path)["status"].get("conditions", ())}
+        return {each["type"]: each for each in self.get(path)["status"].get("conditions") or ()}
 
     def events(self, about: str) -> list[tuple[str, str, str]]:
         """Type, reason and message of the events about an object, in order."""
@@ -192,10 +192,12 @@ class Kube:
             check=False,
             timeout=2 * PATIENCE,
         )
-        assert (run.returncode != 0) == fails, (
-            f"kubectl {command}: {run.returncode}\n{run.stdout}{run.stderr}"
-        )
-        return self.plain(run.stderr if fails else run.stdout)
+
+    def kubectl(self, command: str, stdin: str = "") -> str:
+        """What kubectl prints, which must succeed, without the namespace's name."""
+        run = self.run(command, stdin)
+        assert run.returncode == 0, f"kubectl {command}: {run.returncode}\n{run.stdout}{run.stderr}"
+        return self.plain(run.stdout)
 
     def as_account(self, name: str) -> Kube:
         """The same namespace as a service account of it sees it."""

@@ -37,7 +37,6 @@ def violations(schema: Object, value: Json, path: str = "") -> Iterator[Cause]:
     wrong_type = _type_violation(schema, value, path)
     if wrong_type is not None:
         yield wrong_type
-        return
     if value is None:
         return
     yield from _alternatives(schema, value, path)
@@ -86,12 +85,12 @@ def _type_violation(schema: Object, value: Json, path: str) -> Cause | None:
 
 def _string(schema: Object, value: str, path: str) -> Iterator[Cause]:
     most, least, pattern = schema.get("maxLength"), schema.get("minLength"), schema.get("pattern")
+    matches = matcher(pattern) if pattern and len(value) <= LONGEST else None
     if most is not None and len(value) > most:
         yield Cause("FieldValueTooLong", f"Too long: may not be more than {most} bytes", path)
-    if least is not None and len(value) < least:
+    elif least is not None and len(value) < least:
         yield _invalid(path, value, f"should be at least {least} chars long")
-    matches = matcher(pattern) if pattern and len(value) <= LONGEST else None
-    if matches is not None and not matches(value):
+    elif matches is not None and not matches(value):
         yield _invalid(path, value, f"should match '{pattern}'")
     check = FORMATS.get(schema.get("format", ""))
     if check is not None and not check(value):
