@@ -192,12 +192,10 @@ class Kube:
             check=False,
             timeout=2 * PATIENCE,
         )
-
-    def kubectl(self, command: str, stdin: str = "") -> str:
-        """What kubectl prints, which must succeed, without the namespace's name."""
-        run = self.run(command, stdin)
-        assert run.returncode == 0, f"kubectl {command}: {run.returncode}\n{run.stdout}{run.stderr}"
-        return self.plain(run.stdout)
+        assert (run.returncode != 0) == fails, (
+            f"kubectl {command}: {run.returncode}\n{run.stdout}{run.stderr}"
+        )
+        return self.plain(run.stderr if fails else run.stdout)
 
     def as_account(self, name: str) -> Kube:
         """The same namespace as a service account of it sees it."""
