@@ -27,8 +27,9 @@ class InProcess:
     def send(self, call: Call) -> Reply:
         headers = {name.lower(): value for name, value in call.headers.items()}
         headers["authorization"] = self._authorization
+        request = Request(call.method, call.path, call.query, headers, call.body, call.managed_fields)
         with self._cluster.lock:
-            response = self._cluster.handle(Request(call.method, call.path, call.query, headers, call.body))
+            response = self._cluster.handle(request)
             if response.stream is not None:
                 return Reply(response.status, _so_far(response.stream))
             return Reply(response.status, response.encode())
