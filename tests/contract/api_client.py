@@ -70,9 +70,12 @@ class Connection:
     pool: urllib3.PoolManager
     kubeconfig: Path
     token: str = ""
+    further: tuple[tuple[str, str], ...] = ()
+    """Headers that go with every request."""
 
     def headers(self) -> dict[str, str]:
-        return {"authorization": f"Bearer {self.token}"} if self.token else {}
+        own = {"authorization": f"Bearer {self.token}"} if self.token else {}
+        return {**own, **dict(self.further)}
 
 
 def connection(kubeconfig: Path) -> Connection:
