@@ -41,7 +41,7 @@ class EndpointsController:
         self._writer = context.writer(user)
         self._triggers = Triggers()
         self._pace = Pace(context)
-        self._attempts = Attempts(context, self)
+        self._attempts = Attempts(context)
 
     @property
     def watches(self) -> Mapping[Kind, Mapper]:
@@ -52,7 +52,7 @@ class EndpointsController:
         return () if self._attempts.writing or change.type != "DELETED" else (key_of(change.object),)
 
     def reconcile(self, key: Key) -> None:
-        self._attempts.make(key, lambda: self._reconcile(key))
+        self._attempts.make(self, key, lambda: self._reconcile(key))
 
     def _reconcile(self, key: Key) -> None:
         store = self._context.store

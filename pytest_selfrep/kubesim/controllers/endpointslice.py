@@ -52,7 +52,7 @@ class EndpointSliceController:
         self._slices: dict[Key, set[Key]] = {}
         self._triggers = Triggers()
         self._pace = Pace(context)
-        self._attempts = Attempts(context, self)
+        self._attempts = Attempts(context)
 
     @property
     def watches(self) -> Mapping[Kind, Mapper]:
@@ -72,7 +72,7 @@ class EndpointSliceController:
             yield service
 
     def reconcile(self, key: Key) -> None:
-        self._attempts.make(key, lambda: self._reconcile(key))
+        self._attempts.make(self, key, lambda: self._reconcile(key))
 
     def _reconcile(self, key: Key) -> None:
         service = self._context.store.get(SERVICE, key)

@@ -122,19 +122,18 @@ class Pace:
 class Attempts:
     """A controller's writes for one Service at a time, again later where they are refused."""
 
-    def __init__(self, context: Context, controller: Controller) -> None:
+    def __init__(self, context: Context) -> None:
         self._backoff = Backoff(context.queue)
-        self._controller = controller
         self.writing = False
         """Whether the changes that the controller hears of are its own."""
 
-    def make(self, key: Key, write: Callable[[], None]) -> None:
+    def make(self, controller: Controller, key: Key, write: Callable[[], None]) -> None:
         self.writing = True
         try:
             write()
             self._backoff.forget(key)
         except StatusError:
-            self._backoff.retry(self._controller, key)
+            self._backoff.retry(controller, key)
         finally:
             self.writing = False
 
