@@ -156,10 +156,10 @@ class Registry:
         if not subresource and "managedFields" in obj["metadata"]:
             author = _as_sent(kind, obj["metadata"], author)
         new = _replaced(kind, obj, old, subresource)
-        if not subresource:
+        if subresource in ("", "ephemeralcontainers"):
             defaults.apply(kind, new)
-            if kind is DAEMON_SET:
-                count_template(new, old)
+        if kind is DAEMON_SET and not subresource:
+            count_template(new, old)
         new = self._admit("UPDATE", kind, subresource, new, old, user, dry_run)
         return self._commit(kind, new, old, dry_run, author)
 
@@ -349,6 +349,11 @@ def _replaced(kind: Kind, obj: Object, old: Object, subresource: str) -> Object:
             "metadata": {**old["metadata"]},
             "spec": {**old["spec"], "finalizers": finalizers},
         }
+    if subresource == "ephemeralcontainers":
+        spec = {name: value for name, value in old["spec"].items() if name != "ephemeralContainers"}
+        added = (obj.get("spec") or {}).get("ephemeralContainers")
+        spec |= {"ephemeralContainers": added} if added else {}
+        return {**old, "metadata": {**old["metadata"]}, "spec": spec}
     new = _typed(kind, obj)
     before = old["metadata"]
     meta = {

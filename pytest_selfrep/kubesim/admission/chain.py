@@ -28,6 +28,7 @@ from pytest_selfrep.kubesim.scheduling import podresources
 from pytest_selfrep.kubesim.status import StatusError, forbidden, invalid, not_found
 from pytest_selfrep.kubesim.storage import checks, claims, protection
 from pytest_selfrep.kubesim.store import Store
+from pytest_selfrep.kubesim.validation.podchecks import ephemeral_causes
 from pytest_selfrep.kubesim.validation.validate import validate
 
 Operation = Literal["CREATE", "UPDATE", "DELETE"]
@@ -90,6 +91,9 @@ def admit(request: Admission) -> Object:
     if request.operation == "DELETE":
         _survives(request)
         return request.obj
+    if request.subresource == "ephemeralcontainers" and request.old is not None:
+        _ephemeral_containers(request, request.old)
+        return request.obj
     # Schedulers and kubelets reckon with the status of nodes, so what it says must make sense.
     if request.subresource and request.kind is not NODE and request.kind.custom is None:
         return request.obj
@@ -119,6 +123,13 @@ def admit(request: Admission) -> Object:
         if request.kind.namespaced:
             _quota(request)
     return request.obj
+
+
+def _ephemeral_containers(request: Admission, old: Object) -> None:
+    causes = ephemeral_causes(request.obj["spec"], old["spec"])
+    if causes:
+        raise invalid(request.kind, request.name, causes)
+    _pod_security(request)
 
 
 def _refusal(request: Admission, why: str) -> StatusError:

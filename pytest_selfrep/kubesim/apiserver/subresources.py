@@ -193,6 +193,9 @@ SUBRESOURCES: Mapping[tuple[str, str, str], Handler] = {
     ("*", "scale", "update"): update_scale,
     ("*", "scale", "patch"): patch_scale,
     ("namespaces", "finalize", "update"): update_part,
+    ("pods", "ephemeralcontainers", "get"): get_part,
+    ("pods", "ephemeralcontainers", "update"): update_part,
+    ("pods", "ephemeralcontainers", "patch"): patch_part,
     ("pods", "binding", "create"): bind,
     ("serviceaccounts", "token", "create"): request_token,
 }

@@ -11,6 +11,7 @@ from pytest_selfrep.kubesim.apiserver.http import TEXT, Response
 from pytest_selfrep.kubesim.apiserver.lists import number
 from pytest_selfrep.kubesim.clock import Clock, Timer
 from pytest_selfrep.kubesim.controllers.base import Context
+from pytest_selfrep.kubesim.defaults import containers_of
 from pytest_selfrep.kubesim.kinds import POD
 from pytest_selfrep.kubesim.nodes.logtext import Output
 from pytest_selfrep.kubesim.objects import Key, Object
@@ -97,7 +98,7 @@ def _container(pod: Object, asked: str) -> str:
     names = [each["name"] for each in spec["containers"]]
     init = [each["name"] for each in spec.get("initContainers") or ()]
     if asked:
-        if asked not in (*names, *init):
+        if asked not in (each["name"] for each in containers_of(spec)):
             raise bad_request(f"container {asked} is not valid for pod {name}")
         return asked
     if len(names) == 1 and not init:
@@ -123,7 +124,7 @@ def _output(call: Call, pod: Object, options: Options) -> Output:
             why = _WAITING.get(reason, reason)
             raise bad_request(f'container "{container}" in pod "{name}" is waiting to start: {why}')
         state = last
-    spec = next(each for each in _containers(pod) if each["name"] == container)
+    spec = next(each for each in containers_of(pod["spec"]) if each["name"] == container)
     ran = state.get("running") or state["terminated"]
     ended = ran.get("finishedAt")
     identity, clock = ran.get("containerID") or status.get("containerID", ""), call.backend.context.clock
@@ -142,13 +143,9 @@ _WAITING = {
 }
 
 
-def _containers(pod: Object) -> Sequence[Object]:
-    return [*(pod["spec"].get("initContainers") or ()), *pod["spec"]["containers"]]
-
-
 def _status(pod: Object, container: str) -> Object:
     status = pod.get("status") or {}
-    for field in ("containerStatuses", "initContainerStatuses"):
+    for field in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
         for each in status.get(field) or ():
             if each["name"] == container:
                 return dict(each)

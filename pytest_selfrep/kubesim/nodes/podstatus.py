@@ -124,6 +124,11 @@ def container_status(process: Process) -> Object:
     return status
 
 
+def ephemeral_status(process: Process) -> Object:
+    """core/v1 ContainerStatus of an ephemeral container, of which nobody says whether it has started."""
+    return {name: value for name, value in container_status(process).items() if name != "started"}
+
+
 def _mount_status(mount: Object) -> Object:
     status = {"name": mount["name"], "mountPath": mount["mountPath"]}
     if mount.get("readOnly"):

@@ -62,9 +62,10 @@ def _container(pod: Object, asked: str) -> str:
 def running_of(call: Call, pod: Object, container: str) -> Running | None:
     """The container, if it runs."""
     status = pod.get("status") or {}
-    for each in (*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())):
-        if each["name"] == container and "running" in (each.get("state") or {}):
-            return call.backend.runtime.get(each.get("containerID", ""))
+    for field in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
+        for each in status.get(field) or ():
+            if each["name"] == container and "running" in (each.get("state") or {}):
+                return call.backend.runtime.get(each.get("containerID", ""))
     return None
 
 
