@@ -184,9 +184,9 @@ class Kube:
         answer = self.link.pool.request("GET", f"{self.link.url}{self.path(path)}?{asked}", headers=headers)
         return [orjson.loads(line) for line in answer.data.splitlines()]
 
-    def kubectl(self, command: str, stdin: str = "", fails: bool = False) -> str:
-        """What kubectl prints (if it ``fails``, on stderr), without the namespace's name."""
-        run = subprocess.run(
+    def run(self, command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """kubectl, to its end."""
+        return subprocess.run(
             ["kubectl", "--kubeconfig", self.link.kubeconfig, "-n", self.namespace, *shlex.split(command)],
             input=stdin,
             env={**os.environ, "KUBECACHEDIR": str(self.folder), "KUBECTL_EXPLAIN_OPENAPIV3": "true"},
@@ -195,6 +195,10 @@ class Kube:
             check=False,
             timeout=2 * PATIENCE,
         )
+
+    def kubectl(self, command: str, stdin: str = "", fails: bool = False) -> str:
+        """What kubectl prints (if it ``fails``, on stderr), without the namespace's name."""
+        run = self.run(command, stdin)
         assert (run.returncode != 0) == fails, (
             f"kubectl {command}: {run.returncode}\n{run.stdout}{run.stderr}"
         )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from api_client import Connection, Kube, connection, until
 from manifests import idle_pod
-from real_kubernetes import KUBERNETES, one_kubernetes
+from real_kubernetes import KUBERNETES, OneKubernetes, one_kubernetes
 
 from pytest_selfrep.kubesim.cluster import Cluster
 from pytest_selfrep.kubesim.nodes.machines import node
@@ -43,8 +43,13 @@ def _too_new(config: pytest.Config, item: pytest.Item) -> bool:
     marker = item.get_closest_marker("since")
     if marker is None or f"[{KUBERNETES}" not in item.nodeid:
         return False
-    major, _, minor = marker.args[0].partition(".")
-    return (int(major), int(minor)) > one_kubernetes(config).version
+    return not _does(one_kubernetes(config), marker.args[0])
+
+
+def _does(kubernetes: OneKubernetes, since: str) -> bool:
+    """Whether it is of that version, or a later one."""
+    major, _, minor = since.partition(".")
+    return (int(major), int(minor)) <= kubernetes.version
 
 
 @pytest.fixture(scope="session")
@@ -105,6 +110,12 @@ def _let_time_pass(simulation: Cluster, ended: threading.Event) -> None:
 def simulated(cluster: Connection, request: pytest.FixtureRequest) -> bool:
     """Whether the cluster is kubesim: only for what differs on purpose."""
     return bool(request.node.callspec.params["cluster"] == KUBESIM)
+
+
+@pytest.fixture
+def does(simulated: bool, request: pytest.FixtureRequest) -> Callable[[str], bool]:
+    """Whether the cluster does what Kubernetes does since a version."""
+    return lambda since: simulated or _does(one_kubernetes(request.config), since)
 
 
 @pytest.fixture
