@@ -10,6 +10,7 @@ from pytest_selfrep.kubesim.apiserver.calls import Backend, Call, Handler
 from pytest_selfrep.kubesim.apiserver.extensions import SUBRESOURCES, VIRTUAL
 from pytest_selfrep.kubesim.apiserver.flowcontrol import Flow, flow_of
 from pytest_selfrep.kubesim.apiserver.http import Request, Response
+from pytest_selfrep.kubesim.apiserver.lists import check_numbers
 from pytest_selfrep.kubesim.apiserver.routes import Target, parse, verb_of
 from pytest_selfrep.kubesim.apiserver.verbs import VERBS
 from pytest_selfrep.kubesim.auth.authn import ANONYMOUS, User
@@ -19,12 +20,12 @@ from pytest_selfrep.kubesim.discovery import information
 from pytest_selfrep.kubesim.discovery.resources import served, verbs_of
 from pytest_selfrep.kubesim.kinds import Kind
 from pytest_selfrep.kubesim.objects import Json, Object
-from pytest_selfrep.kubesim.selectors import parse_fields
+from pytest_selfrep.kubesim.selectors import only_name, parse_labels
 from pytest_selfrep.kubesim.status import StatusError, bad_request, method_not_allowed, unknown_resource
 from pytest_selfrep.kubesim.tables.table import present
 
 _WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
-_MANY = frozenset({"list", "watch", "deletecollection"})
+_LISTS = frozenset({"list", "watch"})
 _FALSE = ("false", "0")
 """Of a flag in a query; whatever else is there means that it is set."""
 
@@ -38,7 +39,8 @@ class Api:
 
     def handle(self, request: Request) -> Response:
         """The answer to one request, audited."""
-        target, query = parse(request.path), dict(request.query)
+        # Of what is said twice the first counts.
+        target, query = parse(request.path), dict(reversed(request.pairs()))
         verb = verb_of(request.method, target, query.get("watch", "0").lower() not in _FALSE)
         sender = user = ANONYMOUS
         call = None
@@ -84,29 +86,21 @@ class Api:
 
     def _authorize(self, user: User, verb: str, target: Target, query: Mapping[str, str]) -> None:
         asked = Attributes.of(verb, target)
-        if verb in _MANY and "fieldSelector" in query:
-            asked = self._narrowed(asked, target, query["fieldSelector"])
+        if verb in _LISTS and "fieldSelector" in query:
+            asked = _narrowed(asked, query)
         if self._backend.authorizer.allows(user, asked):
             return
         why = self._backend.authorizer.refusal(user, asked)
         if not target.resource:
             raise StatusError(403, "Forbidden", f"forbidden: {why}", {})
         resource = f"{target.resource}.{target.group}" if target.group else target.resource
-        named = f'{resource} "{target.name}"' if target.name else resource
-        details: Object = {"name": target.name} if target.name else {}
+        named = f'{resource} "{asked.name}"' if asked.name else resource
+        details: Object = {"name": asked.name} if asked.name else {}
         if target.group:
             details["group"] = target.group
         raise StatusError(
             403, "Forbidden", f"{named} is forbidden: {why}", {**details, "kind": target.resource}
         )
-
-    def _narrowed(self, asked: Attributes, target: Target, selector: str) -> Attributes:
-        """A list or watch of one name is judged like a request for that name."""
-        kind = self._kind(target)
-        if kind is None or asked.name:
-            return asked
-        name = parse_fields(kind, selector).name
-        return Attributes(asked.verb, asked.group, asked.resource, asked.namespace, name)
 
     def _route(
         self, request: Request, target: Target, query: Mapping[str, str], user: User, verb: str
@@ -194,10 +188,20 @@ class Api:
         )
 
 
+def _narrowed(asked: Attributes, query: Mapping[str, str]) -> Attributes:
+    """A list or watch of one name is judged like a request for that name, if all its options can be read."""
+    try:
+        check_numbers(query)
+        parse_labels(query.get("labelSelector", ""))
+        return asked._replace(name=only_name(query["fieldSelector"]))
+    except StatusError:
+        return asked
+
+
 def _handler(kind: Kind, target: Target, verb: str) -> Handler | None:
     if not target.subresource:
         return VERBS.get(verb) if verb in verbs_of(kind) else None
-    if target.subresource not in kind.subresources:
+    if target.subresource not in kind.subresources or (target.below and target.subresource != "proxy"):
         raise unknown_resource()
     own = SUBRESOURCES.get((kind.plural, target.subresource, verb))
     return own or SUBRESOURCES.get(("*", target.subresource, verb))

@@ -21,7 +21,7 @@ class Target(NamedTuple):
     """For namespaces themselves their own name, as RBAC has it."""
     name: str = ""
     below: str = ""
-    """Of a proxy the path that is asked of what lies behind it, from its slash on."""
+    """What follows a subresource, from its slash on: of a proxy the path that is asked of its end."""
 
     @property
     def full_resource(self) -> str:
@@ -31,9 +31,7 @@ class Target(NamedTuple):
 
 def parse(path: str) -> Target:
     """What ``path`` names."""
-    if "//" in path.partition("/proxy/")[0]:
-        return Target(path)
-    parts = [part for part in path.split("/") if part]
+    parts = path.strip("/").split("/")
     if len(parts) >= 3 and parts[0] == "api":
         group, version, rest = "", parts[1], parts[2:]
     elif len(parts) >= 4 and parts[0] == "apis":
@@ -45,21 +43,23 @@ def parse(path: str) -> Target:
         namespace = rest[1]
         if len(rest) >= 3 and rest[2] not in _NAMESPACE_SUBRESOURCES:
             rest = rest[2:]
-    name = rest[1] if len(rest) >= 2 else ""
-    if rest[2:3] == ["proxy"]:
-        below = path.partition(f"/{rest[0]}/{name}/proxy")[2]
-        return Target(path, group, version, rest[0], "proxy", namespace, name, below)
-    return Target(path, group, version, rest[0], "/".join(rest[2:]), namespace, name)
+    if "" in (*parts[:3], rest[0], *rest[2:3]):
+        return Target(path)
+    name, subresource, *_ = [*rest[1:], "", ""]
+    below = "/".join(("", *rest[3:]))
+    if subresource == "proxy" and path.endswith("/"):
+        below += "/"
+    return Target(path, group, version, rest[0], subresource, namespace, name, below)
 
 
 def verb_of(method: str, target: Target, watching: bool) -> str:
-    """The verb that RBAC knows a request by."""
+    """The verb that RBAC knows a request by; empty for methods that resources do not have."""
     if not target.resource:
         return method.lower()
     if method in ("GET", "HEAD"):
-        if watching:
-            return "watch"
-        return "get" if target.name else "list"
+        if target.name:
+            return "get"
+        return "watch" if watching else "list"
     if method == "DELETE":
         return "delete" if target.name else "deletecollection"
-    return _VERBS.get(method, method.lower())
+    return _VERBS.get(method, "")

@@ -95,6 +95,7 @@ def get(call: Call) -> Response:
 
 
 def _wanted(call: Call) -> Predicate | None:
+    lists.check_numbers(call.query)
     labels, fields = call.query.get("labelSelector", ""), call.query.get("fieldSelector", "")
     return predicate(call.kind, labels, fields) if labels or fields else None
 
