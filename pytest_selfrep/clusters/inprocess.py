@@ -33,7 +33,9 @@ class InProcess:
 
     def send(self, call: Call) -> Reply:
         headers = {name.lower(): value for name, value in call.headers.items()} | self._identity
-        request = Request(call.method, call.path, call.query, headers, call.body, call.managed_fields)
+        request = Request(
+            call.method, call.path, call.query, headers, call.body, managed_fields=call.managed_fields
+        )
         with self._cluster.lock:
             response = self._cluster.handle(request)
             if response.stream is not None:
