@@ -11,7 +11,7 @@ from pytest_selfrep.kubesim.apiserver.extensions import SUBRESOURCES, VIRTUAL
 from pytest_selfrep.kubesim.apiserver.flowcontrol import Flow, flow_of
 from pytest_selfrep.kubesim.apiserver.http import Request, Response
 from pytest_selfrep.kubesim.apiserver.lists import check_numbers
-from pytest_selfrep.kubesim.apiserver.routes import Target, parse, verb_of
+from pytest_selfrep.kubesim.apiserver.routes import Target, parse, verb_of, watched
 from pytest_selfrep.kubesim.apiserver.verbs import VERBS
 from pytest_selfrep.kubesim.auth.authn import ANONYMOUS, User
 from pytest_selfrep.kubesim.auth.impersonation import impersonated
@@ -39,8 +39,7 @@ class Api:
 
     def handle(self, request: Request) -> Response:
         """The answer to one request, audited."""
-        # Of what is said twice the first counts.
-        target, query = parse(request.path), dict(reversed(request.pairs()))
+        target, query = _asked(request)
         verb = verb_of(request.method, target, query.get("watch", "0").lower() not in _FALSE)
         sender = user = ANONYMOUS
         call = None
@@ -205,6 +204,18 @@ def _handler(kind: Kind, target: Target, verb: str) -> Handler | None:
         raise unknown_resource()
     own = SUBRESOURCES.get((kind.plural, target.subresource, verb))
     return own or SUBRESOURCES.get(("*", target.subresource, verb))
+
+
+def _asked(request: Request) -> tuple[Target, dict[str, str]]:
+    """What a request names, and its query; a path of the old kind is a watch like any other."""
+    # Of what is said twice the first counts.
+    query, old = dict(reversed(request.pairs())), watched(request.path)
+    if not old or request.method != "GET":
+        return parse(request.path), query
+    target = parse(old)
+    if target.name:
+        query["fieldSelector"] = f"metadata.name={target.name}"
+    return target._replace(name=""), {**query, "watch": "true"}
 
 
 def _misplaced(target: Target, verb: str) -> bool:

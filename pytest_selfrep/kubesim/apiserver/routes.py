@@ -52,6 +52,15 @@ def parse(path: str) -> Target:
     return Target(path, group, version, rest[0], subresource, namespace, name, below)
 
 
+def watched(path: str) -> str:
+    """What a path of the old kind watches, ``/api/v1/pods`` for ``/api/v1/watch/pods``; empty for others."""
+    parts = path.split("/")
+    place = 3 if path.startswith("/api/") else 4
+    if len(parts) < place + 2 or parts[place] != "watch":
+        return ""
+    return "/".join((*parts[:place], *parts[place + 1 :]))
+
+
 def verb_of(method: str, target: Target, watching: bool) -> str:
     """The verb that RBAC knows a request by; empty for methods that resources do not have."""
     if not target.resource:
