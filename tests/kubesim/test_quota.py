@@ -179,7 +179,8 @@ def test_scopes_that_make_no_sense_are_refused(
             [
                 "operator: Invalid value: \"In\": must be 'Exist' when scope is any of "
                 "ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, "
-                "ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity"
+                "ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or "
+                "ResourceQuotaScopeCrossNamespacePodAffinity"
             ],
         ),
     ],
@@ -199,8 +200,9 @@ def test_scopes_are_written_as_go_prints_them(kube: Kube) -> None:
     refusal = kube.refusal("POST", QUOTAS, {**quota("free"), "spec": spec})
     assert refusal["message"].endswith(
         f"{EXPRESSIONS}: Invalid value: core.ScopeSelector{{MatchExpressions:"
-        "[]core.ScopedResourceSelectorRequirement{"
-        'core.ScopedResourceSelectorRequirement{ScopeName:"BestEffort", Operator:"Exists", Values:[]string(nil)}}}: unsupported scope applied to resource'
+        "[]core.ScopedResourceSelectorRequirement{core.ScopedResourceSelectorRequirement{"
+        'ScopeName:"BestEffort", Operator:"Exists", Values:[]string(nil)}}}: '
+        "unsupported scope applied to resource"
     )
 
 
