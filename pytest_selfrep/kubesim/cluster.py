@@ -32,6 +32,8 @@ from pytest_selfrep.kubesim.store import Store
 from pytest_selfrep.kubesim.writer import ComponentWriter
 
 START = datetime(2025, 5, 6, 8, 0, tzinfo=UTC)
+LONGEST = 366 * 24 * 3600
+"""Seconds that may pass at once."""
 ADMIN = "kubernetes-admin"
 _YEAR = 365 * 24 * 3600
 _SERVICE_ACCOUNT = "system:serviceaccount:"
@@ -91,7 +93,13 @@ class Cluster:
             return self._api.flow(request)
 
     def advance(self, seconds: float) -> None:
-        """Let time pass: timers fire in order, and controllers act after each."""
+        """Let time pass: timers fire in order, and controllers act after each.
+
+        Raises ValueError for less than nothing and for more than LONGEST: all that happens is worked out, so
+        that a day of a busy cluster takes seconds, and whoever waits for longer is better told.
+        """
+        if not 0 <= seconds <= LONGEST:
+            raise ValueError(f"{seconds} is not from 0 to {LONGEST} seconds")
         with self.lock:
             until = self.clock.now + seconds
             while (action := self.clock.pop_due(until)) is not None:

@@ -11,11 +11,13 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 from kube_driver import PODS, Kube
 
+from pytest_selfrep.kubesim.decoding import bodies
 from pytest_selfrep.kubesim.serving import server
 from pytest_selfrep.kubesim.serving.server import MAX_BODY, Served, serve
 
@@ -158,6 +160,44 @@ def test_a_body_that_does_not_come_ends_in_a_timeout(
         said = connection.recv(4096)
         assert said.startswith(b"HTTP/1.1 504 Gateway Timeout\r\n")
         assert b'"reason":"Timeout"' in said
+
+
+def test_a_client_that_does_not_take_a_large_answer_is_cut_off(
+    three_nodes: Kube, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(10):
+        name, data = f"a{number}", {"a": "x" * 900_000}
+        three_nodes.create(CONFIG_MAPS, {"metadata": {"name": name}, "data": data})
+    monkeypatch.setattr(server, "BODY_SECONDS", 0.05)
+    with _connected(served) as idle:
+        idle.sendall(_request(three_nodes, CONFIG_MAPS))
+        assert _asked(served, _request(three_nodes, PODS)).startswith(b"HTTP/1.1 200 ")
+        time.sleep(0.5)
+        received = 0
+        with contextlib.suppress(OSError):
+            while piece := idle.recv(65536):
+                received += len(piece)
+    assert received < 9_000_000
+
+
+def test_others_are_served_while_a_large_text_of_yaml_is_read(
+    three_nodes: Kube, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bytes] = []
+    parsed = bodies.parsed
+
+    def beside_another(body: bytes) -> bodies.Parsed:
+        seen.append(_asked(served, _request(three_nodes, PODS)))
+        return parsed(body)
+
+    monkeypatch.setattr(bodies, "parsed", beside_another)
+    text = b"metadata: {name: a}\ndata:\n" + b"".join(b"  k%d: v\n  k0: v\n" % n for n in range(5000))
+    asked = f"{CONFIG_MAPS}?fieldValidation=Strict"
+    head = _request(three_nodes, asked, method="POST", body=text)
+    said = _asked(served, head.replace(b"application/json", b"application/yaml"))
+    assert seen[0].startswith(b"HTTP/1.1 200 ")
+    assert said.startswith(b"HTTP/1.1 400 ")
+    assert b'line 4: key \\"k0\\" already set in map' in said
 
 
 def test_compressed_bodies_are_not_unpacked(three_nodes: Kube, served: Served) -> None:

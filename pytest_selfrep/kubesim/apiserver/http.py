@@ -11,6 +11,7 @@ from typing import Protocol
 import orjson
 
 from pytest_selfrep.kubesim.apply.entries import Entries
+from pytest_selfrep.kubesim.decoding.bodies import Parsed
 from pytest_selfrep.kubesim.objects import Json
 
 JSON = "application/json"
@@ -31,6 +32,8 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     """Names in lower case."""
     body: bytes = b""
+    parsed: Parsed | None = None
+    """The body, if it is a YAML text that was read beforehand."""
     managed_fields: bool = False
     """Whether objects in the answer say which manager owns which of their fields."""
 

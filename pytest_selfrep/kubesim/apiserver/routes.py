@@ -31,7 +31,7 @@ class Target(NamedTuple):
 
 def parse(path: str) -> Target:
     """What ``path`` names."""
-    parts = path.strip("/").split("/")
+    parts = path.removeprefix("/").rstrip("/").split("/")
     if len(parts) >= 3 and parts[0] == "api":
         group, version, rest = "", parts[1], parts[2:]
     elif len(parts) >= 4 and parts[0] == "apis":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -21,14 +22,49 @@ MAX_DEPTH = 100
 """Levels of nesting that a body may have. No object of Kubernetes comes near; Go's own limit is 10,000."""
 MAX_NODES = 1_000_000
 """Values that a YAML text may have, counted as often as aliases stand for them."""
-_LARGE = 64 * 1024
+LARGE = 64 * 1024
 """Bytes of a YAML text that takes long to read."""
 _SUMMARY = 30
 """Bytes of a malformed body that its refusal quotes."""
 
 
-def decode(body: bytes, content_type: str, kind: str, *, patch: bool = False) -> Json:
-    """A body that is to be a ``kind``, or a patch, as a JSON value.
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A YAML text that was read beforehand."""
+
+    value: Json = None
+    error: ValueError | None = None
+    """Why it could not be read."""
+    duplicates: Sequence[str] = ()
+
+    def get(self) -> Json:
+        """The value. Raises ValueError."""
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
+def takes_long(body: bytes, content_type: str) -> bool:
+    """Whether a body is better read beforehand, while others are served."""
+    return len(body) > LARGE and _is_yaml(content_type.partition(";")[0].strip())
+
+
+def parsed(body: bytes) -> Parsed:
+    """A YAML text, read; never raises, so that the refusal comes when the request's turn has."""
+    try:
+        return Parsed(_yaml(body), None, yaml_duplicates(body))
+    except ValueError as error:
+        return Parsed(error=error)
+
+
+def _is_yaml(content_type: str) -> bool:
+    return content_type == YAML or content_type.endswith("+yaml")
+
+
+def decode(
+    body: bytes, content_type: str, kind: str, *, patch: bool = False, read: Parsed | None = None
+) -> Json:
+    """A body that is to be a ``kind``, or a patch, as a JSON value; ``read`` is what was read beforehand.
 
     Raises StatusError 400 or 415; without a ``kind``, for a deletion's options, 500 as the API server does.
     """
@@ -37,8 +73,8 @@ def decode(body: bytes, content_type: str, kind: str, *, patch: bool = False) ->
     try:
         if content_type == PROTOBUF:
             return protobuf.decode(body)
-        yaml = content_type == YAML or content_type.endswith("+yaml")
-        value = _yaml(body) if yaml else orjson.loads(body)
+        yaml = _is_yaml(content_type)
+        value = read.get() if read is not None else _yaml(body) if yaml else orjson.loads(body)
         # No value is deeper than it has brackets, so that hardly any has to be looked through.
         if yaml or body.count(b"{") + body.count(b"[") > MAX_DEPTH:
             check_depth(value)
@@ -101,9 +137,7 @@ def _yaml(body: bytes) -> Json:
             pass
     import yaml  # slow to import, and hardly any client sends it
 
-    # Of a large text ten times as fast, where there is one; the words of its errors are not quite the same.
-    fast = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    loader = fast if len(body) > _LARGE else yaml.SafeLoader
+    loader = _loader(body)
     try:
         _check_growth(yaml.parse(body, loader))
         # Through JSON, so that dates and other values that only YAML has do not get in.
@@ -120,6 +154,14 @@ def _yaml(body: bytes) -> Json:
         raise ValueError(f"yaml: {why}") from None
     except (yaml.YAMLError, TypeError) as error:
         raise ValueError(f"yaml: {error}") from None
+
+
+def _loader(body: bytes) -> Any:
+    import yaml
+
+    # Of a large text ten times as fast, where there is one; the words of its errors are not quite the same.
+    fast = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return fast if len(body) > LARGE else yaml.SafeLoader
 
 
 def _check_growth(events: Iterable[Any]) -> None:
@@ -158,7 +200,7 @@ def yaml_duplicates(body: bytes) -> list[str]:
     import yaml
 
     found: list[str] = []
-    unread, known = [yaml.compose(body, yaml.SafeLoader)], set[int]()
+    unread, known = [yaml.compose(body, _loader(body))], set[int]()
     while unread:
         node = unread.pop()
         if id(node) in known:

@@ -16,6 +16,8 @@ import yaml
 
 from pytest_selfrep.kubesim.apiserver.http import TRUE, Request, Response, Stream
 from pytest_selfrep.kubesim.auth.impersonation import REPEATED
+from pytest_selfrep.kubesim.cluster import LONGEST
+from pytest_selfrep.kubesim.decoding import bodies
 from pytest_selfrep.kubesim.objects import Json
 from pytest_selfrep.kubesim.serving.background import BackgroundLoop
 from pytest_selfrep.kubesim.serving.certificates import certificates
@@ -43,6 +45,8 @@ BODY_SECONDS = 60.0
 """How long a client may take to send a body, and to take a large answer."""
 AT_ONCE = 2048
 """Bytes of an answer that Go sends in one piece; of a longer one it says the length of each piece alone."""
+LARGE = 64 * 1024
+"""Bytes of an answer that do not go into the connection at once."""
 RAW = ("/version", "")
 """Paths, without a slash at their end, whose answers are always laid out to be read."""
 
@@ -183,7 +187,7 @@ class _Site:
             await asyncio.sleep(TICK_SECONDS)
             now = time.monotonic()
             try:
-                self._cluster.advance((now - last) * rate)
+                self._cluster.advance(min((now - last) * rate, LONGEST))
             except Exception:
                 _log.exception("the cluster's time does not move on")
                 raise
@@ -201,6 +205,8 @@ class _Site:
         try:
             headers = self._headers.before(request)
             request = replace(request, body=await _read(sent))
+            if bodies.takes_long(request.body, request.headers.get("content-type", "")):
+                request = replace(request, parsed=await asyncio.to_thread(bodies.parsed, request.body))
             # Short enough for the loop: everything in a cluster happens under one lock anyway.
             response = self._cluster.handle(request)
         except StatusError as error:
@@ -219,7 +225,8 @@ class _Site:
 
             return await converse(sent, response.session, self._cluster.lock, self._waiting)
         if response.stream is None:
-            return _whole(sent, request, response, headers)
+            answer = _whole(sent, request, response, headers)
+            return await _sent_in_time(sent, answer) if _is_large(answer) else answer
         from aiohttp import web
 
         reply = web.StreamResponse(status=response.status, headers=headers)
@@ -240,7 +247,7 @@ class _Site:
                 with self._cluster.lock:
                     items, closed = stream.poll(), stream.closed
                 if items:
-                    await reply.write(b"".join(map(_encoded, items)))
+                    await _write(reply, b"".join(map(_encoded, items)))
                 if closed:
                     break
                 if not await _wait(ready, until):
@@ -260,7 +267,7 @@ class _Site:
             stream.end()
             items = stream.poll()
         if items:
-            await reply.write(b"".join(map(_encoded, items)))
+            await _write(reply, b"".join(map(_encoded, items)))
 
 
 def _wake(loop: asyncio.AbstractEventLoop, ready: asyncio.Event) -> None:
@@ -293,6 +300,37 @@ def _whole(
         # Nobody reads the rest of the body.
         answer.force_close()
     return answer
+
+
+def _is_large(answer: web.Response) -> bool:
+    return isinstance(answer.body, bytes) and len(answer.body) > LARGE
+
+
+async def _sent_in_time(sent: web.BaseRequest, answer: web.Response) -> web.StreamResponse:
+    """Send a large answer, and cut off a client that does not take it."""
+    from aiohttp import web
+
+    content = answer.body
+    if not isinstance(content, bytes) or sent.method == "HEAD" or sent.transport is None:
+        return answer
+    reply = web.StreamResponse(status=answer.status, headers=answer.headers)
+    if not answer.chunked:
+        reply.content_length = len(content)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            await reply.prepare(sent)
+            await _write(reply, content)
+            await reply.write_eof()
+    except TimeoutError:
+        sent.transport.abort()
+        raise ConnectionResetError from None
+    return reply
+
+
+async def _write(reply: web.StreamResponse, content: bytes) -> None:
+    """In pieces: what is written at once is kept, however much it is, for a client that does not read."""
+    for start in range(0, len(content), LARGE):
+        await reply.write(content[start : start + LARGE])
 
 
 def _is_pretty(request: Request, response: Response) -> bool:
