@@ -50,8 +50,8 @@ from pytest_selfrep.kubesim.store import Store
 from pytest_selfrep.kubesim.validation.validate import validate
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
-FOREGROUND = "foregroundDeletion"
-ORPHAN = "orphan"
+FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
+"""Finalizers by which the garbage collector is told what is to become of dependents."""
 UNKNOWN = Author("unknown")
 SERVER = Author("kube-apiserver")
 """Who writes what a cluster begins with."""

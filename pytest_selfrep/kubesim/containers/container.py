@@ -8,14 +8,14 @@ from functools import cached_property
 
 from pytest_selfrep.kubesim.clock import Clock
 from pytest_selfrep.kubesim.containers.environment import Sources, environment, expanded
-from pytest_selfrep.kubesim.containers.files import Directory, FileSystem
+from pytest_selfrep.kubesim.containers.files import DENIED, Directory, FileSystem
 from pytest_selfrep.kubesim.containers.process import Process, run
 from pytest_selfrep.kubesim.containers.programs import PROGRAMS
 from pytest_selfrep.kubesim.containers.programs.shells import run_file
 from pytest_selfrep.kubesim.containers.rootfs import hosts, proc, resolv_conf, root
 from pytest_selfrep.kubesim.containers.tasks import Engine, Reader, Task, Writer
 from pytest_selfrep.kubesim.containers.volumes import Volumes
-from pytest_selfrep.kubesim.containers.world import DENIED, Listed, Network, World
+from pytest_selfrep.kubesim.containers.world import Listed, Network, World
 from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.store import Store
 
