@@ -86,7 +86,7 @@ def admit(request: Admission) -> Object:
 
     Gives the object to store, which is ``request.obj`` changed in place. Raises StatusError: 422 from
     validation, 403 (or 404 for a missing namespace) from plugins. Callers have no need to call
-    :func:`validation.validate` themselves.
+    :func:`validate` themselves.
     """
     if request.operation == "DELETE":
         _survives(request)
