@@ -46,6 +46,12 @@ def test_a_server_prints_more_as_time_passes(kube: Kube) -> None:
     assert "listening" in early[2]
 
 
+def test_a_server_says_where_its_image_listens(kube: Kube) -> None:
+    kube.add_pod("a", image="nginx:1.27")
+    kube.advance(60)
+    assert lines(kube)[2].endswith("addr=0.0.0.0:80")
+
+
 def test_pods_print_different_things(kube: Kube) -> None:
     kube.add_pod("a")
     kube.add_pod("b")

@@ -12,7 +12,7 @@ from pytest_selfrep.kubesim.containers.files import DENIED, Directory, FileSyste
 from pytest_selfrep.kubesim.containers.process import Process, run
 from pytest_selfrep.kubesim.containers.programs import PROGRAMS
 from pytest_selfrep.kubesim.containers.programs.shells import run_file
-from pytest_selfrep.kubesim.containers.rootfs import hosts, proc, resolv_conf, root
+from pytest_selfrep.kubesim.containers.rootfs import hosts, os_release, proc, resolv_conf, root
 from pytest_selfrep.kubesim.containers.tasks import Engine, Reader, Task, Writer
 from pytest_selfrep.kubesim.containers.volumes import Volumes
 from pytest_selfrep.kubesim.containers.world import Listed, Network, World
@@ -142,6 +142,7 @@ class Container:
             "hostname": self.hostname + "\n",
             "hosts": hosts(address, self.hostname, aliases),
             "resolv.conf": resolv_conf(namespace, place.network.nameserver),
+            **os_release(self.spec.get("image", "")),
         }
         files = FileSystem(root(PROGRAMS, etc, self.started), now)
         top = files.root
