@@ -94,6 +94,12 @@ def test_a_script_prints_what_ash_would_print(kube: Kube, script: str, out: str)
         ("cat /nope", "cat: can't open '/nope': No such file or directory\n", 1),
         ("cd /nope", "sh: cd: line 0: can't cd to /nope: No such file or directory\n", 2),
         ("rm /tmp", "rm: '/tmp' is a directory\n", 1),
+        (
+            "tar cf /dev/null /nope",
+            "tar: /nope: No such file or directory\ntar: error exit delayed from previous errors\n",
+            1,
+        ),
+        ("tar cf /dev/null /etc/hostname", "tar: removing leading '/' from member names\n", 0),
         ("kill 999", "sh: can't kill pid 999: No such process\n", 1),
         ("sleep x", "sleep: invalid number 'x'\n", 1),
         ('echo "open', "sh: syntax error: unterminated quoted string\n", 2),

@@ -25,7 +25,8 @@ def attach(call: Call) -> Response:
     pod = call.stored()
     asked = asked_of(call, pod, "PodAttachOptions")
     running = running_of(call, pod, asked.container)
-    return Response(101, session=Attach(call.backend.context.clock, running, asked))
+    full_name = f"{call.key.name}_{call.key.namespace}"
+    return Response(101, session=Attach(call.backend.context.clock, full_name, running, asked))
 
 
 SUBRESOURCES: Mapping[tuple[str, str, str], Handler] = {
