@@ -21,7 +21,8 @@ _NGINX = (
 _NGINX_VERSION = "nginx/1.27.4"
 _NGINX_MISSING = (
     "<html>\r\n<head><title>404 Not Found</title></head>\r\n<body>\r\n"
-    f"<center><h1>404 Not Found</h1></center>\r\n<hr><center>{_NGINX_VERSION}</center>\r\n</body>\r\n</html>\r\n"
+    "<center><h1>404 Not Found</h1></center>\r\n"
+    f"<hr><center>{_NGINX_VERSION}</center>\r\n</body>\r\n</html>\r\n"
 ).encode()
 Serves = Callable[[str], bool]
 """Whether a container, named by its ID, runs a program of its own, not one that only sleeps, say."""
