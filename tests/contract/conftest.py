@@ -12,6 +12,7 @@ import pytest
 from api_client import Connection, Kube, connection, until
 from manifests import idle_pod
 from real_kubernetes import KUBERNETES, OneKubernetes, one_kubernetes
+from shirts import DEFINITIONS, Shirts
 
 from pytest_selfrep.kubesim.cluster import Cluster
 from pytest_selfrep.kubesim.nodes.machines import node
@@ -142,3 +143,22 @@ def namespace(cluster: Connection, folder: Path, config: pytest.Config) -> Itera
     yield kube
     # It goes in its own time: nobody waits for it.
     kube.delete(f"/api/v1/namespaces/{kube.namespace}")
+
+
+@pytest.fixture
+def shirts(kube: Kube) -> Iterator[Shirts]:
+    """A kind that is still to be defined."""
+    made = Shirts(kube)
+    yield made
+    for name in kube.names(DEFINITIONS):
+        if name.endswith(f".{made.group}"):
+            kube.send("DELETE", f"{DEFINITIONS}/{name}")
+
+
+@pytest.fixture(scope="module")
+def served(shared: Kube) -> Iterator[Shirts]:
+    """A kind that is there, for tests that leave no shirt behind that others see."""
+    made = Shirts(shared)
+    made.define()
+    yield made
+    shared.send("DELETE", made.definition)
