@@ -15,7 +15,6 @@ _RULES = (
     (r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ [+-]\d{4}\b", "<time>"),
     (r"(?m)^([EW])\d{4} [\d:.]+ +\d+ (\w+\.go):\d+\]", r"\1 \2]"),
     (r"\S*/(LIVE|MERGED)-\d+/", r"\1/"),
-    (r"(<invalid>|\b(\d+[ydhms])+\b)( ago\b)?", "<age>"),
     (r"\b\d+\.\d+\.\d+\.\d+\b", "<ip>"),
     (r"\bv1\.\d+\.\d+\S*", "<version>"),
     (r"\bresourceVersion: ?\"?\d+\b\"?", "resourceVersion:<version>"),
@@ -23,6 +22,8 @@ _RULES = (
     (r"\bkube-api-access-[a-z0-9]{5}\b", "kube-api-access-<id>"),
     (r"\b(agent|sum)-[a-z0-9]{5}\b", r"\1-<id>"),
     (r"\b(web|shop|pod-template-hash[=:] ?|agent|revision-hash=\w+)-?[0-9a-f]{8,10}\b", r"\1-<hash>"),
+    # After what is random in names, which may look like it.
+    (r"(<invalid>|\b(\d+[ydhms])+\b)( ago\b)?", "<age>"),
     (r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [+-]\d{4}", "<time>"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<time>"),
     (r"\b(containerd|docker)://\S+", "<id>"),
