@@ -115,8 +115,6 @@ YAML = {
     "bad integer": b"a: !!int z",
     "long integer": b"a: " + b"9" * 10_000,
     "bad time": b"a: 2020-13-45",
-    "lone surrogate": b'a: "\\ud800"',
-    "not text": b"a: \xff",
     "control character": b"a: \x07",
     "mapping as key": b"? {a: b}\n: c",
     "bad merge": b"<<: [1, 2]",
@@ -138,8 +136,6 @@ JSON = {
     "deep": b"[" * DEEP + b"]" * DEEP,
     "deep objects": b'{"a":' * DEEP + b"1" + b"}" * DEEP,
     "not a number": b'{"a":NaN}',
-    "lone surrogate": b'{"a":"\\ud800"}',
-    "not text": b'{"a":"\xff"}',
     "two values": b"{}{}",
     "a list": b"[1,2]",
     "metadata of another type": b'{"metadata":1}',
@@ -349,3 +345,41 @@ def test_time_beyond_measure_does_not_pass(kube: Kube, seconds: float) -> None:
     with pytest.raises(ValueError, match="is not from 0 to 31622400 seconds"):
         kube.cluster.advance(seconds)
     assert kube.cluster.clock.now == before
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (b'{"a":-}', "'}' in numeric literal"),
+        (b'{"a":01}', "'1' after object key:value pair"),
+        (b'{"a":1.x}', "'x' after decimal point in numeric literal"),
+        (b'{"a":"\x01"}', r"'\x01' in string literal"),
+        (b'{"a":"\\q"}', "'q' in string escape code"),
+        (b'{"a":1,}', "'}' looking for beginning of object key string"),
+        (b"{'a':1}", r"'\'' looking for beginning of object key string"),
+        (b'{"a" 1}', "'1' after object key"),
+        (b'{"a":[1 2]}', "'2' after array element"),
+        (b'{"a":tru}', "'}' in literal true (expecting 'e')"),
+        (b'{"a":NaN}', "'N' looking for beginning of value"),
+        (b'{"a":[],"b":{}} x', "'x' after top-level value"),
+        (b"\xef\xbb\xbf{}", "'\u00ef' looking for beginning of value"),
+        (b"[" * 20_000, "'[' exceeded max depth"),
+    ],
+)
+def test_what_is_wrong_with_json_is_said_in_go_words(kube: Kube, text: bytes, why: str) -> None:
+    said = _refused(_sent(kube, "POST", CONFIG_MAPS, text), 400)
+    assert f"json parse error: invalid character {why} (" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        (b"a\\ud800", "a\ufffd"),
+        (b"\\ud800\\ud83d\\ude00", "\ufffd\U0001f600"),
+        (b"\\\\ud800\\udc00", "\\ud800\ufffd"),
+        (b"a\xff\xfe", "a\ufffd\ufffd"),
+    ],
+)
+def test_what_is_no_text_is_replaced(kube: Kube, text: bytes, read: str) -> None:
+    created = _sent(kube, "POST", CONFIG_MAPS, b'{"metadata":{"name":"a"},"data":{"a":"' + text + b'"}}')
+    assert created.body["data"]["a"] == read

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from pytest_selfrep.kubesim.decoding import protobuf
+from pytest_selfrep.kubesim.decoding import gojson, protobuf
 from pytest_selfrep.kubesim.objects import Json
 from pytest_selfrep.kubesim.status import StatusError, bad_request, internal, unsupported_media_type
 
@@ -24,6 +25,12 @@ MAX_NODES = 1_000_000
 """Values that a YAML text may have, counted as often as aliases stand for them."""
 LARGE = 64 * 1024
 """Bytes of a YAML text that takes long to read."""
+_SURROGATES = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+"""Escapes in JSON."""
 _SUMMARY = 30
 """Bytes of a malformed body that its refusal quotes."""
 
@@ -74,7 +81,7 @@ def decode(
         if content_type == PROTOBUF:
             return protobuf.decode(body)
         yaml = _is_yaml(content_type)
-        value = read.get() if read is not None else _yaml(body) if yaml else orjson.loads(body)
+        value = read.get() if read is not None else _yaml(body) if yaml else _json(body)
         # No value is deeper than it has brackets, so that hardly any has to be looked through.
         if yaml or body.count(b"{") + body.count(b"[") > MAX_DEPTH:
             check_depth(value)
@@ -109,16 +116,25 @@ def _go_words(error: ValueError, body: bytes) -> str:
     """What is wrong with a body, as Go's decoder words it."""
     if not isinstance(error, orjson.JSONDecodeError):
         return str(error)
-    text = body.decode(errors="replace")
-    if error.pos >= len(text.rstrip()):
-        return "unexpected end of JSON input"
-    where = "looking for beginning of value"
+    # What Go finds nothing wrong with is deeper than is read here.
+    return gojson.complaint(body.decode(errors="replace")) or "exceeded max depth"
+
+
+def _json(body: bytes) -> Json:
+    """Raises ValueError. What is no text stands for U+FFFD, as Go reads it."""
     try:
-        orjson.loads(text[: error.pos])
-        where = "after top-level value"
-    except ValueError:
-        pass
-    return f"invalid character '{text[error.pos]}' {where}"
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        text = body.decode(errors="replace")
+        mended = _SURROGATES.sub(_paired, text)
+        if mended.encode() == body:
+            raise
+        return orjson.loads(mended)
+
+
+def _paired(found: re.Match[str]) -> str:
+    """Escapes as they are, but for a surrogate without its other half."""
+    return r"\uFFFD" if found["lone"] else found[0]
 
 
 def _summary(body: bytes) -> str:
