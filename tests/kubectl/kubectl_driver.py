@@ -30,8 +30,11 @@ AWAITED = frozenset({"pods/log", "pods/eviction"})
 """What is waited for without a watch: the end of a followed log, and that evicted pods are gone."""
 
 
-_SHORT_WATCH = re.compile(r"^W\d{4} .* reflector\.go:\d+\] .*: very short watch: .*\n", re.MULTILINE)
-"""What kubectl logs if its timeout happens to cut off a watch in its first second."""
+_CUT_WATCH = re.compile(
+    r"^[WE]\d{4} .* reflector\.go:\d+\] .*(: very short watch: |: context deadline exceeded).*\n",
+    re.MULTILINE,
+)
+"""What kubectl logs if its timeout happens to cut off a watch as it begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +175,7 @@ class Kubectl:
             process.kill()
             out, err = process.communicate()
             raise AssertionError(f"{process.args!r} hangs: {out}{err}") from None
-        return Outcome(process.returncode, out, _SHORT_WATCH.sub("", err))
+        return Outcome(process.returncode, out, _CUT_WATCH.sub("", err))
 
     @property
     def environment(self) -> dict[str, str]:
