@@ -115,6 +115,8 @@ YAML = {
     "bad integer": b"a: !!int z",
     "long integer": b"a: " + b"9" * 10_000,
     "bad time": b"a: 2020-13-45",
+    "lone surrogate": b'a: "\\ud800"',
+    "not text": b"a: \xff",
     "control character": b"a: \x07",
     "mapping as key": b"? {a: b}\n: c",
     "bad merge": b"<<: [1, 2]",
