@@ -79,7 +79,7 @@ def decode(
         raise unknown_format(OBJECTS)
     try:
         if content_type == PROTOBUF:
-            return protobuf.decode(body)
+            return protobuf.decode(body, "" if kind else "DeleteOptions")
         yaml = _is_yaml(content_type)
         value = read.get() if read is not None else _yaml(body) if yaml else _json(body)
         # No value is deeper than it has brackets, so that hardly any has to be looked through.
