@@ -48,7 +48,7 @@ def test_paths_of_the_old_kind_watch_too(kube: Kube, path: str, seen: list[str])
     )
     events = kube.watch(path.format(kube.namespace), seconds=1, labelSelector=f"in={kube.namespace}")
 
-    assert said(events) == [("ADDED", name) for name in seen]
+    assert sorted(said(events)) == [("ADDED", name) for name in seen]
 
 
 def test_without_a_revision_it_begins_with_what_is_there(kube: Kube) -> None:

@@ -75,7 +75,10 @@ def create(call: Call) -> Response:
 
 def _check_taken(call: Call) -> None:
     if call.kind.custom is not None and call.kind.custom.is_terminating:
-        raise method_not_allowed("create not allowed while custom resource definition is terminating")
+        details = {"group": call.kind.group, "kind": call.kind.plural}
+        raise method_not_allowed(
+            "create not allowed while custom resource definition is terminating", details
+        )
 
 
 def _created(call: Call, obj: Object, author: Author) -> Object:
