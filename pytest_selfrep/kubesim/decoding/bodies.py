@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -208,15 +209,18 @@ def _check_growth(events: Iterable[Any]) -> None:
 
 def yaml_duplicates(body: bytes) -> list[str]:
     """What a YAML text says twice, in the words of Kubernetes' parser."""
-    if body.startswith((b"{", b"[")) and b"\n" not in body:
+    if body.startswith((b"{", b"[")):
         # kubectl sends JSON by that name, which can be looked through much faster.
-        value = orjson.loads(body)
-        if orjson.dumps(value).count(b'"') == body.count(b'"'):
-            return []
+        with suppress(orjson.JSONDecodeError):
+            if orjson.dumps(orjson.loads(body)).count(b'"') == body.count(b'"'):
+                return []
     import yaml
 
     found: list[str] = []
-    unread, known = [yaml.compose(body, _loader(body))], set[int]()
+    try:
+        unread, known = [yaml.compose(body, _loader(body))], set[int]()
+    except yaml.YAMLError:
+        return []  # JSON that is no YAML, such as with tabs
     while unread:
         node = unread.pop()
         if id(node) in known:

@@ -102,7 +102,7 @@ def _rule(type_: Type) -> _Rule:
 
 
 def _schema_reader(type_: Scalar) -> Reader:
-    """For a schema in a schema, which Go reads by itself: nothing is strange in it, and errors begin there."""
+    """For a schema in a schema, which Go reads by itself: nothing is strange in it, errors begin there."""
     read_schema = reader(named_struct("apiextensions.v1.JSONSchemaProps"))
 
     def read(value: Json, strange: list[str]) -> Json:
