@@ -48,7 +48,7 @@ def test_what_is_not_there_is_made(kube: Kube) -> None:
     [
         b"kind: ConfigMap\napiVersion: v1\nmetadata: {name: c1}\ndata:\n  a: 'b'\n",
         b"{kind: 'ConfigMap', apiVersion: v1, metadata: {'name': c1}, data: {a: b}}",
-        b'{"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "c1"},\n\t"data": {"a": "b", "a": "b"}}',
+        b'{"kind":"ConfigMap", "apiVersion":"v1", "metadata":{"name":"c1"},\n\t"data": {"a": "", "a": "b"}}',
     ],
     ids=["blocks", "one line", "JSON with tabs"],
 )
