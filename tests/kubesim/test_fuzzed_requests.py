@@ -176,6 +176,7 @@ ANSWERED_WITH_500 = (
     "unexpected EOF",
     "Internal Server Error: requested [",
     "failed to create typed patch object",
+    "Component not found: ",
 )
 """What Kubernetes has no better code for."""
 PLAIN = ((404, "404 page not found\n"), (406, ""))
