@@ -59,6 +59,8 @@ def asked_by(method: str, path: str, query: Mapping[str, str]) -> Asked:
         if len(segments) > 2 and segments[2] not in _OF_NAMESPACES:
             segments = segments[2:]
     resource, name, subresource, *_ = [*segments, "", "", ""]
+    if not resource or not version or (root == "apis" and not group):
+        return Asked(method.lower(), path, None)
     verb = _METHODS.get(method, "")
     if not name:
         verb = _OF_MANY.get(verb, verb)

@@ -106,6 +106,8 @@ class Api:
     ) -> tuple[Call, Handler]:
         place = (target.group, target.version, target.resource)
         kind, virtual = self._kind(target), VIRTUAL.get(place)
+        if target.has_gap:
+            raise unknown_resource()
         if kind is not None:
             handler = _handler(kind, target, verb)
         elif virtual is not None and not target.subresource:

@@ -22,6 +22,8 @@ class Target(NamedTuple):
     name: str = ""
     below: str = ""
     """What follows a subresource, from its slash on: of a proxy the path that is asked of its end."""
+    has_gap: bool = False
+    """Whether nothing stands where a subresource is named, so that there is nothing by this path."""
 
     @property
     def full_resource(self) -> str:
@@ -43,13 +45,14 @@ def parse(path: str) -> Target:
         namespace = rest[1]
         if len(rest) >= 3 and rest[2] not in _NAMESPACE_SUBRESOURCES:
             rest = rest[2:]
-    if "" in (*parts[:3], rest[0], *rest[2:3]):
+    if "" in (*parts[:3], rest[0]):
         return Target(path)
     name, subresource, *_ = [*rest[1:], "", ""]
     below = "/".join(("", *rest[3:]))
     if subresource == "proxy" and path.endswith("/"):
         below += "/"
-    return Target(path, group, version, rest[0], subresource, namespace, name, below)
+    has_gap = rest[2:3] == [""]
+    return Target(path, group, version, rest[0], subresource, namespace, name, below, has_gap)
 
 
 def watched(path: str) -> str:
