@@ -224,9 +224,8 @@ def test_what_the_server_does_not_serve_is_not_found(kube: Kube, method: str, pa
 def test_what_nobody_may_read_is_refused_before_it_is_not_found(kube: Kube) -> None:
     nobody = Kube(kube.cluster, kube.cluster.token_for("nobody"))
     answer = nobody.refusal("GET", f"{PODS}/a//log")
-    assert answer["message"] == (
-        'pods "a" is forbidden: User "nobody" cannot get resource "pods" in API group "" in the namespace "default"'
-    )
+    why = 'User "nobody" cannot get resource "pods" in API group "" in the namespace "default"'
+    assert (answer["code"], answer["message"]) == (403, f'pods "a" is forbidden: {why}')
 
 
 def test_answers_are_compact_json_with_a_newline(kube: Kube) -> None:
