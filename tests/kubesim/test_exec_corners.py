@@ -66,7 +66,10 @@ def talk(
         ):
             return await said(link)
 
-    return asyncio.run(conversation())
+    try:
+        return asyncio.run(conversation())
+    finally:
+        forget_sockets()
 
 
 def test_kubectl_execs_in_a_pod_of_a_deployment(kube: Kube, kubectl: list[str]) -> None:

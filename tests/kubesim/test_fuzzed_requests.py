@@ -177,6 +177,7 @@ ANSWERED_WITH_500 = (
     "Internal Server Error: requested [",
     "failed to create typed patch object",
     "Component not found: ",
+    "Internal error occurred: the spec replicas field ",
 )
 """What Kubernetes has no better code for."""
 PLAIN = ((404, "404 page not found\n"), (406, ""))
