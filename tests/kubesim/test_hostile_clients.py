@@ -18,7 +18,7 @@ import pytest
 from kube_driver import PODS, Kube
 
 from pytest_selfrep.kubesim.decoding import bodies
-from pytest_selfrep.kubesim.serving import server
+from pytest_selfrep.kubesim.serving import gohttp, server
 from pytest_selfrep.kubesim.serving.server import MAX_BODY, Served, serve
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
@@ -168,7 +168,7 @@ def test_a_client_that_does_not_take_a_large_answer_is_cut_off(
     for number in range(10):
         name, data = f"a{number}", {"a": "x" * 900_000}
         three_nodes.create(CONFIG_MAPS, {"metadata": {"name": name}, "data": data})
-    monkeypatch.setattr(server, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(gohttp, "TAKING_SECONDS", 0.05)
     with _connected(served) as idle:
         idle.sendall(_request(three_nodes, CONFIG_MAPS))
         assert _asked(served, _request(three_nodes, PODS)).startswith(b"HTTP/1.1 200 ")

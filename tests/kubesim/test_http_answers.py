@@ -67,6 +67,41 @@ def test_headers_are_those_of_an_api_server_in_its_order(client: Client) -> None
     ]
 
 
+def test_warnings_stand_in_their_order_and_none_breaks_its_line(client: Client) -> None:
+    body = {"metadata": {"name": "a"}, "b": 1, 'é"': 1, "c\r\nX-Mine: d": 1}
+    headers = {"Content-Type": "application/json"}
+    answer = client.ask(f"{PODS[:-4]}configmaps", "POST", headers=headers, body=orjson.dumps(body))
+    assert answer.status == 201
+    assert answer.names[2:6] == ["Content-Type", "Warning", "Warning", "X-Kubernetes-Pf-Flowschema-Uid"]
+    warned = [each.encode("latin-1").decode() for each in answer.headers.get_all("Warning", [])]
+    assert warned == [r'299 - "unknown field \"b\""', r'299 - "unknown field \"é\"\""']
+    assert "X-Mine" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("version", "said", "last", "ends"),
+    [
+        ("1.1", "", "Content-Length: 2", False),
+        ("1.1", "Connection: close\r\n", "Connection: close", True),
+        ("1.0", "", "Content-Length: 2", True),
+        ("1.0", "Connection: keep-alive\r\n", "Connection: keep-alive", False),
+    ],
+)
+def test_what_becomes_of_the_connection_is_said_where_it_is_not_as_usual(
+    client: Client, version: str, said: str, last: str, ends: bool
+) -> None:
+    client.connection.connect()
+    link = client.connection.sock
+    request = f"GET /healthz HTTP/{version}\r\nHost: x\r\n{said}\r\n".encode()
+    link.sendall(request)
+    answer = link.recv(4096)
+    assert answer.startswith(f"HTTP/{version} 200 OK\r\n".encode())
+    assert answer.endswith(f"\r\n{last}\r\n\r\nok".encode())
+    if not ends:
+        link.sendall(request)
+    assert link.recv(9) == (b"" if ends else answer[:9])
+
+
 def test_long_answers_come_in_chunks(client: Client, three_nodes: Kube) -> None:
     for number in range(10):
         three_nodes.create(PODS, pod(f"a{number}"))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
+_LONG = 512
+"""Characters of a path that is not worth remembering."""
 # Below /namespaces/{name} these are subresources of the namespace; all else is a resource within it.
 _NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 
@@ -32,7 +35,11 @@ class Target(NamedTuple):
 
 
 def parse(path: str) -> Target:
-    """What ``path`` names."""
+    """What ``path`` names. Paths come again and again, but one may have a megabyte."""
+    return _remembered(path) if len(path) < _LONG else _parse(path)
+
+
+def _parse(path: str) -> Target:
     parts = path.removeprefix("/").rstrip("/").split("/")
     if len(parts) >= 3 and parts[0] == "api":
         group, version, rest = "", parts[1], parts[2:]
@@ -53,6 +60,9 @@ def parse(path: str) -> Target:
         below += "/"
     has_gap = rest[2:3] == [""]
     return Target(path, group, version, rest[0], subresource, namespace, name, below, has_gap)
+
+
+_remembered = lru_cache(maxsize=1024)(_parse)
 
 
 def watched(path: str) -> str:

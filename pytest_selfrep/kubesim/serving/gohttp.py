@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from http import HTTPStatus
+from operator import itemgetter
 from typing import Final
 from urllib.parse import parse_qsl, unquote
 
@@ -17,9 +19,16 @@ from aiohttp.streams import StreamReader
 
 IDLE_SECONDS = 90.0
 """How long a connection may stay open without a request; for an unfinished one too."""
+TAKING_SECONDS = 60.0
+"""How long a client may take to take a large answer."""
+LARGE = 64 * 1024
+"""Bytes of an answer that do not go into the connection at once."""
 _LAST: Final[Sequence[str]] = ("Date", "Content-Length", "Connection", "Transfer-Encoding")
 """Headers that Go adds itself, after those of the handler, which are sorted."""
 _UPGRADED: Final[Sequence[str]] = ("Upgrade", "Connection", "Sec-Websocket-Accept", "Sec-Websocket-Protocol")
+_BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+_BREAKS = str.maketrans("\r\n", "  ")
+"""No header breaks its line, whatever is in it."""
 _HOST = re.compile(r"[-A-Za-z0-9._~:\[\]!$&'()*+,;=%]*")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _WHY = {
@@ -64,6 +73,71 @@ def received(
     return Sent(message, payload, protocol, writer, task, asyncio.get_running_loop())
 
 
+class Whole(web.StreamResponse):
+    """An answer that does not go on, written as Go writes it. A client has a time to take a large one."""
+
+    def __init__(
+        self, status: int, headers: Sequence[tuple[str, str]], content: bytes, *, chunked: bool, last: bool
+    ) -> None:
+        """``chunked`` says the length of each piece instead of all; ``last`` closes the connection."""
+        super().__init__(status=status)
+        self._fields = sorted(headers, key=itemgetter(0))
+        self._whole = content
+        self._is_chunked = chunked
+        self._lasts = not last
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether the connection stays open."""
+        return self._lasts
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError
+        self._lasts = self._lasts and request.keep_alive
+        whole = self._text(request).encode() + self._framed(request)
+        if len(whole) <= LARGE:
+            transport.write(whole)
+            return None
+        try:
+            async with asyncio.timeout(TAKING_SECONDS):
+                # What is written at once is kept, however much it is, for a client that does not read.
+                for start in range(0, len(whole), LARGE):
+                    transport.write(whole[start : start + LARGE])
+                    await request.writer.drain()
+        except TimeoutError:
+            transport.abort()
+            raise ConnectionResetError from None
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """There is nothing more."""
+
+    def _text(self, request: web.BaseRequest) -> str:
+        recent = request.version >= HttpVersion11
+        lines = [f"HTTP/1.{int(recent)} {_said(self.status)}"]
+        lines += [f"{name}: {value}" for name, value in self._fields if name != "Date"]
+        lines += [f"{name}: {value}" for name, value in self._fields if name == "Date"]
+        bodiless = self.status in _BODILESS
+        if not bodiless and not (self._is_chunked and recent):
+            lines.append(f"Content-Length: {len(self._whole)}")
+        if recent is not self._lasts:
+            lines.append(f"Connection: {'keep-alive' if self._lasts else 'close'}")
+        if not bodiless and self._is_chunked and recent and request.method != "HEAD":
+            lines.append("Transfer-Encoding: chunked")
+        if not all(map(str.isprintable, lines)):
+            lines = [line.translate(_BREAKS) for line in lines]
+        return "\r\n".join((*lines, "", ""))
+
+    def _framed(self, request: web.BaseRequest) -> bytes:
+        if request.method == "HEAD" or self.status in _BODILESS:
+            return b""
+        if self._is_chunked and request.version >= HttpVersion11:
+            return b"%x\r\n%b\r\n0\r\n\r\n" % (len(self._whole), self._whole)
+        return self._whole
+
+
 class Raw(web.StreamResponse):
     """An answer that is written as it stands, after which the connection ends."""
 
@@ -90,6 +164,7 @@ def refusal(status: int, why: str = "", text: str = "") -> Raw:
     return Raw(status, head + said)
 
 
+@cache
 def _said(status: int) -> str:
     return f"{status} {HTTPStatus(status).phrase}"
 

@@ -42,11 +42,9 @@ READERS = ("curl", "Wget", "Mozilla/5.0")
 PANIC = "This request caused apiserver to panic. Look in the logs for details."
 """All that a client is told of a failure of ours; what failed is for the log."""
 BODY_SECONDS = 60.0
-"""How long a client may take to send a body, and to take a large answer."""
+"""How long a client may take to send a body."""
 AT_ONCE = 2048
 """Bytes of an answer that Go sends in one piece; of a longer one it says the length of each piece alone."""
-LARGE = 64 * 1024
-"""Bytes of an answer that do not go into the connection at once."""
 RAW = ("/version", "")
 """Paths, without a slash at their end, whose answers are always laid out to be read."""
 
@@ -204,7 +202,8 @@ class _Site:
         headers: dict[str, str] = {}
         try:
             headers = self._headers.before(request)
-            request = replace(request, body=await _read(sent))
+            if sent.can_read_body:
+                request = replace(request, body=await _read(sent))
             if bodies.takes_long(request.body, request.headers.get("content-type", "")):
                 request = replace(request, parsed=await asyncio.to_thread(bodies.parsed, request.body))
             # Short enough for the loop: everything in a cluster happens under one lock anyway.
@@ -215,18 +214,14 @@ class _Site:
             _log.exception("%s %s", sent.method, sent.path)
             failed = StatusError(500, "InternalError", PANIC)
             response = Response(500, failed.to_object())
-        headers |= {
-            "Date": self._cluster.clock.http_date(),
-            **response.headers,
-            "Content-Type": response.content_type,
-        }
+        headers |= response.headers
+        headers["Content-Type"], headers["Date"] = response.content_type, self._cluster.clock.http_date()
         if response.session is not None:
             from pytest_selfrep.kubesim.streams.websocket import converse
 
             return await converse(sent, response.session, self._cluster.lock, self._waiting)
         if response.stream is None:
-            answer = _whole(sent, request, response, headers)
-            return await _sent_in_time(sent, answer) if _is_large(answer) else answer
+            return _whole(request, response, headers)
         from aiohttp import web
 
         reply = web.StreamResponse(status=response.status, headers=headers)
@@ -284,51 +279,25 @@ async def _wait(ready: asyncio.Event, until: float | None) -> bool:
     return True
 
 
-def _whole(
-    sent: web.BaseRequest, request: Request, response: Response, headers: Mapping[str, str]
-) -> web.Response:
+def _whole(request: Request, response: Response, headers: Mapping[str, str]) -> web.StreamResponse:
     """An answer that does not go on."""
-    from aiohttp import web
+    from pytest_selfrep.kubesim.serving.gohttp import Whole
 
     content = response.encode(pretty=_is_pretty(request, response))
-    answer = web.Response(status=response.status, body=content, headers=headers)
-    for warning in response.warning_headers():
-        answer.headers.add("Warning", warning)
-    if len(content) > AT_ONCE and not isinstance(response.body, bytes) and sent.version >= (1, 1):
-        answer.enable_chunked_encoding()
-    if response.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        # Nobody reads the rest of the body.
-        answer.force_close()
-    return answer
-
-
-def _is_large(answer: web.Response) -> bool:
-    return isinstance(answer.body, bytes) and len(answer.body) > LARGE
-
-
-async def _sent_in_time(sent: web.BaseRequest, answer: web.Response) -> web.StreamResponse:
-    """Send a large answer, and cut off a client that does not take it."""
-    from aiohttp import web
-
-    content = answer.body
-    if not isinstance(content, bytes) or sent.method == "HEAD" or sent.transport is None:
-        return answer
-    reply = web.StreamResponse(status=answer.status, headers=answer.headers)
-    if not answer.chunked:
-        reply.content_length = len(content)
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            await reply.prepare(sent)
-            await _write(reply, content)
-            await reply.write_eof()
-    except TimeoutError:
-        sent.transport.abort()
-        raise ConnectionResetError from None
-    return reply
+    return Whole(
+        response.status,
+        [*headers.items(), *(("Warning", each) for each in response.warning_headers())],
+        content,
+        chunked=len(content) > AT_ONCE and not isinstance(response.body, bytes),
+        # Nobody reads the rest of a body that is too large.
+        last=response.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    )
 
 
 async def _write(reply: web.StreamResponse, content: bytes) -> None:
     """In pieces: what is written at once is kept, however much it is, for a client that does not read."""
+    from pytest_selfrep.kubesim.serving.gohttp import LARGE
+
     for start in range(0, len(content), LARGE):
         await reply.write(content[start : start + LARGE])
 
@@ -347,8 +316,6 @@ async def _read(sent: web.BaseRequest) -> bytes:
     """The request's body. Raises StatusError 413 or 504."""
     if (sent.content_length or 0) > MAX_BODY:
         raise _too_large()
-    if not sent.can_read_body:
-        return b""
     if sent.headers.get("Expect", "").lower() == "100-continue" and sent.transport is not None:
         sent.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     parts: list[bytes] = []
