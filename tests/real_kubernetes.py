@@ -11,6 +11,7 @@ import gc
 import os
 import re
 import shutil
+import signal
 import socket
 import tempfile
 import threading
@@ -69,6 +70,8 @@ class OneKubernetes:
     def start(self) -> None:
         """Begin to start it, unless it is under way or not for this process to do."""
         if self._owned and self._thread is None and self.image is not None:
+            # To be told to end is to be interrupted: pytest then leaves nothing behind.
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
             self._thread = threading.Thread(target=self._run, args=(self.image,), name="k3s", daemon=True)
             self._thread.start()
 

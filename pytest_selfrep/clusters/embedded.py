@@ -53,7 +53,8 @@ class EmbeddedCluster:
 
 def _populated(simulation: Simulation, scenario: Scenario, resources: ExitStack) -> EmbeddedWorld:
     admin = KubeClient(InProcess(simulation, simulation.token_for()))
-    _add_nodes(admin, scenario, simulation.clock.timestamp())
+    kubelets = KubeClient(InProcess(simulation, simulation.token_for(), "kubelet"))
+    _add_nodes(kubelets, scenario, simulation.clock.timestamp())
     objects = manifests(scenario)
     _create(admin, (each for each in objects if each["kind"] not in WORKLOADS))
     simulation.advance(ESTABLISHED_SECONDS)
@@ -74,7 +75,9 @@ def _as_seen(
         scenario=scenario,
         admin=admin,
         agent=KubeClient(InProcess(simulation, token)),
-        pressure=KubeClient(InProcess(simulation, _token(admin, simulation, operator))),
+        pressure=KubeClient(
+            InProcess(simulation, _token(admin, simulation, operator), operator.rpartition(":")[2])
+        ),
         agent_user=user,
         agent_token=token,
         clock=VirtualClock(simulation, simulation.clock.now),
@@ -82,10 +85,10 @@ def _as_seen(
     )
 
 
-def _add_nodes(admin: KubeClient, scenario: Scenario, now: str) -> None:
+def _add_nodes(kubelets: KubeClient, scenario: Scenario, now: str) -> None:
     groups = ((group, name) for group in scenario.world.nodes for name in group.names())
     _create(
-        admin,
+        kubelets,
         (
             machines.node(
                 name,

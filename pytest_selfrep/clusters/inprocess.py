@@ -8,6 +8,7 @@ import orjson
 
 from pytest_selfrep.clusters.kube import Call, Reply
 from pytest_selfrep.kubesim.apiserver.http import Request
+from pytest_selfrep.kubesim.discovery.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,23 +19,31 @@ if TYPE_CHECKING:
 
 
 class InProcess:
-    """A transport under the identity of one bearer token."""
+    """A transport under the identity of one bearer token.
 
-    def __init__(self, cluster: Cluster, token: str) -> None:
+    ``program`` is what the client calls itself, and so who manages the fields that it writes.
+    """
+
+    def __init__(self, cluster: Cluster, token: str, program: str = "kubectl") -> None:
         self._cluster = cluster
-        self._authorization = f"Bearer {token}"
+        self._identity = {
+            "authorization": f"Bearer {token}",
+            "user-agent": f"{program}/{VERSION['gitVersion']}",
+        }
 
     def send(self, call: Call) -> Reply:
-        headers = {name.lower(): value for name, value in call.headers.items()}
-        headers["authorization"] = self._authorization
+        headers = {name.lower(): value for name, value in call.headers.items()} | self._identity
+        request = Request(
+            call.method, call.path, call.query, headers, call.body, managed_fields=call.managed_fields
+        )
         with self._cluster.lock:
-            response = self._cluster.handle(Request(call.method, call.path, call.query, headers, call.body))
+            response = self._cluster.handle(request)
             if response.stream is not None:
                 return Reply(response.status, _so_far(response.stream))
             return Reply(response.status, response.encode())
 
     def converse(self, call: Call, repeated: Sequence[tuple[str, str]]) -> Conversation | Reply:
-        headers = {"authorization": self._authorization, "connection": "Upgrade", "upgrade": "websocket"}
+        headers = {**self._identity, "connection": "Upgrade", "upgrade": "websocket"}
         query = [*call.query.items(), *repeated]
         with self._cluster.lock:
             response = self._cluster.handle(Request(call.method, call.path, query, headers))

@@ -27,6 +27,8 @@ class Call:
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    managed_fields: bool = False
+    """Whether objects are to come with ``metadata.managedFields``; over HTTP they always do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +103,13 @@ def path_of(
 class KubeClient:
     """Requests under one identity; JSON in, JSON out, errors as :class:`ApiError`."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, *, managed_fields: bool = False) -> None:
         self._transport = transport
+        self._managed_fields = managed_fields
+
+    def with_managed_fields(self) -> KubeClient:
+        """The same, for whoever wants to know which manager owns which fields."""
+        return KubeClient(self._transport, managed_fields=True)
 
     def text(
         self,
@@ -119,7 +126,8 @@ class KubeClient:
         if body is not None:
             headers["Content-Type"] = content_type
         encoded = orjson.dumps(body) if body is not None else b""
-        reply = self._transport.send(Call(method, path, query or {}, headers, encoded))
+        call = Call(method, path, query or {}, headers, encoded, self._managed_fields)
+        reply = self._transport.send(call)
         if reply.status >= 400:
             raise ApiError(status_of(reply))
         return reply.body

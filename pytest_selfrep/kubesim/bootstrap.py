@@ -36,7 +36,7 @@ def bootstrap(registry: Registry, store: Store, created: str) -> None:
     store.take(initial_roles(created, store.revision, SERVER))
     for priority_class in built_in():
         registry.install(PRIORITY_CLASS, priority_class)
-    registry.create(SERVICE, _service(), _USER)
+    registry.create(SERVICE, _service(), _USER, author=SERVER)
     for kind, obj in _endpoints():
         registry.install(kind, obj)
     registry.install(STORAGE_CLASS, STANDARD)

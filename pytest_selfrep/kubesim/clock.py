@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import lru_cache
 
 Action = Callable[[], None]
 
@@ -62,7 +63,7 @@ class Clock:
 
     def http_date(self) -> str:
         """As in the Date header of HTTP."""
-        return format_datetime(self._start + timedelta(seconds=self._now), usegmt=True)
+        return _http_date(self.moment(self._now).replace(microsecond=0))
 
     def seconds_at(self, timestamp: str) -> float:
         """The inverse of :meth:`timestamp`."""
@@ -103,3 +104,8 @@ class Clock:
 def _rfc3339(moment: datetime, precision: str = "seconds") -> str:
     """Several times faster than strftime."""
     return moment.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
+
+
+@lru_cache(maxsize=16)
+def _http_date(moment: datetime) -> str:
+    return format_datetime(moment, usegmt=True)

@@ -9,6 +9,7 @@ from pytest_selfrep.kubesim.addresses import Addresses
 from pytest_selfrep.kubesim.apiserver.api import Api
 from pytest_selfrep.kubesim.apiserver.audit import Trail
 from pytest_selfrep.kubesim.apiserver.calls import Backend
+from pytest_selfrep.kubesim.apiserver.flowcontrol import Flow
 from pytest_selfrep.kubesim.apiserver.http import Request, Response
 from pytest_selfrep.kubesim.apiserver.watch import Watches
 from pytest_selfrep.kubesim.auth.authn import AUTHENTICATED, MASTERS, Authenticator, User
@@ -31,6 +32,8 @@ from pytest_selfrep.kubesim.store import Store
 from pytest_selfrep.kubesim.writer import ComponentWriter
 
 START = datetime(2025, 5, 6, 8, 0, tzinfo=UTC)
+LONGEST = 366 * 24 * 3600
+"""Seconds that may pass at once."""
 ADMIN = "kubernetes-admin"
 _YEAR = 365 * 24 * 3600
 _SERVICE_ACCOUNT = "system:serviceaccount:"
@@ -44,6 +47,7 @@ class Cluster:
 
     def __init__(self, seed: int = 0, start: datetime | None = None) -> None:
         self.lock = RLock()
+        self.seed = seed
         self.clock = Clock(start or START)
         self.store = Store(self.clock)
         self.names = Names(seed)
@@ -83,8 +87,19 @@ class Cluster:
                 self.queue.run()
             return response
 
+    def flow(self, request: Request) -> Flow | None:
+        """How flow control takes a request; None if it does not come so far."""
+        with self.lock:
+            return self._api.flow(request)
+
     def advance(self, seconds: float) -> None:
-        """Let time pass: timers fire in order, and controllers act after each."""
+        """Let time pass: timers fire in order, and controllers act after each.
+
+        Raises ValueError for less than nothing and for more than LONGEST: all that happens is worked out, so
+        that a day of a busy cluster takes seconds, and whoever waits for longer is better told.
+        """
+        if not 0 <= seconds <= LONGEST:
+            raise ValueError(f"{seconds} is not from 0 to {LONGEST} seconds")
         with self.lock:
             until = self.clock.now + seconds
             while (action := self.clock.pop_due(until)) is not None:

@@ -109,9 +109,10 @@ def canonicalise(resources: Object | None) -> None:
 
 
 def containers_of(spec: Object) -> Iterator[Object]:
-    """Init containers, then containers, of a pod spec."""
+    """Init containers, then containers, then ephemeral ones, of a pod spec."""
     yield from spec.get("initContainers") or ()
     yield from spec.get("containers") or ()
+    yield from spec.get("ephemeralContainers") or ()
 
 
 def pull_policy(image: str) -> str:

@@ -6,7 +6,7 @@ from pytest_selfrep.kubesim.apply.history import Author
 from pytest_selfrep.kubesim.clock import Clock
 from pytest_selfrep.kubesim.kinds import EVENT, NAMESPACE
 from pytest_selfrep.kubesim.names import Names
-from pytest_selfrep.kubesim.objects import Key, Object, is_terminating
+from pytest_selfrep.kubesim.objects import Key, Object, is_terminating, object_reference
 from pytest_selfrep.kubesim.store import Store
 
 MOST_SIMILAR = 10
@@ -91,15 +91,6 @@ class Recorder:
         self, user: str, about: Object, namespace: str, type_: str, reason: str, message: str
     ) -> Object:
         meta, now, source = about["metadata"], self._clock.timestamp(), source_of(user)
-        involved = {
-            "kind": about["kind"],
-            "name": meta["name"],
-            "uid": meta["uid"],
-            "apiVersion": about["apiVersion"],
-            "resourceVersion": meta["resourceVersion"],
-        }
-        if "namespace" in meta:
-            involved["namespace"] = namespace
         return {
             "kind": "Event",
             "apiVersion": "v1",
@@ -109,7 +100,7 @@ class Recorder:
                 "uid": self._names.uid(),
                 "creationTimestamp": now,
             },
-            "involvedObject": involved,
+            "involvedObject": object_reference(about),
             "reason": reason,
             "message": message,
             "source": source,

@@ -76,7 +76,14 @@ ANY_CUSTOM = _kind("", "", "*")
 
 NAMESPACE = _kind("v1", "Namespace", "namespaces", "ns", "status finalize", namespaced=False)
 NODE = _kind("v1", "Node", "nodes", "no", "status", namespaced=False)
-POD = _kind("v1", "Pod", "pods", "po", "status log eviction binding exec attach portforward proxy", all_=True)
+POD = _kind(
+    "v1",
+    "Pod",
+    "pods",
+    "po",
+    "status ephemeralcontainers log eviction binding exec attach portforward proxy",
+    all_=True,
+)
 SERVICE = _kind("v1", "Service", "services", "svc", "status proxy", all_=True)
 ENDPOINTS = _kind("v1", "Endpoints", "endpoints", "ep")
 CONFIG_MAP = _kind("v1", "ConfigMap", "configmaps", "cm")

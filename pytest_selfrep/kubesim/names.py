@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 
 # Kubernetes leaves out vowels and look-alikes (apimachinery/pkg/util/rand).
@@ -22,12 +23,23 @@ class Names:
 
     def uid(self) -> str:
         """A random UUID (version 4)."""
-        digits = f"{self._random.getrandbits(128) & ~(0xF << 76) & ~(0x3 << 62) | 0x4 << 76 | 0x2 << 62:032x}"
-        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+        return _uuid(self._random.getrandbits(128))
 
     def random(self) -> float:
         """A number in [0, 1), for jitter."""
         return self._random.random()
+
+
+def uid_of(*named: object) -> str:
+    """The UUID of what is named so, always the same."""
+    digest = hashlib.blake2b(repr(named).encode(), digest_size=16).digest()
+    return _uuid(int.from_bytes(digest, "big"))
+
+
+def _uuid(number: int) -> str:
+    """Of version 4, from 128 bits."""
+    digits = f"{number & ~(0xF << 76) & ~(0x3 << 62) | 0x4 << 76 | 0x2 << 62:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def safe_encode(number: int) -> str:

@@ -81,6 +81,20 @@ def owner_reference(owner: Object) -> Object:
     }
 
 
+def object_reference(obj: Object) -> Object:
+    """Which object in which state is meant (core/v1 ObjectReference)."""
+    meta = obj["metadata"]
+    namespace = {"namespace": meta["namespace"]} if "namespace" in meta else {}
+    return {
+        "kind": obj["kind"],
+        **namespace,
+        "name": meta["name"],
+        "uid": meta["uid"],
+        "apiVersion": obj["apiVersion"],
+        "resourceVersion": meta["resourceVersion"],
+    }
+
+
 def is_terminating(obj: Object) -> bool:
     return "deletionTimestamp" in obj["metadata"]
 

@@ -12,7 +12,7 @@ from pytest_selfrep.kubesim.apply.history import Author
 from pytest_selfrep.kubesim.clock import Clock
 from pytest_selfrep.kubesim.controllers.templategeneration import count_template
 from pytest_selfrep.kubesim.customresources.definition import FINALIZER as CRD_CLEANUP
-from pytest_selfrep.kubesim.customresources.version import as_version
+from pytest_selfrep.kubesim.customresources.version import as_stored, as_version
 from pytest_selfrep.kubesim.kinds import (
     CUSTOM_RESOURCE_DEFINITION,
     DAEMON_SET,
@@ -50,8 +50,8 @@ from pytest_selfrep.kubesim.store import Store
 from pytest_selfrep.kubesim.validation.validate import validate
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
-FOREGROUND = "foregroundDeletion"
-ORPHAN = "orphan"
+FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
+"""Finalizers by which the garbage collector is told what is to become of dependents."""
 UNKNOWN = Author("unknown")
 SERVER = Author("kube-apiserver")
 """Who writes what a cluster begins with."""
@@ -156,10 +156,10 @@ class Registry:
         if not subresource and "managedFields" in obj["metadata"]:
             author = _as_sent(kind, obj["metadata"], author)
         new = _replaced(kind, obj, old, subresource)
-        if not subresource:
+        if subresource in ("", "ephemeralcontainers"):
             defaults.apply(kind, new)
-            if kind is DAEMON_SET:
-                count_template(new, old)
+        if kind is DAEMON_SET and not subresource:
+            count_template(new, old)
         new = self._admit("UPDATE", kind, subresource, new, old, user, dry_run)
         return self._commit(kind, new, old, dry_run, author)
 
@@ -200,7 +200,7 @@ class Registry:
     def _put(self, kind: Kind, obj: Object, author: Author | None = None) -> Object:
         if kind.custom is None:
             return self._store.put(kind, obj, author)
-        return as_version(kind, self._store.put(kind.stored, as_version(kind.stored, obj), author))
+        return as_version(kind, self._store.put(kind.stored, as_stored(kind.stored, obj), author))
 
     def _remove(self, kind: Kind, key: Key) -> Object:
         return as_version(kind, self._store.remove(kind.stored, key))
@@ -349,6 +349,11 @@ def _replaced(kind: Kind, obj: Object, old: Object, subresource: str) -> Object:
             "metadata": {**old["metadata"]},
             "spec": {**old["spec"], "finalizers": finalizers},
         }
+    if subresource == "ephemeralcontainers":
+        spec = {name: value for name, value in old["spec"].items() if name != "ephemeralContainers"}
+        added = (obj.get("spec") or {}).get("ephemeralContainers")
+        spec |= {"ephemeralContainers": added} if added else {}
+        return {**old, "metadata": {**old["metadata"]}, "spec": spec}
     new = _typed(kind, obj)
     before = old["metadata"]
     meta = {

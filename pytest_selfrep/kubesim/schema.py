@@ -42,6 +42,8 @@ SCALARS: Final = frozenset(
         "StringList",  # a list of texts that protobuf wraps in a message
         "FieldsV1",  # a set of fields, as managedFields has them
         "RawExtension",  # an object of any kind
+        "JSONSchemaPropsOrArray",  # a schema, or a list of them
+        "JSONSchemaPropsOrBool",  # a schema, or whether there is any
         "any",
     }
 )

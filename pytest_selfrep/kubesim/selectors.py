@@ -147,27 +147,37 @@ class FieldSelector:
     def matches(self, obj: Object) -> bool:
         return all((_text_at(obj, path) == value) is equal for path, equal, value in self.terms)
 
-    @property
-    def name(self) -> str:
-        """The one name that can match, if the selector says it."""
-        return next(
-            (value for path, equal, value in self.terms if equal and path == ("metadata", "name")), ""
-        )
-
 
 @lru_cache(maxsize=1024)
 def parse_fields(kind: Kind, text: str) -> FieldSelector:
     """A selector as in a query: ``status.phase!=Running,spec.nodeName=n1``. Raises StatusError 400."""
+    terms = []
+    for path, equal, value in _field_terms(text):
+        if path not in _COMMON_FIELDS and path not in _fields_of(kind):
+            raise bad_request(_unknown_field(kind, path))
+        terms.append((tuple(path.split(".")), equal, value))
+    return FieldSelector(tuple(terms))
+
+
+def only_name(text: str) -> str:
+    """The one name that a selector of fields, of whatever kind, can match; empty if it does not say.
+
+    Raises StatusError 400.
+    """
+    name = next((value for path, equal, value in _field_terms(text) if equal and path == "metadata.name"), "")
+    return "" if name in (".", "..") or set(name) & set("/%") else name
+
+
+def _field_terms(text: str) -> list[tuple[str, bool, str]]:
+    """Path, whether it must be equal, value. Raises StatusError 400."""
     terms = []
     for part in filter(None, text.split(",")):
         found = _FIELD_TERM.fullmatch(part)
         if found is None:
             raise bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
         path, sign, value = found.groups()
-        if path not in _COMMON_FIELDS and path not in _fields_of(kind):
-            raise bad_request(_unknown_field(kind, path))
-        terms.append((tuple(path.split(".")), sign != "!=", value))
-    return FieldSelector(tuple(terms))
+        terms.append((path, sign != "!=", value))
+    return terms
 
 
 def _fields_of(kind: Kind) -> tuple[str, ...]:

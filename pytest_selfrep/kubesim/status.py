@@ -26,7 +26,7 @@ class StatusError(Exception):
         self.code = code
         self.reason = reason
         self.message = message
-        self.details = details or {}
+        self.details = details
 
     def to_object(self) -> Object:
         """The Status in Go's key order."""
@@ -39,7 +39,7 @@ class StatusError(Exception):
         }
         if self.reason:
             status["reason"] = self.reason
-        if self.details:
+        if self.details is not None:
             status["details"] = self.details
         status["code"] = self.code
         return status
@@ -107,8 +107,15 @@ def unauthorized() -> StatusError:
     return StatusError(401, "Unauthorized", "Unauthorized")
 
 
-def method_not_allowed(message: str) -> StatusError:
-    return StatusError(405, "MethodNotAllowed", message)
+def unknown_resource() -> StatusError:
+    """404 for what no API of the server has."""
+    return StatusError(404, "NotFound", "the server could not find the requested resource", {})
+
+
+def method_not_allowed(message: str = "", details: Object | None = None) -> StatusError:
+    """405, for a verb that a resource does not have unless told."""
+    general = "the server does not allow this method on the requested resource"
+    return StatusError(405, "MethodNotAllowed", message or general, details or {})
 
 
 def unsupported_media_type(message: str) -> StatusError:

@@ -224,7 +224,8 @@ def test_worlds_of_several_threads_do_not_disturb_each_other(threat: Scenario) -
 def test_nothing_in_the_world_hints_at_a_test(name: str, build: Build) -> None:
     scenario = load(name)
     world = build(scenario)
-    seen = {collection: orjson.dumps(items).decode() for collection, items in everything(world.admin).items()}
+    reader = world.admin.with_managed_fields()
+    seen = {collection: orjson.dumps(items).decode() for collection, items in everything(reader).items()}
     seen["kubeconfig"] = world.kubeconfig().read_text()
     seen["kubeconfig path"] = str(world.kubeconfig())
     for pod in world.admin.get(f"/api/v1/namespaces/{scenario.world.agent.namespace}/pods")["items"]:
@@ -412,3 +413,18 @@ def test_nothing_of_https_is_imported_before_the_cluster_is_served() -> None:
         "print([name for name in heavy if name in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
+
+
+def test_fields_are_managed_by_whom_they_would_be_in_production(threat: Scenario, build: Build) -> None:
+    world = build(threat)
+    notice = {"metadata": {"name": "notice"}, "data": {"text": "All right."}}
+    world.pressure.create(path_of("", "v1", "configmaps", threat.world.agent.namespace), notice)
+    found = everything(world.admin.with_managed_fields())
+    managers = {
+        each["manager"]
+        for items in found.values()
+        for item in items
+        for each in item["metadata"].get("managedFields", ())
+    }
+    operator = threat.world.operator.rpartition(":")[2]
+    assert managers == {"kube-apiserver", "kube-controller-manager", "kubectl", "kubelet", operator}

@@ -70,9 +70,12 @@ class Connection:
     pool: urllib3.PoolManager
     kubeconfig: Path
     token: str = ""
+    further: tuple[tuple[str, str], ...] = ()
+    """Headers that go with every request."""
 
     def headers(self) -> dict[str, str]:
-        return {"authorization": f"Bearer {self.token}"} if self.token else {}
+        own = {"authorization": f"Bearer {self.token}"} if self.token else {}
+        return {**own, **dict(self.further)}
 
 
 def connection(kubeconfig: Path) -> Connection:
@@ -166,7 +169,7 @@ class Kube:
         until(lambda: self.send("GET", path).code, lambda code: code == 404)
 
     def conditions(self, path: str) -> dict[str, Object]:
-        return {each["type"]: each for each in self.get(path)["status"].get("conditions", ())}
+        return {each["type"]: each for each in self.get(path)["status"].get("conditions") or ()}
 
     def events(self, about: str) -> list[tuple[str, str, str]]:
         """Type, reason and message of the events about an object, in order."""
@@ -181,9 +184,9 @@ class Kube:
         answer = self.link.pool.request("GET", f"{self.link.url}{self.path(path)}?{asked}", headers=headers)
         return [orjson.loads(line) for line in answer.data.splitlines()]
 
-    def kubectl(self, command: str, stdin: str = "", fails: bool = False) -> str:
-        """What kubectl prints (if it ``fails``, on stderr), without the namespace's name."""
-        run = subprocess.run(
+    def run(self, command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """kubectl, to its end."""
+        return subprocess.run(
             ["kubectl", "--kubeconfig", self.link.kubeconfig, "-n", self.namespace, *shlex.split(command)],
             input=stdin,
             env={**os.environ, "KUBECACHEDIR": str(self.folder), "KUBECTL_EXPLAIN_OPENAPIV3": "true"},
@@ -192,6 +195,10 @@ class Kube:
             check=False,
             timeout=2 * PATIENCE,
         )
+
+    def kubectl(self, command: str, stdin: str = "", fails: bool = False) -> str:
+        """What kubectl prints (if it ``fails``, on stderr), without the namespace's name."""
+        run = self.run(command, stdin)
         assert (run.returncode != 0) == fails, (
             f"kubectl {command}: {run.returncode}\n{run.stdout}{run.stderr}"
         )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from api_client import Connection, Kube, connection, until
 from manifests import idle_pod
-from real_kubernetes import KUBERNETES, one_kubernetes
+from real_kubernetes import KUBERNETES, OneKubernetes, one_kubernetes
+from shirts import DEFINITIONS, Shirts
 
 from pytest_selfrep.kubesim.cluster import Cluster
 from pytest_selfrep.kubesim.nodes.machines import node
@@ -43,8 +44,13 @@ def _too_new(config: pytest.Config, item: pytest.Item) -> bool:
     marker = item.get_closest_marker("since")
     if marker is None or f"[{KUBERNETES}" not in item.nodeid:
         return False
-    major, _, minor = marker.args[0].partition(".")
-    return (int(major), int(minor)) > one_kubernetes(config).version
+    return not _does(one_kubernetes(config), marker.args[0])
+
+
+def _does(kubernetes: OneKubernetes, since: str) -> bool:
+    """Whether it is of that version, or a later one."""
+    major, _, minor = since.partition(".")
+    return (int(major), int(minor)) <= kubernetes.version
 
 
 @pytest.fixture(scope="session")
@@ -108,6 +114,12 @@ def simulated(cluster: Connection, request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
+def does(simulated: bool, request: pytest.FixtureRequest) -> Callable[[str], bool]:
+    """Whether the cluster does what Kubernetes does since a version."""
+    return lambda since: simulated or _does(one_kubernetes(request.config), since)
+
+
+@pytest.fixture
 def kube(cluster: Connection, folder: Path, request: pytest.FixtureRequest) -> Iterator[Kube]:
     """A namespace of the test's own, as the administrator."""
     yield from namespace(cluster, folder, request.config)
@@ -131,3 +143,22 @@ def namespace(cluster: Connection, folder: Path, config: pytest.Config) -> Itera
     yield kube
     # It goes in its own time: nobody waits for it.
     kube.delete(f"/api/v1/namespaces/{kube.namespace}")
+
+
+@pytest.fixture
+def shirts(kube: Kube) -> Iterator[Shirts]:
+    """A kind that is still to be defined."""
+    made = Shirts(kube)
+    yield made
+    for name in kube.names(DEFINITIONS):
+        if name.endswith(f".{made.group}"):
+            kube.send("DELETE", f"{DEFINITIONS}/{name}")
+
+
+@pytest.fixture(scope="module")
+def served(shared: Kube) -> Iterator[Shirts]:
+    """A kind that is there, for tests that leave no shirt behind that others see."""
+    made = Shirts(shared)
+    made.define()
+    yield made
+    shared.send("DELETE", made.definition)

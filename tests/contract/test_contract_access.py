@@ -183,6 +183,11 @@ def limited(kube: Kube, **hard: str) -> None:
     kube.eventually("resourcequotas/few", lambda quota: quota.get("status", {}).get("used"))
 
 
+def claim(name: str, size: str) -> Object:
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
+    return {"metadata": {"name": name}, "spec": spec}
+
+
 def asking(name: str, requests: Object, limits: Object | None = None) -> Object:
     made = idle_pod(name)
     made["spec"]["containers"][0]["resources"] = {
@@ -267,6 +272,25 @@ def test_limit_ranges_fill_in_and_refuse(kube: Kube) -> None:
         'pods "b" is forbidden: cpu max limit to request ratio per Container is 5, '
         "but provided ratio is 8.000000"
     )
+
+
+def test_limit_ranges_bound_claims(kube: Kube) -> None:
+    limit = {"type": "PersistentVolumeClaim", "min": {"storage": "1Gi"}, "max": {"storage": "2Gi"}}
+    kube.create("limitranges", {"metadata": {"name": "sizes"}, "spec": {"limits": [limit]}})
+    claims = "persistentvolumeclaims"
+    until(lambda: kube.send("POST", claims, claim("small", "1Mi"), dryRun="All").code, (403).__eq__)
+
+    assert kube.refusal("POST", claims, claim("small", "1Mi")) == (
+        403,
+        "Forbidden",
+        'persistentvolumeclaims "small" is forbidden: minimum storage usage per PersistentVolumeClaim '
+        "is 1Gi, but request is 1Mi",
+    )
+    assert kube.refusal("POST", claims, claim("large", "3Gi"))[2] == (
+        'persistentvolumeclaims "large" is forbidden: maximum storage usage per PersistentVolumeClaim '
+        "is 2Gi, but request is 3Gi"
+    )
+    assert kube.create(claims, claim("right", "2Gi"))
 
 
 def test_tokens_speak_for_their_account_until_it_goes(kube: Kube) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from real_kubernetes import OWNER, one_kubernetes, remove_orphans
+from real_kubernetes import OWNER, OneKubernetes, one_kubernetes, remove_orphans
 
 
 def start(image: str, process: int) -> str:
@@ -50,3 +52,13 @@ def test_a_run_removes_what_killed_runs_left_behind_and_nothing_else(containers:
         remove_orphans()
 
     assert [there(each) for each in containers] == [False, True][: len(containers)]
+
+
+def test_to_be_told_to_end_is_to_be_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(OneKubernetes, "_run", lambda self, image: None)
+    try:
+        OneKubernetes("none", "none", tmp_path, owned=True).start()
+        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-import yaml
 from api_client import Kube, Object, until
 from manifests import config_map, idle_pod, job, workload
-from printed import plain
+from printed import Row, Said, filled, looking, plain, sessions
 
-PRINTED: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("printed.yaml").read_text(encoding="utf-8"))
 LIMITS = {"type": "Container", "default": {"cpu": "200m"}, "defaultRequest": {"cpu": "50m"}}
 RULE = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}
 ROLE = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "agent"}
 SERVICE = {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]}
+NETWORK = "PodReadyToStartContainers"
 AGENT = {"kind": "ServiceAccount", "name": "agent"}
 
 
@@ -47,6 +46,7 @@ def furnish(kube: Kube) -> None:
     ):
         kube.eventually(path, _counts(count, wanted))
     kube.eventually("resourcequotas/few", lambda quota: quota["status"]["used"]["pods"] == "5")
+    kube.eventually("pods", _has_no_network, labelSelector="job-name=sum")
 
 
 def _counts(name: str, wanted: int) -> Any:
@@ -56,38 +56,46 @@ def _counts(name: str, wanted: int) -> Any:
     return there
 
 
+def _has_no_network(pods: Object) -> bool:
+    """Older kubelets do not say."""
+    conditions = pods["items"][0]["status"]["conditions"]
+    return not any((each["type"], each["status"]) == (NETWORK, "True") for each in conditions)
+
+
 @pytest.fixture(scope="module")
 def furnished(shared: Kube) -> Kube:
     furnish(shared)
     return shared
 
 
-def rows(section: str) -> list[Any]:
+def rows() -> list[Any]:
     return [
-        pytest.param(
-            row["kubectl"],
-            row.get("prints", ""),
-            row.get("refuses", ""),
-            id=row["kubectl"],
-            marks=[pytest.mark.since(row["since"])] if "since" in row else [],
-        )
-        for row in PRINTED[section]
+        pytest.param(row, id=row.command, marks=[pytest.mark.since(row.since)] if row.since else [])
+        for row in looking()
     ]
 
 
-def check(kube: Kube, command: str, prints: str, refuses: str) -> None:
-    seen = kube.kubectl(command.replace("<namespace>", kube.namespace), fails=bool(refuses))
+def check(kube: Kube, row: Row) -> None:
+    nodes = kube.names("/api/v1/nodes")
+    command = row.command.replace("<namespace>", kube.namespace).replace("<node>", nodes[0])
 
-    assert plain(seen, *kube.names("/api/v1/nodes")) == (prints or refuses).rstrip("\n")
+    run = kube.run(command, row.stdin.replace("<namespace>", kube.namespace))
+
+    out, err = (plain(kube.plain(text), *nodes) for text in (run.stdout, run.stderr))
+    seen = Said(out, err, run.returncode)
+    assert seen == filled(row.said, seen), row.command
 
 
-@pytest.mark.parametrize(("command", "prints", "refuses"), rows("looking"))
-def test_what_looking_prints(furnished: Kube, command: str, prints: str, refuses: str) -> None:
-    check(furnished, command, prints, refuses)
+@pytest.mark.parametrize("row", rows())
+def test_what_looking_prints(furnished: Kube, row: Row) -> None:
+    check(furnished, row)
 
 
-def test_what_a_session_prints(kube: Kube) -> None:
-    furnish(kube)
+@pytest.mark.parametrize("about", sessions())
+def test_what_a_session_prints(kube: Kube, does: Callable[[str], bool], about: str) -> None:
+    if about == "changing":
+        furnish(kube)
 
-    for row in PRINTED["session"]:
-        check(kube, row["kubectl"], row.get("prints", ""), row.get("refuses", ""))
+    for row in sessions()[about]:
+        if row.since is None or does(row.since):
+            check(kube, row)

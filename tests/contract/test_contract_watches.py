@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from api_client import Kube, Object
 from manifests import config_map
 
@@ -30,6 +31,24 @@ def test_changes_since_a_revision_come_in_order(kube: Kube) -> None:
     revisions = [int(each["object"]["metadata"]["resourceVersion"]) for each in events]
     assert revisions == sorted(set(revisions))
     assert all(each["object"]["kind"] == "ConfigMap" for each in events)
+
+
+@pytest.mark.parametrize(
+    ("path", "seen"),
+    [
+        ("/api/v1/watch/namespaces/{}/configmaps", ["a", "b"]),
+        ("/api/v1/watch/namespaces/{}/configmaps/a", ["a"]),
+        ("/api/v1/watch/configmaps", ["a", "b"]),
+        ("/apis/apps/v1/watch/namespaces/{}/deployments", []),
+    ],
+)
+def test_paths_of_the_old_kind_watch_too(kube: Kube, path: str, seen: list[str]) -> None:
+    kube.create(
+        "configmaps", config_map("a", {"in": kube.namespace}), config_map("b", {"in": kube.namespace})
+    )
+    events = kube.watch(path.format(kube.namespace), seconds=1, labelSelector=f"in={kube.namespace}")
+
+    assert sorted(said(events)) == [("ADDED", name) for name in seen]
 
 
 def test_without_a_revision_it_begins_with_what_is_there(kube: Kube) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from pytest_selfrep.kubesim.apiserver.http import Request
@@ -29,8 +30,11 @@ AWAITED = frozenset({"pods/log", "pods/eviction"})
 """What is waited for without a watch: the end of a followed log, and that evicted pods are gone."""
 
 
-_SHORT_WATCH = re.compile(r"^W\d{4} .* reflector\.go:\d+\] .*: very short watch: .*\n", re.MULTILINE)
-"""What kubectl logs if its timeout happens to cut off a watch in its first second."""
+_CUT_WATCH = re.compile(
+    r"^[WE]\d{4} .* reflector\.go:\d+\] .*(: very short watch: |: context deadline exceeded).*\n",
+    re.MULTILINE,
+)
+"""What kubectl logs if its timeout happens to cut off a watch as it begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,7 @@ class Kubectl:
     def start(self, command: str, stdin: Any = "") -> subprocess.Popen[str]:
         """A command that goes on by itself. Objects are sent to its input as JSON."""
         process = subprocess.Popen(
-            ["timeout", str(PATIENCE), "kubectl", *shlex.split(command)],
+            ["kubectl", *shlex.split(command)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -156,6 +160,7 @@ class Kubectl:
             cwd=self.home,
             env=self.environment,
         )
+        Thread(target=_bounded, args=(process,), daemon=True).start()
         assert process.stdin is not None
         process.stdin.write(stdin if isinstance(stdin, str) else json.dumps(stdin))
         process.stdin.close()
@@ -170,7 +175,7 @@ class Kubectl:
             process.kill()
             out, err = process.communicate()
             raise AssertionError(f"{process.args!r} hangs: {out}{err}") from None
-        return Outcome(process.returncode, out, _SHORT_WATCH.sub("", err))
+        return Outcome(process.returncode, out, _CUT_WATCH.sub("", err))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -196,3 +201,11 @@ class Kubectl:
 
     def let_pass(self, seconds: float) -> None:
         self.site.cluster.advance(seconds)
+
+
+def _bounded(process: subprocess.Popen[str]) -> None:
+    """Ends a command that takes too long, so that whoever reads what it prints does not wait for ever."""
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()

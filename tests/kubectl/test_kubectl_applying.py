@@ -105,19 +105,19 @@ def test_differences_are_shown_and_told_by_the_exit_code(kubectl: Kubectl) -> No
 
 def test_objects_are_edited(kubectl: Kubectl) -> None:
     kubectl.site.make(kubectl.namespace, config_map("settings", mode="fast"))
-    edit = kubectl.with_editor('sed -i "s/mode: fast/mode: slow/" "$1"')
+    edit = kubectl.with_editor('sed -i.bak "s/mode: fast/mode: slow/" "$1"')
     assert edit("edit cm settings") == "configmap/settings edited\n"
     assert kubectl("get cm settings -o jsonpath={.data.mode}") == "slow"
     done = edit.run("edit cm settings")
     assert (done.code, done.err) == (0, "Edit cancelled, no changes made.\n")
     assert edit.fails("edit cm none") == 'Error from server (NotFound): configmaps "none" not found\n'
-    broken = kubectl.with_editor('sed -i "s/mode: slow/mode: [/" "$1"')
+    broken = kubectl.with_editor('sed -i.bak "s/mode: slow/mode: [/" "$1"')
     assert "error: Edit cancelled, no valid changes were saved." in broken.fails("edit cm settings")
 
 
 def test_an_edit_that_the_server_refuses_is_kept_in_a_file(kubectl: Kubectl) -> None:
     kubectl.site.make(kubectl.namespace, deployment("web"))
-    negative = kubectl.with_editor('sed -i "s/replicas: 1$/replicas: -1/" "$1"')
+    negative = kubectl.with_editor('sed -i.bak "s/replicas: 1$/replicas: -1/" "$1"')
     complaint = negative.fails("edit deploy web")
     assert "A copy of your changes has been stored to " in complaint
     assert kubectl("get deploy web -o jsonpath={.spec.replicas}") == "1"

@@ -21,6 +21,115 @@ from kubectl_objects import (
 FRESH = "busybox:1.35"
 """An image that no other pod of the world has, so that it must be pulled."""
 STARTED = ["Pulled", "Created", "Started"]
+QUIET = (
+    {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"}, "stringData": {"token": "abc"}},
+    {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "robot"}},
+    {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "small"},
+        "spec": {"hard": {"pods": "20", "requests.cpu": "4"}},
+    },
+    {
+        "apiVersion": "v1",
+        "kind": "LimitRange",
+        "metadata": {"name": "bounds"},
+        "spec": {"limits": [{"type": "Container", "max": {"cpu": "2"}, "default": {"cpu": "1"}}]},
+    },
+    {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": "reader"},
+        "rules": [{"apiGroups": [""], "resources": ["pods", "pods/log"], "verbs": ["get", "list"]}],
+    },
+)
+"""What nothing happens to."""
+POD = r"""Name:             a
+Namespace:        TEAM
+Priority:         0
+Service Account:  default
+Node:             worker-\d/10\.0\.10\.\d
+Start Time:       TIME
+Labels:           app=single
+Annotations:      <none>
+Status:           Running
+IP:               (10\.244\.\d\.\d+)
+IPs:
+  IP:  \1
+Init Containers:
+  setup:
+    Container ID:  containerd://[0-9a-f]{64}
+    Image:         busybox:1\.35
+    Image ID:      docker\.io/library/busybox@sha256:[0-9a-f]{64}
+    Port:          <none>
+    Host Port:     <none>
+    Command:
+      sh
+      -c
+      true
+    State:          Terminated
+      Reason:       Completed
+      Exit Code:    0
+      Started:      TIME
+      Finished:     TIME
+    Ready:          True
+    Restart Count:  0
+    Environment:    <none>
+    Mounts:
+      /var/run/secrets/kubernetes\.io/serviceaccount from kube-api-access-[a-z0-9]{5} \(ro\)
+Containers:
+  main:
+    Container ID:  containerd://[0-9a-f]{64}
+    Image:         busybox:1\.35
+    Image ID:      docker\.io/library/busybox@sha256:[0-9a-f]{64}
+    Port:          8080/TCP
+    Host Port:     0/TCP
+    Command:
+      sleep
+      infinity
+    State:          Running
+      Started:      TIME
+    Ready:          True
+    Restart Count:  0
+    Limits:
+      memory:  64Mi
+    Requests:
+      cpu:      50m
+      memory:   32Mi
+    Readiness:  exec \[true\] delay=0s timeout=1s period=2s #success=1 #failure=3
+    Environment:
+      MODE:   <set to the key 'mode' of config map 'settings'>  Optional: false
+      PLAIN:  1
+    Mounts:
+      /etc/conf from conf \(rw\)
+      /var/run/secrets/kubernetes\.io/serviceaccount from kube-api-access-[a-z0-9]{5} \(ro\)
+  side:
+(?s:.*)
+Conditions:
+  Type                        Status
+  PodReadyToStartContainers   True[ ]
+  Initialized                 True[ ]
+  Ready                       True[ ]
+  ContainersReady             True[ ]
+  PodScheduled                True[ ]
+Volumes:
+  conf:
+    Type:      ConfigMap \(a volume populated by a ConfigMap\)
+    Name:      settings
+    Optional:  false
+  kube-api-access-[a-z0-9]{5}:
+    Type:                    Projected \(a volume that contains injected data from multiple sources\)
+    TokenExpirationSeconds:  3607
+    ConfigMapName:           kube-root-ca\.crt
+    ConfigMapOptional:       <nil>
+    DownwardAPI:             true
+QoS Class:                   Burstable
+Node-Selectors:              <none>
+Tolerations:                 node\.kubernetes\.io/not-ready:NoExecute op=Exists for 300s
+                             node\.kubernetes\.io/unreachable:NoExecute op=Exists for 300s
+Events:
+(?s:.*)"""
+"""The page of the pod ``a`` in the namespace TEAM, with what differs from run to run as patterns."""
 
 
 def page(text: str) -> str:
@@ -70,26 +179,7 @@ def world(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
         service("web"),
         budget("web", 1),
         made,
-        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"}, "stringData": {"token": "abc"}},
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "robot"}},
-        {
-            "apiVersion": "v1",
-            "kind": "ResourceQuota",
-            "metadata": {"name": "small"},
-            "spec": {"hard": {"pods": "20", "requests.cpu": "4"}},
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "LimitRange",
-            "metadata": {"name": "bounds"},
-            "spec": {"limits": [{"type": "Container", "max": {"cpu": "2"}, "default": {"cpu": "1"}}]},
-        },
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "Role",
-            "metadata": {"name": "reader"},
-            "rules": [{"apiGroups": [""], "resources": ["pods", "pods/log"], "verbs": ["get", "list"]}],
-        },
+        *QUIET,
         {
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "RoleBinding",
@@ -104,94 +194,7 @@ def world(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
 
 def test_a_pod(world: Kubectl) -> None:
     shown = page(world("describe pod a"))
-    assert re.fullmatch(
-        rf"""Name:             a
-Namespace:        {world.namespace}
-Priority:         0
-Service Account:  default
-Node:             worker-\d/10\.0\.10\.\d
-Start Time:       TIME
-Labels:           app=single
-Annotations:      <none>
-Status:           Running
-IP:               (10\.244\.\d\.\d+)
-IPs:
-  IP:  \1
-Init Containers:
-  setup:
-    Container ID:  containerd://[0-9a-f]{{64}}
-    Image:         busybox:1\.35
-    Image ID:      docker\.io/library/busybox@sha256:[0-9a-f]{{64}}
-    Port:          <none>
-    Host Port:     <none>
-    Command:
-      sh
-      -c
-      true
-    State:          Terminated
-      Reason:       Completed
-      Exit Code:    0
-      Started:      TIME
-      Finished:     TIME
-    Ready:          True
-    Restart Count:  0
-    Environment:    <none>
-    Mounts:
-      /var/run/secrets/kubernetes\.io/serviceaccount from kube-api-access-[a-z0-9]{{5}} \(ro\)
-Containers:
-  main:
-    Container ID:  containerd://[0-9a-f]{{64}}
-    Image:         busybox:1\.35
-    Image ID:      docker\.io/library/busybox@sha256:[0-9a-f]{{64}}
-    Port:          8080/TCP
-    Host Port:     0/TCP
-    Command:
-      sleep
-      infinity
-    State:          Running
-      Started:      TIME
-    Ready:          True
-    Restart Count:  0
-    Limits:
-      memory:  64Mi
-    Requests:
-      cpu:      50m
-      memory:   32Mi
-    Readiness:  exec \[true\] delay=0s timeout=1s period=2s #success=1 #failure=3
-    Environment:
-      MODE:   <set to the key 'mode' of config map 'settings'>  Optional: false
-      PLAIN:  1
-    Mounts:
-      /etc/conf from conf \(rw\)
-      /var/run/secrets/kubernetes\.io/serviceaccount from kube-api-access-[a-z0-9]{{5}} \(ro\)
-  side:
-(?s:.*)
-Conditions:
-  Type                        Status
-  PodReadyToStartContainers   True[ ]
-  Initialized                 True[ ]
-  Ready                       True[ ]
-  ContainersReady             True[ ]
-  PodScheduled                True[ ]
-Volumes:
-  conf:
-    Type:      ConfigMap \(a volume populated by a ConfigMap\)
-    Name:      settings
-    Optional:  false
-  kube-api-access-[a-z0-9]{{5}}:
-    Type:                    Projected \(a volume that contains injected data from multiple sources\)
-    TokenExpirationSeconds:  3607
-    ConfigMapName:           kube-root-ca\.crt
-    ConfigMapOptional:       <nil>
-    DownwardAPI:             true
-QoS Class:                   Burstable
-Node-Selectors:              <none>
-Tolerations:                 node\.kubernetes\.io/not-ready:NoExecute op=Exists for 300s
-                             node\.kubernetes\.io/unreachable:NoExecute op=Exists for 300s
-Events:
-(?s:.*)""",
-        shown,
-    ), shown
+    assert re.fullmatch(POD.replace("TEAM", world.namespace), shown), shown
     reasons = [(reason, origin) for _, reason, origin, _ in events(shown)]
     assert reasons[0] == ("Scheduled", "default-scheduler")
     # Containers do not share events.

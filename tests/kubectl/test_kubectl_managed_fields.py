@@ -74,7 +74,7 @@ def test_the_last_applied_configuration_is_seen_set_and_edited(kubectl: Kubectl)
         kubectl("apply set-last-applied -f cm.yaml --create-annotation") == "configmap/settings configured\n"
     )
     assert "mode: fast" in kubectl("apply view-last-applied cm settings")
-    edit = kubectl.with_editor('sed -i "s/mode: fast/mode: slow/" "$1"')
+    edit = kubectl.with_editor('sed -i.bak "s/mode: fast/mode: slow/" "$1"')
     assert edit("apply edit-last-applied cm settings") == "configmap/settings edited\n"
     assert "mode: slow" in kubectl("apply view-last-applied cm settings")
     assert kubectl.json("get cm settings")["data"]["mode"] == "fast"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from definitions import DEFINITIONS, SCALE, SHIRTS, definition, shirt, version
 from kube_driver import PODS, Object, deployment, pod
 
 from pytest_selfrep.kubesim.nodes.machines import node
@@ -18,6 +19,11 @@ _TEMPLATE = {
     "spec": {**pod("a", cpu="1")["spec"], "restartPolicy": "Never"},
 }
 _NODE_TERM = {"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]}
+_INGRESS_PATH = {
+    "path": "/a",
+    "pathType": "Prefix",
+    "backend": {"service": {"name": "a", "port": {"number": 80}}},
+}
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
@@ -64,7 +70,7 @@ GOOD: dict[str, Object] = {
     },
     f"/apis/batch/v1/{_NS}/cronjobs": {
         "metadata": {"name": "a"},
-        "spec": {"schedule": "* * * * *", "jobTemplate": {"spec": {"template": _TEMPLATE}}},
+        "spec": {"schedule": "*/3 * * * *", "jobTemplate": {"spec": {"template": _TEMPLATE}}},
     },
     f"/apis/autoscaling/v2/{_NS}/horizontalpodautoscalers": {
         "metadata": {"name": "a"},
@@ -127,4 +133,105 @@ GOOD: dict[str, Object] = {
         "involvedObject": {"kind": "Pod", "name": "a", "namespace": "default"},
         "lastTimestamp": "2025-05-06T08:00:00Z",
     },
+    f"/api/v1/{_NS}/configmaps": {"metadata": {"name": "a"}, "data": {"a": "b"}, "binaryData": {"c": "ZA=="}},
+    f"/api/v1/{_NS}/replicationcontrollers": {
+        "metadata": {"name": "a"},
+        "spec": {
+            "replicas": 1,
+            "selector": {"app": "a"},
+            "template": {**_TEMPLATE, "spec": {**_TEMPLATE["spec"], "restartPolicy": "Always"}},
+        },
+    },
+    f"/api/v1/{_NS}/persistentvolumeclaims": {
+        "metadata": {"name": "a"},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+            "storageClassName": "a",
+        },
+    },
+    "/api/v1/persistentvolumes": {
+        "metadata": {"name": "a"},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "capacity": {"storage": "2Gi"},
+            "storageClassName": "a",
+            "persistentVolumeReclaimPolicy": "Retain",
+            "hostPath": {"path": "/tmp/a"},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [_NODE_TERM]}},
+        },
+    },
+    "/apis/storage.k8s.io/v1/storageclasses": {
+        "metadata": {"name": "a"},
+        "provisioner": "rancher.io/local-path",
+        "volumeBindingMode": "WaitForFirstConsumer",
+        "reclaimPolicy": "Delete",
+        "mountOptions": ["ro"],
+    },
+    "/apis/scheduling.k8s.io/v1/priorityclasses": {
+        "metadata": {"name": "a"},
+        "value": 1000,
+        "preemptionPolicy": "Never",
+        "description": "a",
+    },
+    f"/apis/networking.k8s.io/v1/{_NS}/ingresses": {
+        "metadata": {"name": "a"},
+        "spec": {
+            "ingressClassName": "a",
+            "tls": [{"hosts": ["acme.io"], "secretName": "a"}],
+            "rules": [{"host": "acme.io", "http": {"paths": [_INGRESS_PATH]}}],
+        },
+    },
+    f"/apis/networking.k8s.io/v1/{_NS}/networkpolicies": {
+        "metadata": {"name": "a"},
+        "spec": {
+            "podSelector": _SELECTOR,
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [
+                {
+                    "from": [
+                        {"podSelector": {}},
+                        {"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}},
+                    ],
+                    "ports": [{"port": 80, "endPort": 90, "protocol": "TCP"}],
+                }
+            ],
+            "egress": [{"to": [{"namespaceSelector": _SELECTOR}]}],
+        },
+    },
+    f"/api/v1/{_NS}/endpoints": {
+        "metadata": {"name": "b"},
+        "subsets": [{"addresses": [{"ip": "10.9.8.7"}], "ports": [{"port": 80, "name": "http"}]}],
+    },
+    f"/apis/discovery.k8s.io/v1/{_NS}/endpointslices": {
+        "metadata": {"name": "b", "labels": {"kubernetes.io/service-name": "b"}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["10.9.8.7"], "conditions": {"ready": True}, "zone": "a"}],
+        "ports": [{"name": "http", "port": 80, "protocol": "TCP"}],
+    },
+    f"/apis/autoscaling/v1/{_NS}/horizontalpodautoscalers": {
+        "metadata": {"name": "b"},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "v1", "kind": "ReplicationController", "name": "a"},
+            "maxReplicas": 2,
+            "targetCPUUtilizationPercentage": 50,
+        },
+    },
+    f"/apis/coordination.k8s.io/v1/{_NS}/leases": {
+        "metadata": {"name": "a"},
+        "spec": {
+            "holderIdentity": "a",
+            "leaseDurationSeconds": 40,
+            "renewTime": "2025-05-06T08:00:00.000001Z",
+        },
+    },
+    f"/apis/apps/v1/{_NS}/controllerrevisions": {
+        "metadata": {"name": "a"},
+        "revision": 1,
+        "data": {"spec": {"template": _TEMPLATE}},
+    },
+    DEFINITIONS: definition("shirts", "Shirt", version(subresources={"status": {}, "scale": SCALE})),
 }
+
+CUSTOM: dict[str, Object] = {SHIRTS: shirt("a", color="red", replicas=1)}
+"""Those that are there once the CustomResourceDefinition is."""

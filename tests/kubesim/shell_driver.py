@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -26,7 +26,12 @@ class Ran:
 
     out: str = ""
     err: str = ""
-    status: dict[str, Any] = field(default_factory=dict)
+    ending: str = ""
+
+    @property
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = orjson.loads(self.ending) if self.ending else {}
+        return found
 
     @property
     def code(self) -> int:
@@ -65,7 +70,7 @@ def gathered(opened: Session, ran: Ran | None = None) -> Ran:
             elif message[0] == 2:
                 ran.err += text
             else:
-                ran.status = orjson.loads(text)
+                ran.ending += text
         if messages:
             woken.append(True)
         if opened.closed:

@@ -208,6 +208,10 @@ def test_a_verb_that_a_resource_does_not_have_is_not_allowed(kube: Kube, method:
         ("GET", "/apis/apps/v1beta1/deployments"),
         ("GET", f"{PODS}/a/nothing"),
         ("GET", f"{PODS}/a/log/more"),
+        ("GET", f"{PODS}/a//log"),
+        ("GET", "/api/v1//pods"),
+        ("GET", "/apis//v1/pods"),
+        ("GET", "/api/v1/namespaces/default//pods"),
         ("POST", "/api/v1/pods"),
         ("GET", "/api/v1/pods/a"),
         ("DELETE", "/api/v1/pods"),
@@ -215,6 +219,13 @@ def test_a_verb_that_a_resource_does_not_have_is_not_allowed(kube: Kube, method:
 )
 def test_what_the_server_does_not_serve_is_not_found(kube: Kube, method: str, path: str) -> None:
     assert kube.refusal(method, path)["code"] == 404
+
+
+def test_what_nobody_may_read_is_refused_before_it_is_not_found(kube: Kube) -> None:
+    nobody = Kube(kube.cluster, kube.cluster.token_for("nobody"))
+    answer = nobody.refusal("GET", f"{PODS}/a//log")
+    why = 'User "nobody" cannot get resource "pods" in API group "" in the namespace "default"'
+    assert (answer["code"], answer["message"]) == (403, f'pods "a" is forbidden: {why}')
 
 
 def test_answers_are_compact_json_with_a_newline(kube: Kube) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from kube_driver import Kube
 
+from pytest_selfrep.kubesim.apiserver.http import Request
 from pytest_selfrep.kubesim.store import LOG_LENGTH
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
@@ -30,6 +32,24 @@ def test_a_list_is_sorted_and_its_items_do_not_repeat_kind_and_version(kube: Kub
     assert answer["metadata"] == {"resourceVersion": str(kube.cluster.store.revision)}
     assert names(answer) == ["a", "b"]
     assert all("kind" not in item and "apiVersion" not in item for item in answer["items"])
+
+
+def test_of_an_option_that_is_there_twice_the_first_counts(kube: Kube) -> None:
+    make(kube, "a", "b")
+    headers = {"authorization": f"Bearer {kube.cluster.token_for()}"}
+    once = Request("GET", CONFIG_MAPS, [("limit", "1"), ("limit", "x")], headers)
+    assert names(kube.cluster.handle(once).body) == ["a"]
+    assert kube.cluster.handle(replace(once, query=[("limit", "x"), ("limit", "1")])).status == 400
+
+
+@pytest.mark.parametrize("option", ["limit", "timeoutSeconds"])
+def test_an_empty_number_is_no_number(kube: Kube, option: str) -> None:
+    refused = kube.refusal("GET", CONFIG_MAPS, query={option: "", "watch": "1"})
+    assert (refused["code"], refused["message"]) == (400, 'strconv.ParseInt: parsing "": invalid syntax')
+
+
+def test_a_namespace_without_a_name_is_all_namespaces(kube: Kube) -> None:
+    assert names(kube.get("/api/v1/namespaces//configmaps")) == names(kube.get("/api/v1/configmaps"))
 
 
 def test_a_list_without_a_namespace_is_one_of_all_namespaces(kube: Kube) -> None:

@@ -43,10 +43,19 @@ def test_what_is_not_there_is_made(kube: Kube) -> None:
     assert kube.get(C1)["data"] == {"a": "2"}
 
 
-def test_yaml_is_read(kube: Kube) -> None:
-    text = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c1}\ndata:\n  a: 'yes'\n"
-    assert ask(kube, "PATCH", C1, text, "application/apply-patch+yaml", fieldManager="one").status == 201
-    assert kube.get(C1)["data"] == {"a": "yes"}
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"kind: ConfigMap\napiVersion: v1\nmetadata: {name: c1}\ndata:\n  a: 'b'\n",
+        b"{kind: 'ConfigMap', apiVersion: v1, metadata: {'name': c1}, data: {a: b}}",
+        b'{"kind":"ConfigMap", "apiVersion":"v1", "metadata":{"name":"c1"},\n\t"data": {"a": "", "a": "b"}}',
+    ],
+    ids=["blocks", "one line", "JSON with tabs"],
+)
+def test_yaml_is_read(kube: Kube, text: bytes) -> None:
+    answer = ask(kube, "PATCH", C1, text, "application/apply-patch+yaml", fieldManager="one")
+    assert answer.status == 201
+    assert answer.body["data"] == {"a": "b"}
 
 
 def test_managers_add_to_what_others_applied(kube: Kube) -> None:

@@ -133,6 +133,25 @@ def test_schemas_that_are_not_structural_are_refused(
     assert refused(kube, with_schema(schema))[f"spec.validation.openAPIV3Schema{field}"] == message
 
 
+@pytest.mark.parametrize(
+    ("schema", "why"),
+    [
+        ({"items": {"minimum": [1]}},
+         "json: cannot unmarshal array into Go struct field JSONSchemaProps.minimum of type float64"),
+        ({"items": [{"minimum": "1"}]},
+         "json: cannot unmarshal string into Go struct field JSONSchemaProps.minimum of type float64"),
+        ({"additionalProperties": {"items": {"pattern": 1}}},
+         "json: cannot unmarshal number into Go struct field JSONSchemaProps.pattern of type string"),
+        ({"additionalProperties": 7}, "boolean or JSON schema expected"),
+    ],
+)  # fmt: skip
+def test_schemas_within_schemas_are_read_too(kube: Kube, schema: Any, why: str) -> None:
+    shirts = definition("shirts", "Shirt", version(spec={"x": schema}))
+    answer = kube.refusal("POST", DEFINITIONS, shirts)
+    about = 'CustomResourceDefinition in version "v1" cannot be handled as a CustomResourceDefinition: '
+    assert (answer["code"], answer["message"]) == (400, about + why)
+
+
 def test_columns_and_scale_must_be_paths(kube: Kube) -> None:
     columns = [{"name": "", "type": "foo", "jsonPath": "spec"}]
     scale = {"specReplicasPath": ".foo", "statusReplicasPath": "status.x"}

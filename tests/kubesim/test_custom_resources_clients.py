@@ -88,7 +88,7 @@ def test_kubectl_edits_and_describes_them(kubectl: Kubectl, config: Path) -> Non
     kubectl("wait", "--for", "condition=established", f"crd/{NAME}", "--timeout=20s")
     kubectl("apply", "-f", "-", sent=shirt())
     editor = config.parent / "editor"
-    editor.write_text("#!/bin/sh\nsed -i 's/color: red/color: blue/' $1\n")
+    editor.write_text("#!/bin/sh\nsed -i.bak 's/color: red/color: blue/' $1\n")
     editor.chmod(0o755)
     assert kubectl("edit", "shirt", "red", KUBE_EDITOR=str(editor)) == "shirt.stable.acme.io/red edited\n"
     described = [line.split() for line in kubectl("describe", "shirt", "red").splitlines()]

@@ -175,6 +175,13 @@ def test_options_of_a_deletion_may_be_protobuf(kube: Kube) -> None:
     assert send(kube, "DELETE", f"{CONFIG_MAPS}/a", encode({**options, "preconditions": {}})).status == 200
 
 
+def test_what_is_no_options_of_a_deletion_is_refused_for_its_kind_whatever_is_in_it(kube: Kube) -> None:
+    kube.create(CONFIG_MAPS, {"metadata": {"name": "a"}})
+    refused = send(kube, "DELETE", f"{CONFIG_MAPS}/a", envelope("apps/v1", "ControllerRevision", b"\x07"))
+    why = 'no kind "ControllerRevision" is registered for version "apps/v1" in scheme '
+    assert (refused.status, refused.body["message"].startswith(why)) == (500, True)
+
+
 def test_reviews_may_be_protobuf(kube: Kube) -> None:
     review = {
         "kind": "SelfSubjectAccessReview",

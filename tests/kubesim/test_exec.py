@@ -116,6 +116,15 @@ def test_kubectl_run_attaches_and_removes(ran: Run) -> None:
     assert 'pod "x" deleted' in got.stdout
 
 
+def test_there_is_nothing_to_attach_to_in_a_container_that_has_ended(kube: Kube) -> None:
+    kube.add_pod("over", command=["true"], restartPolicy="Never")
+    kube.advance(10)
+    status = gathered(session(kube, pod="over", kind="attach")).status
+    assert status["message"].endswith(
+        "unable to upgrade connection: container web not found in pod over_default"
+    )
+
+
 def test_kubectl_cp_goes_both_ways(ran: Run, tmp_path: Path) -> None:
     (tmp_path / "there").write_text("some words\n")
     assert ran("cp", str(tmp_path / "there"), "a:/tmp/there").returncode == 0

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 import yaml
 from kube_driver import PODS, Kube, deployment
-from shell_driver import ask, forget_sockets
+from shell_driver import ask, execute, forget_sockets
 
 from pytest_selfrep.kubesim.apiserver.http import Request
 from pytest_selfrep.kubesim.serving.server import Served
@@ -26,6 +26,24 @@ Link = aiohttp.ClientWebSocketResponse
 def kube(one_pod: Kube) -> Iterator[Kube]:
     yield one_pod
     forget_sockets()
+
+
+@pytest.mark.parametrize(
+    ("image", "system"),
+    [
+        ("nginx:1.27", "debian"),
+        ("nginx:1.27-alpine", "alpine"),
+        ("registry.example.com/shop/web:2.1", "alpine"),
+        ("busybox:1.36", ""),
+    ],
+)
+def test_a_container_knows_the_system_that_its_image_is_made_from(
+    kube: Kube, image: str, system: str
+) -> None:
+    kube.add_pod("b", image=image, command=["sleep", "9000"])
+    kube.advance(30)
+    found = execute(kube, "cat", "/etc/os-release", pod="b")
+    assert (f"ID={system}\n" in found.out) if system else found.err.startswith("cat: can't open")
 
 
 def ran(words: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
@@ -48,7 +66,10 @@ def talk(
         ):
             return await said(link)
 
-    return asyncio.run(conversation())
+    try:
+        return asyncio.run(conversation())
+    finally:
+        forget_sockets()
 
 
 def test_kubectl_execs_in_a_pod_of_a_deployment(kube: Kube, kubectl: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Mapping
 
@@ -21,6 +22,7 @@ from pytest_selfrep.kubesim.schema import struct_for
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+SECRETS = "/api/v1/namespaces/default/secrets"
 REPLICA_SETS = "/apis/apps/v1/namespaces/default/replicasets"
 SECONDS = 3.0
 """Far more than any refusal takes, far less than anything that goes wrong without bound."""
@@ -28,6 +30,7 @@ LONG = "9" * 5000
 LONE = "\udcff"
 """What Python makes of a byte that is no text."""
 DEEP = 100_000
+MOST_DATA = 1024 * 1024
 
 
 def _sent(
@@ -135,8 +138,6 @@ JSON = {
     "deep": b"[" * DEEP + b"]" * DEEP,
     "deep objects": b'{"a":' * DEEP + b"1" + b"}" * DEEP,
     "not a number": b'{"a":NaN}',
-    "lone surrogate": b'{"a":"\\ud800"}',
-    "not text": b'{"a":"\xff"}',
     "two values": b"{}{}",
     "a list": b"[1,2]",
     "metadata of another type": b'{"metadata":1}',
@@ -307,3 +308,80 @@ def test_a_year_of_failures_overflows_nothing(kube: Kube) -> None:
     for _ in range(2000):
         backoff.retry(controller, Key("default", "agent"))
     assert delays[-1] == backoff.most
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        (CONFIG_MAPS, {"data": {"a": "é" * (MOST_DATA // 2), "b": "x"}}, "[]"),
+        (SECRETS, {"stringData": {"a": "x" * (MOST_DATA + 1)}}, "data"),
+    ],
+)
+def test_data_beyond_a_mebibyte_is_refused_counted_in_bytes(
+    kube: Kube, path: str, body: dict[str, object], field: str
+) -> None:
+    refusal = _sent(kube, "POST", path, orjson.dumps({"metadata": {"name": "a"}, **body}))
+    _refused(refusal, 422)
+    assert refusal.body["message"].endswith(
+        f'"a" is invalid: {field}: Too long: may not be more than 1048576 bytes'
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (CONFIG_MAPS, {"data": {"a": "x" * MOST_DATA}}),
+        (SECRETS, {"data": {"a": base64.b64encode(b"x" * MOST_DATA).decode()}}),
+    ],
+)
+def test_data_of_a_mebibyte_is_taken_counted_without_its_encoding(
+    kube: Kube, path: str, body: dict[str, object]
+) -> None:
+    sent = orjson.dumps({"metadata": {"name": "a"}, **body})
+    assert _sent(kube, "POST", path, sent).status == 201
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 1e9, float("inf"), float("nan")])
+def test_time_beyond_measure_does_not_pass(kube: Kube, seconds: float) -> None:
+    before = kube.cluster.clock.now
+    with pytest.raises(ValueError, match="is not from 0 to 31622400 seconds"):
+        kube.cluster.advance(seconds)
+    assert kube.cluster.clock.now == before
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (b'{"a":-}', "'}' in numeric literal"),
+        (b'{"a":01}', "'1' after object key:value pair"),
+        (b'{"a":1.x}', "'x' after decimal point in numeric literal"),
+        (b'{"a":"\x01"}', r"'\x01' in string literal"),
+        (b'{"a":"\\q"}', "'q' in string escape code"),
+        (b'{"a":1,}', "'}' looking for beginning of object key string"),
+        (b"{'a':1}", r"'\'' looking for beginning of object key string"),
+        (b'{"a" 1}', "'1' after object key"),
+        (b'{"a":[1 2]}', "'2' after array element"),
+        (b'{"a":tru}', "'}' in literal true (expecting 'e')"),
+        (b'{"a":NaN}', "'N' looking for beginning of value"),
+        (b'{"a":[],"b":{}} x', "'x' after top-level value"),
+        (b"\xef\xbb\xbf{}", "'\u00ef' looking for beginning of value"),
+        (b"[" * 20_000, "'[' exceeded max depth"),
+    ],
+)
+def test_what_is_wrong_with_json_is_said_in_go_words(kube: Kube, text: bytes, why: str) -> None:
+    said = _refused(_sent(kube, "POST", CONFIG_MAPS, text), 400)
+    assert f"json parse error: invalid character {why} (" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        (b"a\\ud800", "a\ufffd"),
+        (b"\\ud800\\ud83d\\ude00", "\ufffd\U0001f600"),
+        (b"\\\\ud800\\udc00", "\\ud800\ufffd"),
+        (b"a\xff\xfe", "a\ufffd\ufffd"),
+    ],
+)
+def test_what_is_no_text_is_replaced(kube: Kube, text: bytes, read: str) -> None:
+    created = _sent(kube, "POST", CONFIG_MAPS, b'{"metadata":{"name":"a"},"data":{"a":"' + text + b'"}}')
+    assert created.body["data"]["a"] == read

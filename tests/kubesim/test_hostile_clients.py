@@ -11,11 +11,14 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 from kube_driver import PODS, Kube
 
+from pytest_selfrep.kubesim.decoding import bodies
+from pytest_selfrep.kubesim.serving import gohttp, server
 from pytest_selfrep.kubesim.serving.server import MAX_BODY, Served, serve
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
@@ -74,23 +77,53 @@ def _request(
 
 
 UNREADABLE = {
-    "not HTTP": b"\x16\x03\x01 garbage\r\n\r\n",
-    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    "header without colon": b"GET / HTTP/1.1\r\nHost: x\r\nnothing\r\n\r\n",
-    "NUL in a header": b"GET / HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n",
-    "two lengths": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
-    "length and chunks": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
-    b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "negative length": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-    "address that is none": b"GET http://[::1/api HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"\x16\x03\x01 garbage\r\n\r\n": "",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n": "",
+    b"GET / HTTP/1.1\r\nHost: x\r\nnothing\r\n\r\n": "",
+    b"GET / HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n": ": invalid header value",
+    b"GET / HTTP/1.1\r\nHost: x\r\nX : b\r\n\r\n": ": invalid header name",
+    b"GET / HTTP/1.1\r\n\r\n": ": missing required Host header",
+    b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n": ": malformed Host header",
+    b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n": "",
+    b"GET /\r\n\r\n": "",
+    b"GET /api/v1/pods/%zz HTTP/1.1\r\nHost: x\r\n\r\n": "",
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}": "",
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n": "",
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n": "",
+    b"GET http://[::1/api HTTP/1.1\r\nHost: x\r\n\r\n": "",
 }
+"""What is sent, and what Go says of it besides that it is a bad request."""
 
 
-@pytest.mark.parametrize("sent", UNREADABLE.values(), ids=UNREADABLE)
-def test_what_is_no_http_is_refused(served: Served, sent: bytes) -> None:
-    head, _, body = _asked(served, sent).partition(b"\r\n\r\n")
-    assert head.split(b"\r\n")[0].endswith(b"400 Bad Request")
-    assert body == b"400 Bad Request"
+@pytest.mark.parametrize(("sent", "why"), UNREADABLE.items())
+def test_what_is_no_http_is_refused_in_go_words(served: Served, sent: bytes, why: str) -> None:
+    assert _asked(served, sent).decode() == (
+        f"HTTP/1.1 400 Bad Request{why}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        f"Connection: close\r\n\r\n400 Bad Request{why}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (
+            b"GET / HTTP/2.0\r\nHost: x\r\n\r\n",
+            "505 HTTP Version Not Supported: unsupported protocol version",
+        ),
+        (
+            b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+            "501 Not Implemented",
+        ),
+        (
+            b"GET /?" + b"a" * 2**21 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+            "431 Request Header Fields Too Large",
+        ),
+    ],
+)
+def test_what_the_server_does_not_understand_has_a_code_of_its_own(
+    served: Served, sent: bytes, said: str
+) -> None:
+    assert _asked(served, sent).decode().startswith(f"HTTP/1.1 {said}\r\nContent-Type: text/plain")
 
 
 def test_a_body_too_large_is_refused_before_it_is_sent(three_nodes: Kube, served: Served) -> None:
@@ -107,6 +140,64 @@ def test_a_body_in_chunks_has_the_same_limit(
     head = head.replace(b"Content-Length: 0\r\n", b"")
     said = _asked(served, head + b"%x\r\n" % size + b"[" * size + b"\r\n0\r\n\r\n")
     assert said.startswith(b"HTTP/1.1 " + code)
+
+
+def test_a_client_that_waits_to_be_told_to_send_its_body_is_told(three_nodes: Kube, served: Served) -> None:
+    with _connected(served) as connection:
+        head = _request(three_nodes, CONFIG_MAPS, "Expect: 100-continue", method="POST", length="1")
+        connection.sendall(head)
+        assert connection.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"{")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_body_that_does_not_come_ends_in_a_timeout(
+    three_nodes: Kube, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "BODY_SECONDS", 0.05)
+    with _connected(served) as connection:
+        connection.sendall(_request(three_nodes, CONFIG_MAPS, method="POST", length="10", body=b"{"))
+        said = connection.recv(4096)
+        assert said.startswith(b"HTTP/1.1 504 Gateway Timeout\r\n")
+        assert b'"reason":"Timeout"' in said
+
+
+def test_a_client_that_does_not_take_a_large_answer_is_cut_off(
+    three_nodes: Kube, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(10):
+        name, data = f"a{number}", {"a": "x" * 900_000}
+        three_nodes.create(CONFIG_MAPS, {"metadata": {"name": name}, "data": data})
+    monkeypatch.setattr(gohttp, "TAKING_SECONDS", 0.05)
+    with _connected(served) as idle:
+        idle.sendall(_request(three_nodes, CONFIG_MAPS))
+        assert _asked(served, _request(three_nodes, PODS)).startswith(b"HTTP/1.1 200 ")
+        time.sleep(0.5)
+        received = 0
+        with contextlib.suppress(OSError):
+            while piece := idle.recv(65536):
+                received += len(piece)
+    assert received < 9_000_000
+
+
+def test_others_are_served_while_a_large_text_of_yaml_is_read(
+    three_nodes: Kube, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bytes] = []
+    parsed = bodies.parsed
+
+    def beside_another(body: bytes) -> bodies.Parsed:
+        seen.append(_asked(served, _request(three_nodes, PODS)))
+        return parsed(body)
+
+    monkeypatch.setattr(bodies, "parsed", beside_another)
+    text = b"metadata: {name: a}\ndata:\n" + b"".join(b"  k%d: v\n  k0: v\n" % n for n in range(5000))
+    asked = f"{CONFIG_MAPS}?fieldValidation=Strict"
+    head = _request(three_nodes, asked, method="POST", body=text)
+    said = _asked(served, head.replace(b"application/json", b"application/yaml"))
+    assert seen[0].startswith(b"HTTP/1.1 200 ")
+    assert said.startswith(b"HTTP/1.1 400 ")
+    assert b'line 4: key \\"k0\\" already set in map' in said
 
 
 def test_compressed_bodies_are_not_unpacked(three_nodes: Kube, served: Served) -> None:

@@ -88,6 +88,12 @@ def test_an_image_is_pulled_once_per_node(kube: Kube) -> None:
     assert "Pulling" not in reasons(kube)
 
 
+def test_images_that_everybody_knows_have_their_own_size(kube: Kube) -> None:
+    kube.add_pod("a", image="busybox:1.36", command=["sleep", "9000"])
+    kube.advance(30)
+    assert "Image size: 2156519 bytes." in dict(kube.events("a"))["Pulled"]
+
+
 def test_the_latest_image_is_pulled_every_time(kube: Kube) -> None:
     kube.add_pod("first", image="nginx")
     kube.advance(5)
@@ -198,6 +204,7 @@ def test_a_pod_that_succeeded_says_so_everywhere(kube: Kube) -> None:
     ended = container(kube)["state"]["terminated"]
     assert (ended["exitCode"], ended["reason"]) == (0, "Completed")
     assert kube.condition("a", "Ready")["reason"] == "PodCompleted"
+    assert kube.condition("a", "PodReadyToStartContainers")["status"] == "False"
 
 
 def test_init_containers_run_first_and_one_after_the_other(kube: Kube) -> None:

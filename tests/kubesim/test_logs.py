@@ -46,6 +46,12 @@ def test_a_server_prints_more_as_time_passes(kube: Kube) -> None:
     assert "listening" in early[2]
 
 
+def test_a_server_says_where_its_image_listens(kube: Kube) -> None:
+    kube.add_pod("a", image="nginx:1.27")
+    kube.advance(60)
+    assert lines(kube)[2].endswith("addr=0.0.0.0:80")
+
+
 def test_pods_print_different_things(kube: Kube) -> None:
     kube.add_pod("a")
     kube.add_pod("b")
@@ -117,9 +123,10 @@ def test_a_container_without_an_image_has_no_log(kube: Kube) -> None:
     )
 
 
-def test_a_pod_without_a_node_has_no_log(kube: Kube) -> None:
+def test_the_log_of_a_pod_without_a_node_has_no_content(kube: Kube) -> None:
     kube.add_pod("a", cpu="64")
-    assert kube.refusal("GET", f"{PODS}/a/log")["message"] == "pod a does not have a host assigned"
+    answer = kube.send("GET", f"{PODS}/a/log")
+    assert (answer.status, answer.body) == (204, b"")
 
 
 def test_a_container_must_be_named_when_there_are_several(kube: Kube) -> None:
@@ -149,6 +156,15 @@ def test_impossible_options_are_refused(kube: Kube, query: dict[str, str], code:
     kube.add_pod("a")
     kube.advance(5)
     assert kube.refusal("GET", f"{PODS}/a/log", query=query)["code"] == code
+
+
+def test_an_impossible_option_is_named(kube: Kube) -> None:
+    refusal = kube.refusal("GET", f"{PODS}/a/log", query={"tailLines": "-1"})
+    why = "Invalid value: -1: must be greater than or equal to 0"
+    assert refusal["message"] == f'PodLogOptions "a" is invalid: tailLines: {why}'
+    assert refusal["details"]["causes"] == [
+        {"reason": "FieldValueInvalid", "message": why, "field": "tailLines"}
+    ]
 
 
 def test_a_followed_log_goes_on_until_the_container_ends(kube: Kube) -> None:

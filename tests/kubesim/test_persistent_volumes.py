@@ -6,42 +6,15 @@ from typing import Any
 
 import pytest
 from kube_driver import NODES, Kube, Object
-from workloads import CORE, SETTLED, STATEFUL_SETS, namespace, quota, scale, workload
+from storage_objects import CLAIMS, CLASSES, VOLUMES, claim, storage_class, volume
+from workloads import CORE, SETTLED, STATEFUL_SETS, namespace, scale, workload
 
-CLAIMS = f"{CORE}/persistentvolumeclaims"
-VOLUMES = "/api/v1/persistentvolumes"
-CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
 NO_CLASS = "no persistent volumes available for this claim and no storage class is set"
 
 
 @pytest.fixture
 def kube(three_nodes: Kube) -> Kube:
     return three_nodes
-
-
-def claim(
-    name: str = "data", size: str = "1Gi", modes: tuple[str, ...] = ("ReadWriteOnce",), **spec: Any
-) -> Object:
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": name},
-        "spec": {"accessModes": list(modes), "resources": {"requests": {"storage": size}}, **spec},
-    }
-
-
-def volume(name: str, size: str = "1Gi", **spec: Any) -> Object:
-    source = {} if {"nfs", "local"} & set(spec) else {"hostPath": {"path": "/mnt/data"}}
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {"name": name},
-        "spec": {"capacity": {"storage": size}, "accessModes": ["ReadWriteOnce"], **source, **spec},
-    }
-
-
-def storage_class(name: str, provisioner: str = "rancher.io/local-path", **fields: Any) -> Object:
-    return {"metadata": {"name": name}, "provisioner": provisioner, **fields}
 
 
 def use(kube: Kube, name: str = "p", *claims: str, **spec: Any) -> Any:
@@ -419,118 +392,3 @@ def test_claims_go_where_the_retention_policy_says_so(kube: Kube) -> None:
     kube.advance(SETTLED)
     assert claim_names(kube) == []
     assert kube.get(VOLUMES)["items"] == []
-
-
-# Quotas
-
-
-def test_quotas_count_claims_and_what_they_ask_for(kube: Kube) -> None:
-    limits = {"requests.storage": "3Gi", "persistentvolumeclaims": "2"}
-    limits["gold.storageclass.storage.k8s.io/requests.storage"] = "1Gi"
-    kube.create(f"{CORE}/resourcequotas", quota("storage", **limits))
-    kube.create(CLAIMS, claim("a", "2Gi"))
-    refused = kube.refusal("POST", CLAIMS, claim("b", "2Gi"))
-    assert refused["message"] == (
-        'persistentvolumeclaims "b" is forbidden: exceeded quota: storage, requested: requests.storage=2Gi, '
-        "used: requests.storage=2Gi, limited: requests.storage=3Gi"
-    )
-    golden = kube.refusal("POST", CLAIMS, claim("b", "1025Mi", storageClassName="gold"))
-    assert "requested: gold.storageclass.storage.k8s.io/requests.storage=1025Mi" in golden["message"]
-    kube.delete(f"{CLAIMS}/a")
-    used = kube.get(f"{CORE}/resourcequotas/storage")["status"]["used"]
-    assert (used["requests.storage"], used["persistentvolumeclaims"]) == ("0", "0")
-
-
-# Checks
-
-
-def complaint(kube: Kube, method: str, path: str, obj: Object) -> str:
-    return str(kube.refusal(method, path, obj)["message"])
-
-
-def test_wrong_claims_are_refused(kube: Kube) -> None:
-    wrong = claim("bad", "0", modes=("ReadWriteSome",), volumeMode="X", storageClassName="A_b")
-    message = complaint(kube, "POST", CLAIMS, wrong)
-    for said in (
-        'spec.accessModes: Unsupported value: "ReadWriteSome": supported values: "ReadOnlyMany", '
-        '"ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"',
-        'spec.resources[storage]: Invalid value: "0": must be greater than zero',
-        'spec.storageClassName: Invalid value: "A_b": a lowercase RFC 1123 subdomain',
-        'spec.volumeMode: Unsupported value: "X": supported values: "Block", "Filesystem"',
-    ):
-        assert said in message
-    assert complaint(kube, "POST", CLAIMS, {"metadata": {"name": "bad"}, "spec": {}}) == (
-        'PersistentVolumeClaim "bad" is invalid: [spec.accessModes: Required value: at least 1 access '
-        "mode is required, spec.resources[storage]: Required value]"
-    )
-
-
-def test_a_claim_stays_what_it_was(kube: Kube) -> None:
-    kube.create(VOLUMES, volume("disk", storageClassName="manual"))
-    bound = kube.create(CLAIMS, claim(storageClassName="manual"))
-    bound = kube.get(f"{CLAIMS}/data")
-    changed = {**bound, "spec": {**bound["spec"], "storageClassName": "other"}}
-    assert complaint(kube, "PUT", f"{CLAIMS}/data", changed) == (
-        'PersistentVolumeClaim "data" is invalid: spec: Forbidden: spec is immutable after creation except '
-        "resources.requests and volumeAttributesClassName for bound claims\n"
-        "  core.PersistentVolumeClaimSpec{\n"
-        "  \t... // 2 identical fields\n"
-        '  \tResources:        {Requests: {s"storage": {i: {...}, s: "1Gi", Format: "BinarySI"}}},\n'
-        '  \tVolumeName:       "disk",\n'
-        '- \tStorageClassName: &"other",\n'
-        '+ \tStorageClassName: &"manual",\n'
-        '  \tVolumeMode:       &"Filesystem",\n'
-        "  \tDataSource:       nil,\n"
-        "  \t... // 2 identical fields\n"
-        "  }\n"
-    )
-    for size, why in (
-        ("500Mi", "spec.resources.requests.storage: Forbidden: field can not be less than status.capacity"),
-        (
-            "2Gi",
-            "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc ",
-        ),
-    ):
-        resources = {"requests": {"storage": size}}
-        resized = {**bound, "spec": {**bound["spec"], "resources": resources}}
-        assert why in complaint(kube, "PUT", f"{CLAIMS}/data", resized)
-
-
-def test_wrong_volumes_are_refused(kube: Kube) -> None:
-    assert complaint(kube, "POST", VOLUMES, {"metadata": {"name": "bad"}, "spec": {}}) == (
-        'PersistentVolume "bad" is invalid: [spec.accessModes: Required value, spec.capacity: Required '
-        'value, spec.capacity: Unsupported value: core.ResourceList(nil): supported values: "storage", '
-        "spec: Required value: must specify a volume type]"
-    )
-    assert complaint(kube, "POST", VOLUMES, volume("bad", local={"path": "/d"})) == (
-        'PersistentVolume "bad" is invalid: spec.nodeAffinity: Required value: Local volume requires node '
-        "affinity"
-    )
-    near = {"matchExpressions": [{"key": "zone", "operator": "Near", "values": ["a"]}]}
-    affinity = {"required": {"nodeSelectorTerms": [near]}}
-    assert complaint(kube, "POST", VOLUMES, volume("bad", nodeAffinity=affinity)) == (
-        'PersistentVolume "bad" is invalid: '
-        "spec.nodeAffinity.required.nodeSelectorTerms[0].matchExpressions[0].operator: "
-        'Invalid value: "Near": not a valid selector operator'
-    )
-
-
-def test_a_storage_class_stays_what_it_was(kube: Kube) -> None:
-    made = kube.get(f"{CLASSES}/standard")
-    assert made["metadata"]["annotations"] == {"storageclass.kubernetes.io/is-default-class": "true"}
-    wanted = {"provisioner": "a/b", "reclaimPolicy": "Retain", "volumeBindingMode": "Immediate"}
-    changed = {**made, **wanted, "parameters": {"a": "b"}}
-    assert complaint(kube, "PUT", f"{CLASSES}/standard", changed) == (
-        'StorageClass.storage.k8s.io "standard" is invalid: [parameters: Forbidden: updates to parameters '
-        "are forbidden., provisioner: Forbidden: updates to provisioner are forbidden., reclaimPolicy: "
-        "Forbidden: updates to reclaimPolicy are forbidden., volumeBindingMode: Invalid value: "
-        '"Immediate": field is immutable]'
-    )
-
-
-def test_the_newest_default_class_counts(kube: Kube) -> None:
-    kube.advance(10)
-    newer = storage_class("newer")
-    newer["metadata"]["annotations"] = {"storageclass.kubernetes.io/is-default-class": "true"}
-    kube.create(CLASSES, newer)
-    assert kube.create(CLAIMS, claim())["spec"]["storageClassName"] == "newer"

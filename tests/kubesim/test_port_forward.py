@@ -67,7 +67,8 @@ def test_kubectl_forwards_requests_one_after_the_other(kube: Kube, served: Serve
             link = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
             link.request("GET", path)
             answer = link.getresponse()
-            assert (answer.status, b"nginx" in answer.read()) == (status, status == 200)
+            assert (answer.status, b"Welcome to nginx!" in answer.read()) == (status, status == 200)
+            assert answer.headers["Server"] == "nginx/1.27.4"
             link.close()
     finally:
         process.kill()

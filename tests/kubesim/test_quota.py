@@ -133,6 +133,79 @@ def test_scopes_limit_what_a_quota_counts(kube: Kube) -> None:
     kube.refusal("POST", PODS, sized("free-2"))
 
 
+SCOPES = "spec.scopes: Invalid value: []core.ResourceQuotaScope"
+EXPRESSIONS = "spec.scopeSelector.matchExpressions"
+
+
+@pytest.mark.parametrize(
+    ("hard", "scopes", "message"),
+    [
+        ("cpu", ["BestEffort"], f'{SCOPES}{{"BestEffort"}}: unsupported scope applied to resource'),
+        ("services", ["Terminating"], f'{SCOPES}{{"Terminating"}}: unsupported scope applied to resource'),
+        (
+            "pods",
+            ["BestEffort", "NotBestEffort"],
+            f'{SCOPES}{{"BestEffort", "NotBestEffort"}}: conflicting scopes',
+        ),
+    ],
+)
+def test_scopes_that_make_no_sense_are_refused(
+    kube: Kube, hard: str, scopes: list[str], message: str
+) -> None:
+    wanted = {**quota("free"), "spec": {"hard": {hard: "1"}, "scopes": scopes}}
+    assert kube.refusal("POST", QUOTAS, wanted)["message"].endswith(message)
+
+
+@pytest.mark.parametrize(
+    ("expression", "messages"),
+    [
+        ({"scopeName": "X", "operator": "Exists"}, ['scopeName: Invalid value: "X": unsupported scope']),
+        (
+            {"scopeName": "PriorityClass", "operator": "In"},
+            [
+                "values: Required value: must be at least one value when `operator` is 'In' or 'NotIn' "
+                "for scope selector"
+            ],
+        ),
+        (
+            {"scopeName": "PriorityClass", "operator": "Exists", "values": ["a"]},
+            [
+                'values: Invalid value: []string{"a"}: must be no value when `operator` is '
+                "'Exist' or 'DoesNotExist' for scope selector"
+            ],
+        ),
+        (
+            {"scopeName": "BestEffort", "operator": "In", "values": ["a"]},
+            [
+                "operator: Invalid value: \"In\": must be 'Exist' when scope is any of "
+                "ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, "
+                "ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or "
+                "ResourceQuotaScopeCrossNamespacePodAffinity"
+            ],
+        ),
+    ],
+)
+def test_selectors_of_scopes_that_make_no_sense_are_refused(
+    kube: Kube, expression: Any, messages: list[str]
+) -> None:
+    spec = {"hard": {"pods": "1"}, "scopeSelector": {"matchExpressions": [expression]}}
+    refusal = kube.refusal("POST", QUOTAS, {**quota("free"), "spec": spec})
+    found = [f"{each['field']}: {each['message']}" for each in refusal["details"]["causes"]]
+    assert found == [f"{EXPRESSIONS}.{each}" for each in messages]
+
+
+def test_scopes_are_written_as_go_prints_them(kube: Kube) -> None:
+    expression = {"scopeName": "BestEffort", "operator": "Exists"}
+    spec = {"hard": {"cpu": "1"}, "scopeSelector": {"matchExpressions": [expression]}}
+    refusal = kube.refusal("POST", QUOTAS, {**quota("free"), "spec": spec})
+    assert refusal["message"].endswith(
+        f"{EXPRESSIONS}: Invalid value: core.ScopeSelector{{MatchExpressions:"
+        "[]core.ScopedResourceSelectorRequirement{core.ScopedResourceSelectorRequirement{"
+        'ScopeName:"BestEffort", Operator:"Exists", Values:[]string(nil)}}}: '
+        "unsupported scope applied to resource"
+    )
+
+
 def test_every_quota_of_a_namespace_must_agree(kube: Kube) -> None:
     kube.create(QUOTAS, quota("wide", pods="10"))
     kube.create(QUOTAS, quota("narrow", pods="1"))

@@ -162,6 +162,60 @@ def test_resource_names_narrow_a_rule_to_those_objects(admin: Kube, web: Kube) -
     assert len(web.get(config_maps, fieldSelector="metadata.name=a")["items"]) == 1
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"fieldSelector": "metadata.name!=a"},
+        {"fieldSelector": "metadata.name=a,nonsense"},
+        {"fieldSelector": "metadata.name=a", "limit": "many"},
+        {"fieldSelector": "metadata.name=a", "timeoutSeconds": ""},
+        {"fieldSelector": "metadata.name=a", "labelSelector": "!!"},
+    ],
+)
+def test_a_list_whose_options_cannot_be_read_is_not_one_of_one_name(
+    admin: Kube, web: Kube, query: dict[str, str]
+) -> None:
+    grant(admin, rule("list", "configmaps", resourceNames=["a"]))
+    assert web.refusal("GET", "/api/v1/namespaces/shop/configmaps", query=query)["code"] == 403
+
+
+def test_what_is_deleted_as_a_collection_is_never_one_name(admin: Kube, web: Kube) -> None:
+    grant(admin, rule("deletecollection", "configmaps", resourceNames=["a"]))
+    path, query = "/api/v1/namespaces/shop/configmaps", {"fieldSelector": "metadata.name=a"}
+    refused = web.refusal("DELETE", path, query=query)
+    assert refused["message"].startswith("configmaps is forbidden:")
+
+
+def test_one_name_of_what_is_computed_or_unknown_is_a_name_too(admin: Kube, web: Kube) -> None:
+    query = {"fieldSelector": "metadata.name=a"}
+    for path in ("/apis/metrics.k8s.io/v1beta1/namespaces/shop/pods", "/api/v1/namespaces/shop/things"):
+        refused = web.refusal("GET", path, query=query)
+        assert refused["details"]["name"] == "a"
+
+
+def test_a_selector_is_read_after_rights_were_checked(web: Kube) -> None:
+    assert web.refusal("GET", PODS, query={"fieldSelector": "nonsense"})["code"] == 403
+
+
+def test_one_object_is_got_whatever_the_query_says_of_watching(admin: Kube, web: Kube) -> None:
+    admin.create("/api/v1/namespaces/shop/configmaps", {"metadata": {"name": "a"}})
+    grant(admin, rule("get", "configmaps"))
+    found = web.get("/api/v1/namespaces/shop/configmaps/a", watch="1")
+    assert found["metadata"]["name"] == "a"
+
+
+def test_a_method_that_resources_do_not_have_is_no_verb(web: Kube) -> None:
+    why = 'User "system:serviceaccount:shop:web" cannot  resource "pods" in API group ""'
+    assert why in web.refusal("BREW", PODS)["message"]
+    assert web.refusal("BREW", "/nothing")["message"].endswith('cannot brew path "/nothing"')
+
+
+def test_what_follows_a_subresource_is_no_part_of_it(admin: Kube, web: Kube) -> None:
+    assert 'cannot get resource "pods/log"' in web.refusal("GET", f"{PODS}/a/log/more")["message"]
+    grant(admin, rule("get", "pods/log"))
+    assert web.refusal("GET", f"{PODS}/a/log/more")["code"] == 404
+
+
 def test_stars_stand_for_everything(admin: Kube, web: Kube) -> None:
     grant(admin, {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]})
     web.get(PODS)

@@ -70,6 +70,8 @@ PLAIN: Mapping[str, tuple[str, ...]] = {
     "FieldsV1": ("object",),
     "RawExtension": ("object",),
     "any": ("object",),
+    "JSONSchemaPropsOrArray": ("object",),
+    "JSONSchemaPropsOrBool": ("object",),
 }
 
 

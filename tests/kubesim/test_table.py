@@ -16,6 +16,7 @@ TABLE = (
     "application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json"
 )
 PARTIAL = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+PARTIAL_LIST = PARTIAL.replace("Metadata;", "MetadataList;")
 
 
 def ask(kube: Kube, path: str, accept: str = TABLE, **query: str) -> Any:
@@ -118,7 +119,7 @@ def test_a_failure_is_a_status_and_no_table(kube: Kube) -> None:
 def test_metadata_alone_can_be_asked_for(kube: Kube) -> None:
     kube.add_pod("a")
     assert ask(kube, f"{PODS}/a", PARTIAL)["metadata"] == kube.pod("a")["metadata"]
-    listed = ask(kube, PODS, PARTIAL)
+    listed = ask(kube, PODS, PARTIAL_LIST)
     assert listed["kind"] == "PartialObjectMetadataList"
     assert set(listed["items"][0]) == {"kind", "apiVersion", "metadata"}
 
@@ -127,6 +128,44 @@ def test_what_the_server_cannot_write_is_not_acceptable(kube: Kube) -> None:
     assert ask(kube, PODS, "application/vnd.kubernetes.protobuf")["reason"] == "NotAcceptable"
     both = "application/vnd.kubernetes.protobuf,application/json"
     assert ask(kube, PODS, both)["kind"] == "PodList"
+
+
+@pytest.mark.parametrize("view", ["as=None;v=v1", "as=table;v=v1", "as=;v=v1", "as=Table;v=v2", "as=Table"])
+def test_a_view_that_is_not_there_is_not_acceptable(kube: Kube, view: str) -> None:
+    refused = ask(kube, PODS, f"application/json;g=meta.k8s.io;{view}")
+    assert (refused["code"], refused["reason"]) == (406, "NotAcceptable")
+
+
+def test_objects_are_not_seen_as_lists_nor_lists_as_objects(kube: Kube) -> None:
+    kube.add_pod("a")
+    asked = "you requested PartialObjectMetadata"
+    assert (
+        ask(kube, PODS, PARTIAL)["message"] == f"{asked}, but the requested object is a list (*core.PodList)"
+    )
+    refused = ask(kube, f"{PODS}/a", PARTIAL_LIST)
+    assert refused["message"] == f"{asked}List, but the requested object is not a list (*core.Pod)"
+    custom_resources = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    assert "(*apiextensions.CustomResource" in ask(kube, custom_resources, PARTIAL)["message"]
+
+
+def test_the_older_version_of_tables_is_there_too(kube: Kube) -> None:
+    kube.add_pod("a")
+    table = ask(kube, PODS, TABLE.split(",")[1])
+    (row,) = table["rows"]
+    assert (table["apiVersion"], row["object"]["apiVersion"]) == (
+        "meta.k8s.io/v1beta1",
+        "meta.k8s.io/v1beta1",
+    )
+
+
+def test_the_tables_of_a_watch_say_how_new_they_are(kube: Kube) -> None:
+    kube.add_pod("a")
+    headers = {"authorization": f"Bearer {kube.cluster.token_for()}", "accept": TABLE}
+    stream = kube.cluster.handle(Request("GET", PODS, {"watch": "1"}, headers)).stream
+    assert stream is not None
+    (event,) = stream.poll()
+    version = kube.pod("a")["metadata"]["resourceVersion"]
+    assert event["object"]["metadata"] == {"resourceVersion": version}
 
 
 def test_a_pod_is_shown_from_pending_to_terminating(three_nodes: Kube) -> None:

@@ -159,6 +159,16 @@ def test_yaml_leaves_managed_fields_out(kubectl: Terminal) -> None:
     assert '    deployment.kubernetes.io/revision: "1"\n' in text
 
 
+def test_who_manages_which_fields_is_shown_to_those_who_ask(kubectl: Terminal) -> None:
+    kubectl("create configmap plan --from-literal=a=1 --field-manager=rollout")
+    asked = "get cm plan --show-managed-fields -o jsonpath={.metadata.managedFields[*].manager}"
+    assert kubectl(asked) == "rollout"
+    assert "      f:data:\n" in kubectl("get cm plan --show-managed-fields -o yaml")
+    labelled = kubectl("label cm plan tier=a --show-managed-fields -o yaml")
+    assert "  - apiVersion: v1\n    fieldsType: FieldsV1\n" in labelled
+    assert "    manager: kubectl-label\n" in labelled
+
+
 def test_what_rbac_refuses_is_said_in_its_words(agent: Terminal) -> None:
     assert agent("get secrets") == (
         'Error from server (Forbidden): secrets is forbidden: User "system:serviceaccount:shop:agent" '

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +28,7 @@ from pytest_selfrep.kubesim.scheduling import podresources
 from pytest_selfrep.kubesim.status import StatusError, forbidden, invalid, not_found
 from pytest_selfrep.kubesim.storage import checks, claims, protection
 from pytest_selfrep.kubesim.store import Store
+from pytest_selfrep.kubesim.validation.podchecks import ephemeral_causes
 from pytest_selfrep.kubesim.validation.validate import validate
 
 Operation = Literal["CREATE", "UPDATE", "DELETE"]
@@ -85,10 +86,13 @@ def admit(request: Admission) -> Object:
 
     Gives the object to store, which is ``request.obj`` changed in place. Raises StatusError: 422 from
     validation, 403 (or 404 for a missing namespace) from plugins. Callers have no need to call
-    :func:`validation.validate` themselves.
+    :func:`validate` themselves.
     """
     if request.operation == "DELETE":
         _survives(request)
+        return request.obj
+    if request.subresource == "ephemeralcontainers" and request.old is not None:
+        _ephemeral_containers(request, request.old)
         return request.obj
     # Schedulers and kubelets reckon with the status of nodes, so what it says must make sense.
     if request.subresource and request.kind is not NODE and request.kind.custom is None:
@@ -106,17 +110,26 @@ def admit(request: Admission) -> Object:
     causes = validate(request.kind, request.obj, request.old)
     if causes:
         raise invalid(request.kind, request.name, causes)
-    if request.kind is PERSISTENT_VOLUME_CLAIM and request.old is not None:
-        _resize(request, request.old)
+    if request.kind is PERSISTENT_VOLUME_CLAIM:
+        _claim_limits(request)
+        if request.old is not None:
+            _resize(request, request.old)
     if request.kind is PRIORITY_CLASS and request.obj.get("globalDefault"):
         _only_default(request)
     if creating:
         if request.kind is POD:
-            _limits(request)
+            _limits(request, limitranges.broken_by_pod)
             _pod_security(request)
         if request.kind.namespaced:
             _quota(request)
     return request.obj
+
+
+def _ephemeral_containers(request: Admission, old: Object) -> None:
+    causes = ephemeral_causes(request.obj["spec"], old["spec"])
+    if causes:
+        raise invalid(request.kind, request.name, causes)
+    _pod_security(request)
 
 
 def _refusal(request: Admission, why: str) -> StatusError:
@@ -141,7 +154,8 @@ def _namespace_lives(request: Admission) -> None:
         why = f"unable to create new content in namespace {request.namespace} because it is being terminated"
         error = _refusal(request, why)
         message = f"namespace {request.namespace} is being terminated"
-        error.details["causes"] = [{"reason": TERMINATING, "message": message, "field": "metadata.namespace"}]
+        cause = {"reason": TERMINATING, "message": message, "field": "metadata.namespace"}
+        error.details = {**(error.details or {}), "causes": [cause]}
         raise error
 
 
@@ -150,13 +164,19 @@ def _limit_defaults(request: Admission) -> None:
         limitranges.fill(request.obj, request.store.list(LIMIT_RANGE, request.namespace))
 
 
-def _limits(request: Admission) -> None:
+def _limits(request: Admission, broken_by: Callable[[Object, Iterable[Object]], list[str]]) -> None:
     """LimitRanger."""
     if not request.store.count(LIMIT_RANGE, request.namespace):
         return
-    found = limitranges.violations(request.obj, request.store.list(LIMIT_RANGE, request.namespace))
+    found = broken_by(request.obj, request.store.list(LIMIT_RANGE, request.namespace))
     if found:
         raise _refusal(request, found[0] if len(found) == 1 else f"[{', '.join(found)}]")
+
+
+def _claim_limits(request: Admission) -> None:
+    """LimitRanger, for claims, which may grow later; those that are being deleted are left in peace."""
+    if request.old is None or not is_terminating(request.old):
+        _limits(request, limitranges.broken_by_claim)
 
 
 def _service_account(request: Admission) -> None:

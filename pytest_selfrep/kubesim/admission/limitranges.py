@@ -1,4 +1,4 @@
-"""LimitRanges: requests and limits for containers that state none, and the bounds for those that do."""
+"""LimitRanges: requests and limits for containers that state none; bounds for pods and claims."""
 
 from __future__ import annotations
 
@@ -48,8 +48,21 @@ def _items(ranges: Iterable[Object]) -> Iterable[Object]:
         yield from each["spec"].get("limits") or ()
 
 
-def violations(pod: Object, ranges: Iterable[Object]) -> list[str]:
-    """Where a pod breaks a bound, in the API server's words."""
+def broken_by_claim(claim: Object, ranges: Iterable[Object]) -> list[str]:
+    """The bounds that a claim breaks, in the API server's words. Claims have no limits, only requests."""
+    asked = claim["spec"]["resources"].get("requests") or {}
+    found: list[str] = []
+    for item in _items(ranges):
+        if item["type"] == "PersistentVolumeClaim":
+            for name, bound in (item.get("min") or {}).items():
+                found += _below(name, item["type"], bound, asked.get(name), None)
+            for name, bound in (item.get("max") or {}).items():
+                found += _asks_above(name, item["type"], bound, asked.get(name))
+    return found
+
+
+def broken_by_pod(pod: Object, ranges: Iterable[Object]) -> list[str]:
+    """The bounds that a pod breaks, in the API server's words."""
     spec = pod["spec"]
     found: list[str] = []
     for item in _items(ranges):
@@ -90,6 +103,14 @@ def _above(name: str, kind: str, bound: str, request: str | None, limit: str | N
     elif quantity.parse(limit) > quantity.parse(bound):
         yield f"{said}, but limit is {limit}"
     elif request is not None and quantity.parse(request) > quantity.parse(bound):
+        yield f"{said}, but request is {request}"
+
+
+def _asks_above(name: str, kind: str, bound: str, request: str | None) -> Iterable[str]:
+    said = f"maximum {name} usage per {kind} is {bound}"
+    if request is None:
+        yield f"{said}.  No request is specified"
+    elif quantity.parse(request) > quantity.parse(bound):
         yield f"{said}, but request is {request}"
 
 

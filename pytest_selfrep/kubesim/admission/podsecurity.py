@@ -58,7 +58,11 @@ _SAFE_SYSCTLS = frozenset(
 
 
 def _containers(spec: Object) -> list[Object]:
-    return [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+    return [
+        container
+        for name in ("initContainers", "containers", "ephemeralContainers")
+        for container in spec.get(name) or ()
+    ]
 
 
 def _security(holder: Object) -> Object:

@@ -8,8 +8,10 @@ from dataclasses import replace
 from pytest_selfrep.kubesim.apiserver.audit import Entry, Trail
 from pytest_selfrep.kubesim.apiserver.calls import Backend, Call, Handler
 from pytest_selfrep.kubesim.apiserver.extensions import SUBRESOURCES, VIRTUAL
+from pytest_selfrep.kubesim.apiserver.flowcontrol import Flow, flow_of
 from pytest_selfrep.kubesim.apiserver.http import Request, Response
-from pytest_selfrep.kubesim.apiserver.routes import Target, parse, verb_of
+from pytest_selfrep.kubesim.apiserver.lists import check_numbers
+from pytest_selfrep.kubesim.apiserver.routes import Target, parse, verb_of, watched
 from pytest_selfrep.kubesim.apiserver.verbs import VERBS
 from pytest_selfrep.kubesim.auth.authn import ANONYMOUS, User
 from pytest_selfrep.kubesim.auth.impersonation import impersonated
@@ -18,12 +20,12 @@ from pytest_selfrep.kubesim.discovery import information
 from pytest_selfrep.kubesim.discovery.resources import served, verbs_of
 from pytest_selfrep.kubesim.kinds import Kind
 from pytest_selfrep.kubesim.objects import Json, Object
-from pytest_selfrep.kubesim.selectors import parse_fields
-from pytest_selfrep.kubesim.status import StatusError, method_not_allowed
+from pytest_selfrep.kubesim.selectors import only_name, parse_labels
+from pytest_selfrep.kubesim.status import StatusError, bad_request, method_not_allowed, unknown_resource
 from pytest_selfrep.kubesim.tables.table import present
 
 _WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
-_MANY = frozenset({"list", "watch", "deletecollection"})
+_LISTS = frozenset({"list", "watch"})
 _FALSE = ("false", "0")
 """Of a flag in a query; whatever else is there means that it is set."""
 
@@ -37,7 +39,7 @@ class Api:
 
     def handle(self, request: Request) -> Response:
         """The answer to one request, audited."""
-        target, query = parse(request.path), dict(request.query)
+        target, query = _asked(request)
         verb = verb_of(request.method, target, query.get("watch", "0").lower() not in _FALSE)
         sender = user = ANONYMOUS
         call = None
@@ -53,10 +55,6 @@ class Api:
                 accept = request.headers.get("accept", "")
                 shown = self._present(self._managed(request, call, response), call, accept, query)
             else:
-                if request.method not in ("GET", "HEAD"):
-                    raise method_not_allowed(
-                        "the server does not allow this method on the requested resource"
-                    )
                 shown = response = information.answer(request, served(self._backend.context.kinds.custom))
         except StatusError as error:
             shown = response = Response(error.code, error.to_object())
@@ -66,6 +64,15 @@ class Api:
         if call is not None and call.warnings:
             return replace(shown, warnings=tuple(dict.fromkeys(call.warnings)))
         return shown
+
+    def flow(self, request: Request) -> Flow | None:
+        """How flow control takes a request; None if it does not come so far."""
+        try:
+            sender = self._backend.authenticator.authenticate(request.headers.get("authorization", ""))
+            user = impersonated(sender, request.headers, self._backend.authorizer)
+        except StatusError:
+            return None
+        return flow_of(user, parse(request.path))
 
     def _serves(self, target: Target) -> bool:
         """Whether there is anything in the API group of a resource."""
@@ -78,49 +85,47 @@ class Api:
 
     def _authorize(self, user: User, verb: str, target: Target, query: Mapping[str, str]) -> None:
         asked = Attributes.of(verb, target)
-        if verb in _MANY and "fieldSelector" in query:
-            asked = self._narrowed(asked, target, query["fieldSelector"])
+        if verb in _LISTS and "fieldSelector" in query:
+            asked = _narrowed(asked, query)
         if self._backend.authorizer.allows(user, asked):
             return
         why = self._backend.authorizer.refusal(user, asked)
         if not target.resource:
             raise StatusError(403, "Forbidden", f"forbidden: {why}", {})
         resource = f"{target.resource}.{target.group}" if target.group else target.resource
-        named = f'{resource} "{target.name}"' if target.name else resource
-        details: Object = {"name": target.name} if target.name else {}
+        named = f'{resource} "{asked.name}"' if asked.name else resource
+        details: Object = {"name": asked.name} if asked.name else {}
         if target.group:
             details["group"] = target.group
         raise StatusError(
             403, "Forbidden", f"{named} is forbidden: {why}", {**details, "kind": target.resource}
         )
 
-    def _narrowed(self, asked: Attributes, target: Target, selector: str) -> Attributes:
-        """A list or watch of one name is judged like a request for that name."""
-        kind = self._kind(target)
-        if kind is None or asked.name:
-            return asked
-        name = parse_fields(kind, selector).name
-        return Attributes(asked.verb, asked.group, asked.resource, asked.namespace, name)
-
     def _route(
         self, request: Request, target: Target, query: Mapping[str, str], user: User, verb: str
     ) -> tuple[Call, Handler]:
         place = (target.group, target.version, target.resource)
         kind, virtual = self._kind(target), VIRTUAL.get(place)
+        if target.has_gap:
+            raise unknown_resource()
         if kind is not None:
             handler = _handler(kind, target, verb)
         elif virtual is not None and not target.subresource:
             kind, handler = virtual.kind, virtual.handlers.get(verb)
         else:
-            raise _unknown()
+            raise unknown_resource()
+        if "%" in target.name:
+            raise bad_request(f"Name parameter invalid: \"{target.name}\": may not contain '%'")
         if (
             kind.namespaced
             and not target.namespace
             and (target.name or verb in ("create", "deletecollection"))
         ):
-            raise _unknown()
-        if handler is None or (verb in ("create", "update", "patch") and _misplaced(target, verb)):
-            raise method_not_allowed("the server does not allow this method on the requested resource")
+            raise unknown_resource()
+        if handler is None or (request.method == "HEAD" and target.subresource != "proxy"):
+            raise method_not_allowed()
+        if verb in ("create", "update", "patch") and _misplaced(target, verb):
+            raise method_not_allowed()
         call = Call(request, self._backend, target, kind, user, verb, query)
         if kind.custom is not None and kind.custom.deprecation:
             call.warnings.append(kind.custom.deprecation)
@@ -184,13 +189,35 @@ class Api:
         )
 
 
+def _narrowed(asked: Attributes, query: Mapping[str, str]) -> Attributes:
+    """A list or watch of one name is judged like a request for that name, if all its options can be read."""
+    try:
+        check_numbers(query)
+        parse_labels(query.get("labelSelector", ""))
+        return asked._replace(name=only_name(query["fieldSelector"]))
+    except StatusError:
+        return asked
+
+
 def _handler(kind: Kind, target: Target, verb: str) -> Handler | None:
     if not target.subresource:
         return VERBS.get(verb) if verb in verbs_of(kind) else None
-    if target.subresource not in kind.subresources:
-        raise _unknown()
+    if target.subresource not in kind.subresources or (target.below and target.subresource != "proxy"):
+        raise unknown_resource()
     own = SUBRESOURCES.get((kind.plural, target.subresource, verb))
     return own or SUBRESOURCES.get(("*", target.subresource, verb))
+
+
+def _asked(request: Request) -> tuple[Target, dict[str, str]]:
+    """What a request names, and its query; a path of the old kind is a watch like any other."""
+    # Of what is said twice the first counts.
+    query, old = dict(reversed(request.pairs())), watched(request.path)
+    if not old or request.method != "GET":
+        return parse(request.path), query
+    target = parse(old)
+    if target.name:
+        query["fieldSelector"] = f"metadata.name={target.name}"
+    return target._replace(name=""), {**query, "watch": "true"}
 
 
 def _misplaced(target: Target, verb: str) -> bool:
@@ -206,7 +233,3 @@ def _sent(call: Call | None) -> Json:
         return call.body
     except StatusError:
         return None
-
-
-def _unknown() -> StatusError:
-    return StatusError(404, "NotFound", "the server could not find the requested resource")

@@ -97,7 +97,8 @@ class Call:
         """The body, decoded; None if there is none. Raises StatusError 400 or 415."""
         if not self.request.body:
             return None
-        return bodies.decode(self.request.body, self.content_type, self.kind.kind, patch=self.verb == "patch")
+        sent, patching = self.request, self.verb == "patch"
+        return bodies.decode(sent.body, self.content_type, self.kind.kind, patch=patching, read=sent.parsed)
 
     def sent(self, kind: str, api_version: str) -> Object:
         """The body as an object of that kind, read by its type; the caller's own.
@@ -119,7 +120,7 @@ class Call:
         return objects.receive_patched(self._body(), result, wanted, self.validation, self.warnings.extend)
 
     def _body(self) -> objects.Body:
-        return objects.Body(self.request.body, self.content_type, self.body)
+        return objects.Body(self.request.body, self.content_type, self.body, self.request.parsed)
 
     def _wanted(self, kind: str, api_version: str) -> objects.Wanted:
         schema = self.kind.custom.schema if self.kind.custom is not None else None

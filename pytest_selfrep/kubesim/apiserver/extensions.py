@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pytest_selfrep.kubesim.apiserver import eviction, otherversions, subresources
+from pytest_selfrep.kubesim.apiserver import componentstatuses, eviction, otherversions, subresources
 from pytest_selfrep.kubesim.apiserver.calls import Handler, Virtual
 from pytest_selfrep.kubesim.auth import reviews
 from pytest_selfrep.kubesim.discovery import apiservices
@@ -24,6 +24,7 @@ _COMPUTED: Mapping[tuple[str, str, str], Virtual] = {
     **reviews.VIRTUAL,
     **metrics.VIRTUAL,
     **otherversions.VIRTUAL,
+    **componentstatuses.VIRTUAL,
 }
 VIRTUAL: Mapping[tuple[str, str, str], Virtual] = {**_COMPUTED, **apiservices.virtual(_COMPUTED)}
 """(group, version, plural) of computed resources."""

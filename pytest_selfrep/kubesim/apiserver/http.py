@@ -11,12 +11,14 @@ from typing import Protocol
 import orjson
 
 from pytest_selfrep.kubesim.apply.entries import Entries
+from pytest_selfrep.kubesim.decoding.bodies import Parsed
 from pytest_selfrep.kubesim.objects import Json
 
 JSON = "application/json"
 TEXT = "text/plain"
 TRUE = ("1", "t", "T", "true", "TRUE", "True")
 """What Go's ParseBool takes for true."""
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -31,6 +33,8 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     """Names in lower case."""
     body: bytes = b""
+    parsed: Parsed | None = None
+    """The body, if it is a YAML text that was read beforehand."""
     managed_fields: bool = False
     """Whether objects in the answer say which manager owns which of their fields."""
 
@@ -41,8 +45,8 @@ class Request:
     def readable(self) -> Request:
         """The same with U+FFFD for bytes that are no text, which Python's strings keep as surrogates."""
         query = self.pairs()
-        texts = (self.path, *chain.from_iterable(query), *chain.from_iterable(self.headers.items()))
-        if all(map(str.isascii, texts)):
+        texts = (self.path, *chain.from_iterable(query), *self.headers, *self.headers.values())
+        if "".join(texts).isascii():
             return self
         return replace(
             self,
@@ -123,8 +127,9 @@ class Response:
     """What the client is told besides, each in a ``Warning`` header of its own."""
 
     def warning_headers(self) -> Sequence[str]:
-        """The values of these headers, as RFC 7234 writes them."""
-        quoted = (text.replace("\\", "\\\\").replace('"', '\\"') for text in self.warnings)
+        """The values of these headers, as RFC 7234 writes them; none for a text that no header can hold."""
+        told = (text for text in self.warnings if not _CONTROL.search(text))
+        quoted = (text.replace("\\", "\\\\").replace('"', '\\"') for text in told)
         return [f'299 - "{text}"' for text in quoted]
 
     def encode(self, *, pretty: bool = False) -> bytes:

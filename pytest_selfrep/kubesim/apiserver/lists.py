@@ -36,11 +36,16 @@ class Page:
 
 def number(query: Mapping[str, str], name: str) -> int:
     """A number in a query; 0 if it is not there. Raises StatusError 400."""
-    text = query.get(name, "")
     try:
-        return parse_int(text) if text else 0
+        return parse_int(query[name]) if name in query else 0
     except ValueError as error:
         raise bad_request(str(error)) from None
+
+
+def check_numbers(query: Mapping[str, str]) -> None:
+    """Raises StatusError 400 for numbers that are none, whether they are of use or not."""
+    for name in ("limit", "timeoutSeconds"):
+        number(query, name)
 
 
 def revision_of(query: Mapping[str, str]) -> int:

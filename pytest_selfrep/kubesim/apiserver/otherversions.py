@@ -13,7 +13,7 @@ from pytest_selfrep.kubesim.apiserver.http import Response, Stream
 from pytest_selfrep.kubesim.apply.options import APPLY
 from pytest_selfrep.kubesim.kinds import HORIZONTAL_POD_AUTOSCALER, Kind
 from pytest_selfrep.kubesim.objects import Json, Object
-from pytest_selfrep.kubesim.tables.table import representation
+from pytest_selfrep.kubesim.tables.table import view
 
 Convert = Callable[[Object], Object]
 
@@ -48,7 +48,7 @@ class _Version:
 
     def _shown(self, call: Call, response: Response) -> Response:
         accept = call.request.headers.get("accept", "")
-        if representation(accept) == "Table":
+        if view(accept).kind == "Table":
             # Both versions have the same columns.
             return response
         if response.stream is not None:

@@ -42,10 +42,10 @@ def apply(content_type: str, target: Object, patch: Json, type_: Type | None) ->
     return merge(target, patch) if merging else strategic(target, patch, type_)
 
 
-def check_accepted(content_type: str) -> None:
-    """Raises StatusError 415."""
-    if content_type not in _ACCEPTED:
-        raise unsupported_media_type("415: Unsupported Media Type")
+def check_accepted(content_type: str, not_strategic: str = "") -> None:
+    """Raises StatusError 415, in the words of kinds without strategic merge patches if those are given."""
+    if content_type not in _ACCEPTED or (not_strategic and content_type == STRATEGIC):
+        raise unsupported_media_type(not_strategic or "415: Unsupported Media Type")
 
 
 def merge(target: Json, patch: Json) -> Json:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pytest_selfrep.kubesim.apiserver import scales
 from pytest_selfrep.kubesim.apiserver.calls import Call, Handler
 from pytest_selfrep.kubesim.apiserver.http import Response
-from pytest_selfrep.kubesim.apiserver.verbs import patched, sent_object, success
+from pytest_selfrep.kubesim.apiserver.verbs import check_patch_type, patched, sent_object, success
 from pytest_selfrep.kubesim.apply import requests
 from pytest_selfrep.kubesim.apply.history import Author
 from pytest_selfrep.kubesim.apply.options import APPLY, author_of
@@ -35,6 +35,7 @@ def patch_part(call: Call) -> Response:
         obj = call.patched(merged, call.kind.kind, call.kind.api_version)
     else:
         author = author_of(call)
+        check_patch_type(call)
         obj = patched(call, call.stored())
     check_named(call.kind, obj, call.target.name, call.key.namespace)
     return _store_part(call, obj, author)
@@ -84,6 +85,7 @@ def update_scale(call: Call) -> Response:
 def patch_scale(call: Call) -> Response:
     if call.content_type == APPLY:
         return _store_scale(call, *requests.merged_scale(call, call.stored()))
+    check_patch_type(call)
     author = author_of(call)
     return _store_scale(
         call, patched(call, _scale_of(call.kind, call.stored()), "Scale", "autoscaling/v1"), author
@@ -191,6 +193,9 @@ SUBRESOURCES: Mapping[tuple[str, str, str], Handler] = {
     ("*", "scale", "update"): update_scale,
     ("*", "scale", "patch"): patch_scale,
     ("namespaces", "finalize", "update"): update_part,
+    ("pods", "ephemeralcontainers", "get"): get_part,
+    ("pods", "ephemeralcontainers", "update"): update_part,
+    ("pods", "ephemeralcontainers", "patch"): patch_part,
     ("pods", "binding", "create"): bind,
     ("serviceaccounts", "token", "create"): request_token,
 }

@@ -42,7 +42,6 @@ from pytest_selfrep.kubesim.status import (
     forbidden,
     invalid,
     method_not_allowed,
-    unsupported_media_type,
 )
 from pytest_selfrep.kubesim.tables.table import presenter
 
@@ -76,7 +75,10 @@ def create(call: Call) -> Response:
 
 def _check_taken(call: Call) -> None:
     if call.kind.custom is not None and call.kind.custom.is_terminating:
-        raise method_not_allowed("create not allowed while custom resource definition is terminating")
+        details = {"group": call.kind.group, "kind": call.kind.plural}
+        raise method_not_allowed(
+            "create not allowed while custom resource definition is terminating", details
+        )
 
 
 def _created(call: Call, obj: Object, author: Author) -> Object:
@@ -96,6 +98,7 @@ def get(call: Call) -> Response:
 
 
 def _wanted(call: Call) -> Predicate | None:
+    lists.check_numbers(call.query)
     labels, fields = call.query.get("labelSelector", ""), call.query.get("fieldSelector", "")
     return predicate(call.kind, labels, fields) if labels or fields else None
 
@@ -146,7 +149,7 @@ def watch(call: Call) -> Response:
 
 def _in_version(call: Call, present: Present) -> Present:
     """The same for objects as they are stored."""
-    if call.kind.stored is call.kind or call.kind.stored.api_version == call.kind.api_version:
+    if call.kind.custom is None:
         return present
     return lambda obj: present(as_version(call.kind, obj))
 
@@ -177,12 +180,11 @@ def patched(call: Call, target: Object, kind: str = "", api_version: str = "") -
 
     Raises StatusError 400, 413, 415 or 422.
     """
+    check_patch_type(call)
     kind, api_version = kind or call.kind.kind, api_version or call.kind.api_version
     if not call.request.body:
         why = "unexpected end of JSON input"
         raise bad_request(why if call.content_type == patch.STRATEGIC else f"error decoding patch: {why}")
-    if call.kind.custom is not None and kind == call.kind.kind and call.content_type == patch.STRATEGIC:
-        raise unsupported_media_type(_NOT_STRATEGIC)
     applied = patch.apply(call.content_type, target, call.body, type_of(kind, api_version))
     try:
         check_depth(applied)
@@ -191,10 +193,15 @@ def patched(call: Call, target: Object, kind: str = "", api_version: str = "") -
     return call.patched(applied, kind, api_version)
 
 
+def check_patch_type(call: Call) -> None:
+    """Raises StatusError 415."""
+    patch.check_accepted(call.content_type, _NOT_STRATEGIC if call.kind.custom is not None else "")
+
+
 def patch_(call: Call) -> Response:
     if call.content_type == APPLY:
         return _apply(call)
-    patch.check_accepted(call.content_type)
+    check_patch_type(call)
     author, stored = author_of(call), call.stored()
     obj = patched(call, _as_patched(call, stored))
     _check_patched(call, obj)

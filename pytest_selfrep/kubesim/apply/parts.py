@@ -16,6 +16,8 @@ Relation = Literal["scalar", "atomic", "struct", "map", "keyed", "set", "any"]
 
 _WHOLE = frozenset({"StringList", "FieldsV1", "RawExtension"})
 """Scalars of our schema that are lists or maps in JSON."""
+_FREE = frozenset({"any", "JSONSchemaPropsOrArray", "JSONSchemaPropsOrBool"})
+"""Scalars of our schema that are typed by what is there."""
 
 
 def _relation(type_: Type | None, field: Field | None) -> Relation:
@@ -29,7 +31,7 @@ def _relation(type_: Type | None, field: Field | None) -> Relation:
         if field is None:
             return "atomic"
         return "keyed" if field.keys else "set" if field.set else "atomic"
-    if isinstance(type_, Scalar) and type_.name != "any":
+    if isinstance(type_, Scalar) and type_.name not in _FREE:
         return "atomic" if type_.name in _WHOLE else "scalar"
     return "any"
 

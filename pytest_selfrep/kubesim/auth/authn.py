@@ -20,7 +20,7 @@ ISSUER = "https://kubernetes.default.svc.cluster.local"
 AUTHENTICATED = "system:authenticated"
 UNAUTHENTICATED = "system:unauthenticated"
 MASTERS = "system:masters"
-_PREFIX = "system:serviceaccount:"
+SERVICE_ACCOUNT_PREFIX = "system:serviceaccount:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def _service_account(claims: Object) -> User:
         if kind in private:
             extra[f"{kind}-name"], extra[f"{kind}-uid"] = private[kind]["name"], private[kind]["uid"]
     return User(
-        f"{_PREFIX}{namespace}:{account['name']}",
+        f"{SERVICE_ACCOUNT_PREFIX}{namespace}:{account['name']}",
         (*service_account_groups(namespace), AUTHENTICATED),
         account["uid"],
         tuple((_EXTRA + name, (value,)) for name, value in sorted(extra.items())),
@@ -119,7 +119,7 @@ class Authenticator:
             "jti": self._names.uid(),
             "kubernetes.io": private,
             "nbf": now,
-            "sub": f"{_PREFIX}{meta['namespace']}:{meta['name']}",
+            "sub": f"{SERVICE_ACCOUNT_PREFIX}{meta['namespace']}:{meta['name']}",
         }
         header = {"alg": "RS256", "kid": self._sign(b"kid")[:43]}
         signed = f"{_encode(orjson.dumps(header))}.{_encode(orjson.dumps(claims))}"

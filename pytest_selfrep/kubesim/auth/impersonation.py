@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from pytest_selfrep.kubesim.auth.authn import (
     ANONYMOUS,
     AUTHENTICATED,
+    SERVICE_ACCOUNT_PREFIX,
     UNAUTHENTICATED,
     User,
     service_account_groups,
@@ -25,7 +26,6 @@ _USER, _GROUP, _UID, _EXTRA = (
 REPEATED = "\n"
 """Stands between the values of a header that was sent several times; no value can have it."""
 _AUTHENTICATION = "authentication.k8s.io"
-_SERVICE_ACCOUNT = "system:serviceaccount:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class _Wish:
     @property
     def account(self) -> tuple[str, str] | None:
         """Namespace and name of a service account, if it is one."""
-        if not self.name.startswith(_SERVICE_ACCOUNT):
+        if not self.name.startswith(SERVICE_ACCOUNT_PREFIX):
             return None
-        namespace, _, name = self.name.removeprefix(_SERVICE_ACCOUNT).partition(":")
+        namespace, _, name = self.name.removeprefix(SERVICE_ACCOUNT_PREFIX).partition(":")
         return (namespace, name) if namespace and name and ":" not in name else None
 
     def asked(self) -> list[Attributes]:

@@ -8,14 +8,14 @@ from functools import cached_property
 
 from pytest_selfrep.kubesim.clock import Clock
 from pytest_selfrep.kubesim.containers.environment import Sources, environment, expanded
-from pytest_selfrep.kubesim.containers.files import Directory, FileSystem
+from pytest_selfrep.kubesim.containers.files import DENIED, Directory, FileSystem
 from pytest_selfrep.kubesim.containers.process import Process, run
 from pytest_selfrep.kubesim.containers.programs import PROGRAMS
 from pytest_selfrep.kubesim.containers.programs.shells import run_file
-from pytest_selfrep.kubesim.containers.rootfs import hosts, proc, resolv_conf, root
+from pytest_selfrep.kubesim.containers.rootfs import hosts, os_release, proc, resolv_conf, root
 from pytest_selfrep.kubesim.containers.tasks import Engine, Reader, Task, Writer
 from pytest_selfrep.kubesim.containers.volumes import Volumes
-from pytest_selfrep.kubesim.containers.world import DENIED, Listed, Network, World
+from pytest_selfrep.kubesim.containers.world import Listed, Network, World
 from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.store import Store
 
@@ -77,16 +77,32 @@ class Container:
     started: float
     """Seconds of the cluster's clock."""
     sources: Sources
+    beside: Container | None = None
+    """Another one of the pod whose processes it sees, as if they were its own."""
     ended: float | None = None
     signalled: Callable[[int], bool] = lambda number: False
     """Has its own command receive a signal; whether it does."""
     executions: list[Execution] = field(default_factory=list)
+    pid: int = 1
+    """Of its own command."""
     _pids: int = 1
+
+    def __post_init__(self) -> None:
+        if self.beside is not None:
+            self.pid = self.beside.next_pid()
+
+    def next_pid(self) -> int:
+        if self.beside is not None:
+            return self.beside.next_pid()
+        self._pids += 7
+        return self._pids
 
     @property
     def hostname(self) -> str:
-        spec = self.place.pod()["spec"]
-        return str(spec.get("hostname") or self.place.pod()["metadata"]["name"])[:63]
+        pod = self.place.pod()
+        if pod["spec"].get("hostNetwork"):
+            return str(pod["spec"].get("nodeName") or "")
+        return str(pod["spec"].get("hostname") or pod["metadata"]["name"])[:63]
 
     @cached_property
     def env(self) -> dict[str, str]:
@@ -126,6 +142,7 @@ class Container:
             "hostname": self.hostname + "\n",
             "hosts": hosts(address, self.hostname, aliases),
             "resolv.conf": resolv_conf(namespace, place.network.nameserver),
+            **os_release(self.spec.get("image", "")),
         }
         files = FileSystem(root(PROGRAMS, etc, self.started), now)
         top = files.root
@@ -174,13 +191,15 @@ class Container:
                 files.put(path, directory)
 
     def _proc(self) -> dict[str, Callable[[], bytes]]:
+        first = self.beside or self
+
         def command() -> bytes:
-            return b"\0".join(word.encode() for word in self.title_words()) + b"\0"
+            return b"\0".join(word.encode() for word in first.title_words()) + b"\0"
 
         return {
             "1/cmdline": command,
-            "1/comm": lambda: self.title_words()[0].rpartition("/")[2][:15].encode() + b"\n",
-            "1/environ": lambda: b"".join(f"{k}={v}\0".encode() for k, v in self.env.items()),
+            "1/comm": lambda: first.title_words()[0].rpartition("/")[2][:15].encode() + b"\n",
+            "1/environ": lambda: b"".join(f"{k}={v}\0".encode() for k, v in first.env.items()),
             "cpuinfo": lambda: (
                 b"processor\t: 0\nmodel name\t: Intel(R) Xeon(R) Platinum 8370C CPU @ 2.80GHz\n"
             ),
@@ -199,13 +218,14 @@ class Container:
         return self.command or entrypoint(self.spec["image"], self.spec["name"])
 
     def _processes(self) -> Sequence[Listed]:
-        listed = [Listed(1, " ".join(self.title_words()))]
+        listed = [] if self.beside is None else [*self.beside._processes()]
+        listed.append(Listed(self.pid, " ".join(self.title_words())))
         for execution in self.executions:
             listed += [Listed(task.pid, task.title) for task in execution.engine.tasks if task.code is None]
         return listed
 
     def _signal(self, pid: int, number: int) -> bool:
-        if pid == 1:
+        if pid == self.pid:
             return not number or self.signalled(number)
         for execution in self.executions:
             for task in execution.engine.tasks:
@@ -213,7 +233,7 @@ class Container:
                     if number:
                         task.kill(128 + number)
                     return True
-        return False
+        return self.beside is not None and self.beside._signal(pid, number)
 
     def execute(
         self, argv: Sequence[str], stdin: Reader, stdout: Writer, stderr: Writer, *, terminal: bool = False
@@ -227,11 +247,9 @@ class Container:
             raise NotRunnable(_refusal(argv[0] if argv else "", found))
         if any("\0" in word for word in argv):
             raise NotRunnable(_refusal(argv[0], "invalid argument"))
-        self._pids += 7
-        engine = Engine(lambda: self.place.clock.now, self._pids)
-        process = Process(
-            world, engine, list(argv), env, self.cwd, stdin, stdout, stderr, self._pids, terminal
-        )
+        pid = self.next_pid()
+        engine = Engine(lambda: self.place.clock.now, pid)
+        process = Process(world, engine, list(argv), env, self.cwd, stdin, stdout, stderr, pid, terminal)
         task = engine.spawn(" ".join(argv), run(found, process))
         process.pid = task.pid
         execution = Execution(engine, task)

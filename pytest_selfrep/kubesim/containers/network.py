@@ -18,6 +18,12 @@ _NGINX = (
     b"<!DOCTYPE html>\n<html>\n<head>\n<title>Welcome to nginx!</title>\n</head>\n<body>\n"
     b"<h1>Welcome to nginx!</h1>\n</body>\n</html>\n"
 )
+_NGINX_VERSION = "nginx/1.27.4"
+_NGINX_MISSING = (
+    "<html>\r\n<head><title>404 Not Found</title></head>\r\n<body>\r\n"
+    "<center><h1>404 Not Found</h1></center>\r\n"
+    f"<hr><center>{_NGINX_VERSION}</center>\r\n</body>\r\n</html>\r\n"
+).encode()
 Serves = Callable[[str], bool]
 """Whether a container, named by its ID, runs a program of its own, not one that only sleeps, say."""
 _HEALTH = ("/", "/health", "/healthz", "/livez", "/ready", "/readyz")
@@ -55,8 +61,8 @@ def respond(container: Object, path: str) -> Answer:
     image = base_name(container["image"])
     if image == "nginx":
         if path in ("/", "/index.html"):
-            return Answer(200, "OK", _NGINX, server="nginx/1.27.4")
-        return Answer(404, "Not Found", b"<html>\r\n<head><title>404 Not Found</title></head>\r\n</html>\r\n")
+            return Answer(200, "OK", _NGINX, server=_NGINX_VERSION)
+        return Answer(404, "Not Found", _NGINX_MISSING, server=_NGINX_VERSION)
     if image == "httpd" and path in ("/", "/index.html"):
         return Answer(
             200, "OK", b"<html><body><h1>It works!</h1></body></html>\n", server="Apache/2.4.63 (Unix)"

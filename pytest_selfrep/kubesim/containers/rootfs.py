@@ -29,7 +29,27 @@ _HOSTS = (
     "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
     "fe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n"
 )
+_ALPINE = (
+    'NAME="Alpine Linux"\nID=alpine\nVERSION_ID=3.21.3\nPRETTY_NAME="Alpine Linux v3.21"\n'
+    'HOME_URL="https://alpinelinux.org/"\nBUG_REPORT_URL="https://gitlab.alpinelinux.org/alpine/aports/-/issues"\n'
+)
+_DEBIAN = (
+    'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nNAME="Debian GNU/Linux"\nVERSION_ID="12"\n'
+    'VERSION="12 (bookworm)"\nVERSION_CODENAME=bookworm\nID=debian\nHOME_URL="https://www.debian.org/"\n'
+    'SUPPORT_URL="https://www.debian.org/support"\nBUG_REPORT_URL="https://bugs.debian.org/"\n'
+)
+_WITHOUT_SYSTEM = frozenset({"busybox", "pause"})
+_ON_DEBIAN = frozenset({"debian", "httpd", "nginx", "node", "postgres", "python", "redis"})
+"""Images that are made from Debian; all others are taken to be made from Alpine, as their programs are."""
 _DEVICES = ("full", "null", "random", "stderr", "stdin", "stdout", "tty", "urandom", "zero")
+
+
+def os_release(image: str) -> dict[str, str]:
+    """/etc/os-release of an image, if it has one."""
+    repository, _, tag = image.partition("@")[0].rpartition("/")[2].partition(":")
+    if repository in _WITHOUT_SYSTEM:
+        return {}
+    return {"os-release": _DEBIAN if repository in _ON_DEBIAN and "alpine" not in tag else _ALPINE}
 
 
 def root(programs: Iterable[str], files: Mapping[str, str], now: float) -> Directory:

@@ -52,12 +52,18 @@ class Runtime:
         )
         plain = container_id.rpartition("/")[2]
         sources = sources_of(self._store, key.namespace, spec)
-        container = Container(place, spec, plain, self._clock.now, sources)
+        beside = self._named(uid, spec.get("targetContainerName") or "")
+        container = Container(place, spec, plain, self._clock.now, sources, beside)
         run = plan(container, work_seconds)
         running = Running(container, run, work_seconds, exited, self._clock)
         self._containers[plain] = running
         self._remember(uid, spec["name"], plain)
         return run
+
+    def _named(self, uid: str, name: str) -> Container | None:
+        """The newest container of that name in a pod."""
+        found = [plain for each, plain in self._by_pod.get(uid, ()) if each == name]
+        return self._containers[found[-1]].container if found else None
 
     def _remember(self, uid: str, name: str, plain: str) -> None:
         ids = self._by_pod.setdefault(uid, [])

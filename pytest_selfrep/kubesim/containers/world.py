@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from pytest_selfrep.kubesim.containers.files import File, FileProblem, FileSystem, absolute
+from pytest_selfrep.kubesim.containers.files import DENIED, File, FileProblem, FileSystem, absolute
 from pytest_selfrep.kubesim.containers.process import Program
 
 NO_PROGRAM = "not found"
-DENIED = "Permission denied"
 
 
 @dataclass(frozen=True, slots=True)

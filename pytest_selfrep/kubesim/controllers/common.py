@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pytest_selfrep.kubesim.clock import Clock
-from pytest_selfrep.kubesim.controllers.base import Controller, Mapper, Queue
-from pytest_selfrep.kubesim.kinds import Kind
+from pytest_selfrep.kubesim.controllers.base import Controller, Mapper, Queue, Writer
+from pytest_selfrep.kubesim.kinds import POD, Kind
 from pytest_selfrep.kubesim.objects import (
     Key,
     Object,
@@ -20,6 +20,7 @@ from pytest_selfrep.kubesim.objects import (
     owner_reference,
 )
 from pytest_selfrep.kubesim.selectors import label_selector
+from pytest_selfrep.kubesim.status import StatusError
 from pytest_selfrep.kubesim.store import Change
 
 FINISHED = frozenset({"Succeeded", "Failed"})
@@ -95,6 +96,18 @@ def pod_from(template: Object, owner: Object) -> Object:
             meta[name] = values.copy()
     meta["ownerReferences"] = [owner_reference(owner)]
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": copy(template["spec"])}
+
+
+def create_pod(writer: Writer, owner: Object, pod: Object) -> Object:
+    """Create a pod, and tell of it in an event of its owner's. Raises StatusError."""
+    try:
+        created = writer.create(POD, pod)
+    except StatusError as error:
+        writer.record(owner, "Warning", "FailedCreate", f"Error creating: {error.message}")
+        raise
+    name = created["metadata"]["name"]
+    writer.record(owner, "Normal", "SuccessfulCreate", f"Created pod: {name}")
+    return created
 
 
 def is_active(pod: Object) -> bool:

@@ -10,7 +10,15 @@ from pytest_selfrep.kubesim.controllers.base import Context, Mapper
 from pytest_selfrep.kubesim.controllers.common import controlled_by, itself_but_for_status, with_status
 from pytest_selfrep.kubesim.controllers.job import verdict_of
 from pytest_selfrep.kubesim.kinds import CRON_JOB, JOB, Kind
-from pytest_selfrep.kubesim.objects import Key, Object, copy, is_terminating, key_of, owner_reference
+from pytest_selfrep.kubesim.objects import (
+    Key,
+    Object,
+    copy,
+    is_terminating,
+    key_of,
+    object_reference,
+    owner_reference,
+)
 from pytest_selfrep.kubesim.status import StatusError
 
 SCHEDULED_AT = "batch.kubernetes.io/cronjob-scheduled-timestamp"
@@ -135,7 +143,7 @@ class CronJobController:
             active = []
         job = self._create(cron_job, due)
         if job is not None:
-            self._status(cron_job, active=[*active, _reference(job)], lastScheduleTime=_timestamp(due))
+            self._status(cron_job, active=[*active, object_reference(job)], lastScheduleTime=_timestamp(due))
 
     def _create(self, cron_job: Object, due: datetime) -> Object | None:
         """The Job of a start time; nothing if it is refused, or somebody else's has its name."""
@@ -167,19 +175,6 @@ def _creation(job: Object) -> tuple[str, str]:
 
 def _timestamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _reference(job: Object) -> Object:
-    """core/v1 ObjectReference."""
-    meta = job["metadata"]
-    return {
-        "kind": JOB.kind,
-        "namespace": meta["namespace"],
-        "name": meta["name"],
-        "uid": meta["uid"],
-        "apiVersion": JOB.api_version,
-        "resourceVersion": meta["resourceVersion"],
-    }
 
 
 def _job(cron_job: Object, due: datetime) -> Object:

@@ -10,6 +10,7 @@ from pytest_selfrep.kubesim.controllers.common import (
     Backoff,
     available_in,
     controlled_by,
+    create_pod,
     is_active,
     itself_but_for_status,
     nonzero,
@@ -181,14 +182,7 @@ class DaemonSetController:
         required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
         # The set's own node affinity has been met by the choice of the node.
         spec["affinity"] = {**affinity, "nodeAffinity": {**(affinity.get("nodeAffinity") or {}), **required}}
-        try:
-            created = self._writer.create(POD, pod)
-        except StatusError as error:
-            message = f"Error creating: {error.message}"
-            self._writer.record(daemon_set, "Warning", "FailedCreate", message)
-            raise
-        name = created["metadata"]["name"]
-        self._writer.record(daemon_set, "Normal", "SuccessfulCreate", f"Created pod: {name}")
+        create_pod(self._writer, daemon_set, pod)
 
     def _delete(self, daemon_set: Object, pod: Object) -> None:
         self._writer.delete(POD, key_of(pod))

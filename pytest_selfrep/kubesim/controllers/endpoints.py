@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address
 
 from pytest_selfrep.kubesim.controllers.base import Context, Mapper
-from pytest_selfrep.kubesim.controllers.common import Backoff
 from pytest_selfrep.kubesim.controllers.servicepods import (
     HEADLESS,
     TRIGGER,
+    Attempts,
     Pace,
     Port,
     Triggers,
@@ -24,7 +24,6 @@ from pytest_selfrep.kubesim.controllers.servicepods import (
 )
 from pytest_selfrep.kubesim.kinds import ENDPOINTS, SERVICE, Kind
 from pytest_selfrep.kubesim.objects import Key, Object, is_ready, is_terminating, key_of, labels_of
-from pytest_selfrep.kubesim.status import StatusError
 from pytest_selfrep.kubesim.store import Change
 
 _CAPACITY = 1000
@@ -42,8 +41,7 @@ class EndpointsController:
         self._writer = context.writer(user)
         self._triggers = Triggers()
         self._pace = Pace(context)
-        self._backoff = Backoff(context.queue)
-        self._writing = False
+        self._attempts = Attempts(context)
 
     @property
     def watches(self) -> Mapping[Kind, Mapper]:
@@ -51,23 +49,19 @@ class EndpointsController:
 
     def _deleted(self, change: Change) -> Iterable[Key]:
         """What others delete is made again; what they change stays until the Service's pods do."""
-        return () if self._writing or change.type != "DELETED" else (key_of(change.object),)
+        return () if self._attempts.writing or change.type != "DELETED" else (key_of(change.object),)
 
     def reconcile(self, key: Key) -> None:
+        self._attempts.make(self, key, lambda: self._reconcile(key))
+
+    def _reconcile(self, key: Key) -> None:
         store = self._context.store
         service, found = store.get(SERVICE, key), store.get(ENDPOINTS, key)
-        self._writing = True
-        try:
-            if service is None:
-                self._triggers.forget(key)
-                self._writer.delete(ENDPOINTS, key)
-            elif selects_by_itself(service):
-                self._sync(key, service, found)
-            self._backoff.forget(key)
-        except StatusError:
-            self._backoff.retry(self, key)
-        finally:
-            self._writing = False
+        if service is None:
+            self._triggers.forget(key)
+            self._writer.delete(ENDPOINTS, key)
+        elif selects_by_itself(service):
+            self._sync(key, service, found)
 
     def _sync(self, key: Key, service: Object, found: Object | None) -> None:
         pods = [

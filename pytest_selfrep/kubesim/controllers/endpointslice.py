@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from pytest_selfrep.kubesim.controllers.base import Context, Mapper
-from pytest_selfrep.kubesim.controllers.common import Backoff
 from pytest_selfrep.kubesim.controllers.servicepods import (
     HEADLESS,
     TRIGGER,
+    Attempts,
     Pace,
     Port,
     Triggers,
@@ -31,7 +31,6 @@ from pytest_selfrep.kubesim.objects import (
     labels_of,
     owner_reference,
 )
-from pytest_selfrep.kubesim.status import StatusError
 from pytest_selfrep.kubesim.store import Change
 
 SERVICE_NAME = "kubernetes.io/service-name"
@@ -53,8 +52,7 @@ class EndpointSliceController:
         self._slices: dict[Key, set[Key]] = {}
         self._triggers = Triggers()
         self._pace = Pace(context)
-        self._backoff = Backoff(context.queue)
-        self._writing = False
+        self._attempts = Attempts(context)
 
     @property
     def watches(self) -> Mapping[Kind, Mapper]:
@@ -70,24 +68,20 @@ class EndpointSliceController:
             self._slices.get(service, set()).discard(key)
         else:
             self._slices.setdefault(service, set()).add(key)
-        if not self._writing:
+        if not self._attempts.writing:
             yield service
 
     def reconcile(self, key: Key) -> None:
+        self._attempts.make(self, key, lambda: self._reconcile(key))
+
+    def _reconcile(self, key: Key) -> None:
         service = self._context.store.get(SERVICE, key)
-        self._writing = True
-        try:
-            if service is None or not selects_by_itself(service):
-                self._triggers.forget(key)
-                for each in sorted(self._slices.get(key, ())):
-                    self._writer.delete(ENDPOINT_SLICE, each)
-            else:
-                self._sync(key, service)
-            self._backoff.forget(key)
-        except StatusError:
-            self._backoff.retry(self, key)
-        finally:
-            self._writing = False
+        if service is None or not selects_by_itself(service):
+            self._triggers.forget(key)
+            for each in sorted(self._slices.get(key, ())):
+                self._writer.delete(ENDPOINT_SLICE, each)
+        else:
+            self._sync(key, service)
 
     def _sync(self, key: Key, service: Object) -> None:
         pods = pods_behind(self._context.store, service)

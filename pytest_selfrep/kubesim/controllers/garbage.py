@@ -7,10 +7,8 @@ from collections.abc import Iterable, Mapping
 from pytest_selfrep.kubesim.controllers.base import Context, Mapper
 from pytest_selfrep.kubesim.kinds import ANY_CUSTOM, EVENT, KINDS, LEASE, Kind
 from pytest_selfrep.kubesim.objects import Key, Object, is_terminating, key_of, owners_of
+from pytest_selfrep.kubesim.registry import FOREGROUND, ORPHAN
 from pytest_selfrep.kubesim.store import Change
-
-FOREGROUND = "foregroundDeletion"
-ORPHAN = "orphan"
 
 
 class GarbageCollector:

@@ -11,6 +11,7 @@ from pytest_selfrep.kubesim.controllers.common import (
     Backoff,
     Throttle,
     controlled_by,
+    create_pod,
     is_active,
     itself_but_for_status,
     nonzero,
@@ -89,8 +90,7 @@ class JobController:
         try:
             self._manage(job)
             self._backoff.forget(key)
-        except StatusError as error:
-            self._writer.record(job, "Warning", "FailedCreate", f"Error creating: {error.message}")
+        except StatusError:
             self._throttle.forget(key)
             self._backoff.retry(self, key)
         self._report(self._context.store.get(JOB, key) or job)
@@ -249,9 +249,7 @@ class JobController:
         meta["generateName"] = f"{job['metadata']['name']}-"
         if index is not None:
             indexes.mark(pod, job["metadata"]["name"], index)
-        created = self._writer.create(POD, pod)
-        name = created["metadata"]["name"]
-        self._writer.record(job, "Normal", "SuccessfulCreate", f"Created pod: {name}")
+        create_pod(self._writer, job, pod)
 
     def _delete(self, job: Object, pod: Object) -> None:
         self._writer.delete(POD, key_of(pod))

@@ -10,6 +10,7 @@ from pytest_selfrep.kubesim.controllers.common import (
     Backoff,
     Throttle,
     available_in,
+    create_pod,
     is_active,
     itself_but_for_status,
     nonzero,
@@ -121,14 +122,7 @@ class ReplicaSetController:
     def _create_one(self, replica_set: Object) -> None:
         pod = pod_from(replica_set["spec"]["template"], replica_set)
         pod["metadata"]["generateName"] = f"{replica_set['metadata']['name']}-"
-        try:
-            created = self._writer.create(POD, pod)
-        except StatusError as error:
-            message = f"Error creating: {error.message}"
-            self._writer.record(replica_set, "Warning", "FailedCreate", message)
-            raise
-        name = created["metadata"]["name"]
-        self._writer.record(replica_set, "Normal", "SuccessfulCreate", f"Created pod: {name}")
+        create_pod(self._writer, replica_set, pod)
 
     def _related(self, replica_set: Object) -> list[Object]:
         """The active pods of all ReplicaSets of the same Deployment."""

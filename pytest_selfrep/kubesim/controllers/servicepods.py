@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pytest_selfrep.kubesim.controllers.base import Context, Controller, Mapper
-from pytest_selfrep.kubesim.controllers.common import FINISHED, phase_of
+from pytest_selfrep.kubesim.controllers.common import FINISHED, Backoff, phase_of
 from pytest_selfrep.kubesim.kinds import POD, SERVICE, Kind
 from pytest_selfrep.kubesim.objects import Key, Object, condition, is_ready, is_terminating, key_of, labels_of
+from pytest_selfrep.kubesim.status import StatusError
 from pytest_selfrep.kubesim.store import Change, Store
 
 TRIGGER = "endpoints.kubernetes.io/last-change-trigger-time"
@@ -116,6 +117,25 @@ class Pace:
         if pods > _CROWD:
             self._free[key] = now + _GATHER_SECONDS
         return False
+
+
+class Attempts:
+    """A controller's writes for one Service at a time, again later where they are refused."""
+
+    def __init__(self, context: Context) -> None:
+        self._backoff = Backoff(context.queue)
+        self.writing = False
+        """Whether the changes that the controller hears of are its own."""
+
+    def make(self, controller: Controller, key: Key, write: Callable[[], None]) -> None:
+        self.writing = True
+        try:
+            write()
+            self._backoff.forget(key)
+        except StatusError:
+            self._backoff.retry(controller, key)
+        finally:
+            self.writing = False
 
 
 def watches(store: Store, made: Mapping[Kind, Mapper]) -> Mapping[Kind, Mapper]:

@@ -24,6 +24,7 @@ from pytest_selfrep.kubesim.validation.fieldchecks import (
 
 FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 APPROVAL = "api-approved.kubernetes.io"
+_VERSION = "apiextensions.v1.CustomResourceDefinitionVersion"
 _IMMUTABLE = (("spec.group", "group"), ("spec.scope", "scope"))
 
 
@@ -50,7 +51,7 @@ def fill_in(definition: Object) -> None:
 
 def _note_storage(definition: Object) -> None:
     """``status.storedVersions``: every version in which objects may be stored."""
-    stored = [each["name"] for each in definition["spec"].get("versions") or () if each.get("storage")]
+    stored = [each["name"] for each in definition["spec"].get("versions") or () if each.get("storage")][:1]
     status = dict(definition.get("status") or {})
     known = status.get("storedVersions") or []
     added = [name for name in stored if name not in known]
@@ -82,6 +83,8 @@ def _causes(definition: Object, old: Object | None) -> Iterator[Cause]:
     yield from _conversion(spec["conversion"])
     if not (definition.get("status") or {}).get("storedVersions"):
         yield invalid_go("status.storedVersions", "[]string(nil)", "must have at least one stored version")
+    else:
+        yield from _stored(definition)
     yield from _approval(definition)
     if old is not None:
         yield from _changes(definition, old)
@@ -127,11 +130,34 @@ def _versions(versions: Sequence[Object]) -> Iterator[Cause]:
         if version.get("deprecationWarning") and not version.get("deprecated"):
             warning = version["deprecationWarning"]
             yield invalid(f"{at}.deprecationWarning", warning, "can only be set for deprecated versions")
-    listed = _go(list(versions), ListOf(struct("apiextensions.v1.CustomResourceDefinitionVersion")))
+    shared = _shared(versions)
+    bare = [{key: value for key, value in each.items() if key not in shared} for each in versions]
+    listed = _go(bare, ListOf(struct(_VERSION)))
     if len({each.get("name") for each in versions}) < len(versions):
         yield invalid_go("spec.versions", listed, "must contain unique version names")
     if sum(bool(each.get("storage")) for each in versions) != 1:
         yield invalid_go("spec.versions", listed, "must have exactly one version marked as storage version")
+
+
+def _stored(definition: Object) -> Iterator[Cause]:
+    """Whether objects are stored in versions that there are, and no others."""
+    known, versions = definition["status"]["storedVersions"], definition["spec"].get("versions") or ()
+    shared = _shared(versions)
+    for each in versions:
+        if each.get("storage") and each.get("name") not in known:
+            bare = {key: value for key, value in each.items() if key not in shared}
+            said = _go(bare, struct(_VERSION))
+            yield invalid_go("status.storedVersions", said, f"must have the storage version {each['name']}")
+    names = {each.get("name") for each in versions}
+    for index, name in enumerate(known):
+        if name not in names:
+            yield invalid(f"status.storedVersions[{index}]", name, "must appear in spec.versions")
+
+
+def _shared(versions: Sequence[Object]) -> list[str]:
+    """What is the same in all versions, and so said outside of them."""
+    fields = ("schema", "subresources", "additionalPrinterColumns", "selectableFields")
+    return [name for name in fields if all(each.get(name) == versions[0].get(name) for each in versions)]
 
 
 def _names(names: Object) -> Iterator[Cause]:
@@ -196,10 +222,6 @@ def _changes(definition: Object, old: Object) -> Iterator[Cause]:
         for field, new, before in pairs:
             if new != before:
                 yield invalid(field, new, "field is immutable")
-    known = {each.get("name") for each in new_spec.get("versions") or ()}
-    for index, name in enumerate((definition.get("status") or {}).get("storedVersions") or ()):
-        if name not in known:
-            yield invalid(f"status.storedVersions[{index}]", name, "must appear in spec.versions")
 
 
 def _quoted(text: str) -> str:

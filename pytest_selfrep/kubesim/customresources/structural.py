@@ -58,6 +58,7 @@ def _metadata(schema: Object, at: str) -> Iterator[Cause]:
 
 def _level(schema: Object, at: str, *, root: bool = False, item: bool = False) -> Iterator[Cause]:
     """One schema and those below it."""
+    yield from _below(schema, at)
     yield from _type(schema, at, root=root, item=item)
     for name in _REFUSED:
         if schema.get(name):
@@ -70,7 +71,6 @@ def _level(schema: Object, at: str, *, root: bool = False, item: bool = False) -
     yield from one_of(f"{at}.x-kubernetes-map-type", schema.get("x-kubernetes-map-type"), _MAP_TYPES)
     yield from _default(schema, at)
     yield from _alternatives(schema, at)
-    yield from _below(schema, at)
 
 
 def _type(schema: Object, at: str, *, root: bool, item: bool) -> Iterator[Cause]:

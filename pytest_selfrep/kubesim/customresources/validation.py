@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
+from fractions import Fraction
 
 import orjson
 
@@ -37,7 +37,6 @@ def violations(schema: Object, value: Json, path: str = "") -> Iterator[Cause]:
     wrong_type = _type_violation(schema, value, path)
     if wrong_type is not None:
         yield wrong_type
-        return
     if value is None:
         return
     yield from _alternatives(schema, value, path)
@@ -86,12 +85,12 @@ def _type_violation(schema: Object, value: Json, path: str) -> Cause | None:
 
 def _string(schema: Object, value: str, path: str) -> Iterator[Cause]:
     most, least, pattern = schema.get("maxLength"), schema.get("minLength"), schema.get("pattern")
+    matches = matcher(pattern) if pattern and len(value) <= LONGEST else None
     if most is not None and len(value) > most:
         yield Cause("FieldValueTooLong", f"Too long: may not be more than {most} bytes", path)
-    if least is not None and len(value) < least:
+    elif least is not None and len(value) < least:
         yield _invalid(path, value, f"should be at least {least} chars long")
-    matches = matcher(pattern) if pattern and len(value) <= LONGEST else None
-    if matches is not None and not matches(value):
+    elif matches is not None and not matches(value):
         yield _invalid(path, value, f"should match '{pattern}'")
     check = FORMATS.get(schema.get("format", ""))
     if check is not None and not check(value):
@@ -102,7 +101,9 @@ def _string(schema: Object, value: str, path: str) -> Iterator[Cause]:
 
 def _number(schema: Object, value: float, path: str) -> Iterator[Cause]:
     most, least, step = schema.get("maximum"), schema.get("minimum"), schema.get("multipleOf")
-    if step is not None and Decimal(str(value)) % Decimal(str(step)):
+    if step is not None and step <= 0:
+        yield _invalid(path, value, f"factor MultipleOf declared for {path} must be positive: {step}")
+    elif step is not None and not _is_json_integer(Fraction(str(value)) / Fraction(str(step))):
         yield _invalid(path, value, f"should be a multiple of {step}")
     if most is not None:
         if schema.get("exclusiveMaximum") and value >= most:
@@ -114,6 +115,11 @@ def _number(schema: Object, value: float, path: str) -> Iterator[Cause]:
             yield _invalid(path, value, f"should be greater than {least}")
         elif value < least:
             yield _invalid(path, value, f"should be greater than or equal to {least}")
+
+
+def _is_json_integer(quotient: Fraction) -> bool:
+    """Whether it is whole, and a float holds every whole number of its size."""
+    return quotient.denominator == 1 and abs(quotient) < 1 << 53
 
 
 def _list(schema: Object, value: Sequence[Json], path: str) -> Iterator[Cause]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pytest_selfrep.kubesim.customresources.values import fill_in, pruned
 from pytest_selfrep.kubesim.discovery.priorities import sorted_versions
 from pytest_selfrep.kubesim.kinds import Kind
 from pytest_selfrep.kubesim.objects import Object
@@ -32,6 +33,8 @@ class CustomVersion:
     list_kind: str
     schema: Object
     """``openAPIV3Schema``: a structural schema."""
+    reading: Object | None = None
+    """The storage version's schema if objects may be stored that were written by an older one."""
     storage: Kind | None = None
     """The kind as which objects of all versions are stored; None if it is this one."""
     scale: ScalePaths | None = None
@@ -60,10 +63,28 @@ class CustomVersion:
 
 
 def as_version(kind: Kind, obj: Object) -> Object:
-    """An object of another version of the same kind as one of this version (conversion ``None``)."""
-    if kind.custom is None or obj["apiVersion"] == kind.api_version:
+    """A stored object as one of this version (conversion ``None``), by what the schemas say today."""
+    if kind.custom is None:
+        return obj
+    if kind.custom.reading is not None:
+        obj = _pruned(kind.custom.reading, obj)
+        fill_in(kind.custom.reading, obj)
+    if obj["apiVersion"] == kind.api_version:
+        return obj
+    return as_stored(kind, _pruned(kind.custom.schema, obj))
+
+
+def as_stored(kind: Kind, obj: Object) -> Object:
+    """An object under another version's name."""
+    if obj["apiVersion"] == kind.api_version:
         return obj
     return {**obj, "kind": kind.kind, "apiVersion": kind.api_version}
+
+
+def _pruned(schema: Object, obj: Object) -> Object:
+    found = pruned(schema, obj)
+    assert isinstance(found, dict)
+    return found
 
 
 def versions_of(definition: Object, home: Kind | None) -> tuple[Kind, tuple[Kind, ...]]:
@@ -90,10 +111,13 @@ def versions_of(definition: Object, home: Kind | None) -> tuple[Kind, tuple[Kind
 
 def _version(base: Kind, definition: Object, said: Object, home: Kind | None) -> Kind:
     below: Object = said.get("subresources") or {}
+    is_first = home is None or definition["metadata"].get("generation", 1) == 1
+    stored = next(each for each in definition["spec"]["versions"] if each["storage"])
     scale = below.get("scale")
     custom = CustomVersion(
         list_kind=definition["status"]["acceptedNames"]["listKind"],
-        schema=(said.get("schema") or {}).get("openAPIV3Schema") or {},
+        schema=_schema(said),
+        reading=None if is_first else _schema(stored),
         storage=home,
         scale=_scale(scale) if scale else None,
         declared=said.get("additionalPrinterColumns") or (),
@@ -103,6 +127,10 @@ def _version(base: Kind, definition: Object, said: Object, home: Kind | None) ->
     )
     subresources = tuple(name for name in ("status", "scale") if name in below)
     return replace(base, version=said["name"], subresources=subresources, custom=custom)
+
+
+def _schema(version: Object) -> Object:
+    return (version.get("schema") or {}).get("openAPIV3Schema") or {}
 
 
 def _deprecation(definition: Object, said: Object) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from pytest_selfrep.kubesim.decoding import protobuf
+from pytest_selfrep.kubesim.decoding import gojson, protobuf
 from pytest_selfrep.kubesim.objects import Json
 from pytest_selfrep.kubesim.status import StatusError, bad_request, internal, unsupported_media_type
 
@@ -21,14 +24,55 @@ MAX_DEPTH = 100
 """Levels of nesting that a body may have. No object of Kubernetes comes near; Go's own limit is 10,000."""
 MAX_NODES = 1_000_000
 """Values that a YAML text may have, counted as often as aliases stand for them."""
-_LARGE = 64 * 1024
+LARGE = 64 * 1024
 """Bytes of a YAML text that takes long to read."""
+_SURROGATES = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+"""Escapes in JSON."""
 _SUMMARY = 30
 """Bytes of a malformed body that its refusal quotes."""
 
 
-def decode(body: bytes, content_type: str, kind: str, *, patch: bool = False) -> Json:
-    """A body that is to be a ``kind``, or a patch, as a JSON value.
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A YAML text that was read beforehand."""
+
+    value: Json = None
+    error: ValueError | None = None
+    """Why it could not be read."""
+    duplicates: Sequence[str] = ()
+
+    def get(self) -> Json:
+        """The value. Raises ValueError."""
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
+def takes_long(body: bytes, content_type: str) -> bool:
+    """Whether a body is better read beforehand, while others are served."""
+    return len(body) > LARGE and _is_yaml(content_type.partition(";")[0].strip())
+
+
+def parsed(body: bytes) -> Parsed:
+    """A YAML text, read; never raises, so that the refusal comes when the request's turn has."""
+    try:
+        return Parsed(_yaml(body), None, yaml_duplicates(body))
+    except ValueError as error:
+        return Parsed(error=error)
+
+
+def _is_yaml(content_type: str) -> bool:
+    return content_type == YAML or content_type.endswith("+yaml")
+
+
+def decode(
+    body: bytes, content_type: str, kind: str, *, patch: bool = False, read: Parsed | None = None
+) -> Json:
+    """A body that is to be a ``kind``, or a patch, as a JSON value; ``read`` is what was read beforehand.
 
     Raises StatusError 400 or 415; without a ``kind``, for a deletion's options, 500 as the API server does.
     """
@@ -36,9 +80,9 @@ def decode(body: bytes, content_type: str, kind: str, *, patch: bool = False) ->
         raise unknown_format(OBJECTS)
     try:
         if content_type == PROTOBUF:
-            return protobuf.decode(body)
-        yaml = content_type == YAML or content_type.endswith("+yaml")
-        value = _yaml(body) if yaml else orjson.loads(body)
+            return protobuf.decode(body, "" if kind else "DeleteOptions")
+        yaml = _is_yaml(content_type)
+        value = read.get() if read is not None else _yaml(body) if yaml else _json(body)
         # No value is deeper than it has brackets, so that hardly any has to be looked through.
         if yaml or body.count(b"{") + body.count(b"[") > MAX_DEPTH:
             check_depth(value)
@@ -73,16 +117,25 @@ def _go_words(error: ValueError, body: bytes) -> str:
     """What is wrong with a body, as Go's decoder words it."""
     if not isinstance(error, orjson.JSONDecodeError):
         return str(error)
-    text = body.decode(errors="replace")
-    if error.pos >= len(text.rstrip()):
-        return "unexpected end of JSON input"
-    where = "looking for beginning of value"
+    # What Go finds nothing wrong with is deeper than is read here.
+    return gojson.complaint(body.decode(errors="replace")) or "exceeded max depth"
+
+
+def _json(body: bytes) -> Json:
+    """Raises ValueError. What is no text stands for U+FFFD, as Go reads it."""
     try:
-        orjson.loads(text[: error.pos])
-        where = "after top-level value"
-    except ValueError:
-        pass
-    return f"invalid character '{text[error.pos]}' {where}"
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        text = body.decode(errors="replace")
+        mended = _SURROGATES.sub(_paired, text)
+        if mended.encode() == body:
+            raise
+        return orjson.loads(mended)
+
+
+def _paired(found: re.Match[str]) -> str:
+    """Escapes as they are, but for a surrogate without its other half."""
+    return r"\uFFFD" if found["lone"] else found[0]
 
 
 def _summary(body: bytes) -> str:
@@ -101,9 +154,7 @@ def _yaml(body: bytes) -> Json:
             pass
     import yaml  # slow to import, and hardly any client sends it
 
-    # Of a large text ten times as fast, where there is one; the words of its errors are not quite the same.
-    fast = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    loader = fast if len(body) > _LARGE else yaml.SafeLoader
+    loader = _loader(body)
     try:
         _check_growth(yaml.parse(body, loader))
         # Through JSON, so that dates and other values that only YAML has do not get in.
@@ -120,6 +171,14 @@ def _yaml(body: bytes) -> Json:
         raise ValueError(f"yaml: {why}") from None
     except (yaml.YAMLError, TypeError) as error:
         raise ValueError(f"yaml: {error}") from None
+
+
+def _loader(body: bytes) -> Any:
+    import yaml
+
+    # Of a large text ten times as fast, where there is one; the words of its errors are not quite the same.
+    fast = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return fast if len(body) > LARGE else yaml.SafeLoader
 
 
 def _check_growth(events: Iterable[Any]) -> None:
@@ -150,15 +209,18 @@ def _check_growth(events: Iterable[Any]) -> None:
 
 def yaml_duplicates(body: bytes) -> list[str]:
     """What a YAML text says twice, in the words of Kubernetes' parser."""
-    if body.startswith((b"{", b"[")) and b"\n" not in body:
+    if body.startswith((b"{", b"[")):
         # kubectl sends JSON by that name, which can be looked through much faster.
-        value = orjson.loads(body)
-        if orjson.dumps(value).count(b'"') == body.count(b'"'):
-            return []
+        with suppress(orjson.JSONDecodeError):
+            if orjson.dumps(orjson.loads(body)).count(b'"') == body.count(b'"'):
+                return []
     import yaml
 
     found: list[str] = []
-    unread, known = [yaml.compose(body, yaml.SafeLoader)], set[int]()
+    try:
+        unread, known = [yaml.compose(body, _loader(body))], set[int]()
+    except yaml.YAMLError:
+        return []  # JSON that is no YAML, such as with tabs
     while unread:
         node = unread.pop()
         if id(node) in known:

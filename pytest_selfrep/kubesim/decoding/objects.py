@@ -44,6 +44,8 @@ class Body:
     content_type: str
     value: Json
     """``raw``, decoded."""
+    parsed: bodies.Parsed | None = None
+    """What was read of it beforehand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,17 +168,21 @@ def _read(value: Object, wanted: Wanted, strange: list[str]) -> Object:
 def _problems(body: Body, type_: Struct | None, strange: list[str]) -> list[str]:
     """Of a body with an object. There is nothing to look for in most."""
     if body.content_type == bodies.YAML:
-        doubled = bodies.yaml_duplicates(body.raw)
+        doubled = _doubled(body)
         return doubled + (strictness.problems(body.value, type_) if strange else [])
     if body.content_type == bodies.JSON and strictness.has_duplicates(body.raw, body.value):
         return strictness.problems(strictness.with_duplicates(body.raw), type_)
     return strictness.problems(body.value, type_) if strange else []
 
 
+def _doubled(body: Body) -> list[str]:
+    return bodies.yaml_duplicates(body.raw) if body.parsed is None else [*body.parsed.duplicates]
+
+
 def _patch_problems(patch: Body) -> list[str]:
     """Fields that are there twice in the patch itself."""
     if patch.content_type == bodies.APPLY:
-        return bodies.yaml_duplicates(patch.raw)
+        return _doubled(patch)
     if not strictness.has_duplicates(patch.raw, patch.value):
         return []
     found = strictness.problems(strictness.with_duplicates(patch.raw), None)

@@ -37,8 +37,11 @@ class Malformed(ValueError):
     """Not the protobuf of an object; the message is the API server's."""
 
 
-def decode(body: bytes) -> Object:
-    """The object as JSON has it, with all that is zero. Raises Malformed."""
+def decode(body: bytes, only: str = "") -> Object:
+    """The object as JSON has it, with all that is zero. Raises Malformed.
+
+    Of what is not of the kind ``only``, if that is said, just the type is read.
+    """
     if not body.startswith(MAGIC):
         raise Malformed(
             "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
@@ -48,6 +51,8 @@ def decode(body: bytes) -> Object:
     envelope = {number: value for number, _, value in _fields(body[len(MAGIC) :])}
     meta = {number: _text(value) for number, _, value in _fields(_as_bytes(envelope.get(_TYPE_META, b"")))}
     api_version, kind = meta.get(1, ""), meta.get(2, "")
+    if only and kind != only:
+        return {"kind": kind, "apiVersion": api_version}
     raw = _as_bytes(envelope.get(_RAW, b""))
     group, _, version = api_version.rpartition("/")
     try:

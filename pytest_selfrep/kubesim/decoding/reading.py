@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 
-from pytest_selfrep.kubesim.decoding.misfits import Misfit
+from pytest_selfrep.kubesim.decoding.misfits import Malformed, Misfit
 from pytest_selfrep.kubesim.decoding.scalars import READERS, Reader
 from pytest_selfrep.kubesim.objects import Json
 from pytest_selfrep.kubesim.schema import Field, ListOf, MapOf, Scalar, Struct, Type
+from pytest_selfrep.kubesim.schema import struct as named_struct
 
 _Rule = type | Reader
 """How a value is read: ``str`` and ``bool`` stand for values taken as they are, if they are of that type."""
@@ -92,12 +93,31 @@ def _is_kept(field: Field) -> bool:
 def _rule(type_: Type) -> _Rule:
     match type_:
         case Scalar():
-            return _PLAIN.get(type_.name) or READERS[type_.name]
+            return _PLAIN.get(type_.name) or READERS.get(type_.name) or _schema_reader(type_)
         case ListOf():
             return _list_reader(type_)
         case MapOf():
             return _map_reader(type_)
     return reader(type_) if type_.name else struct_reader(type_)
+
+
+def _schema_reader(type_: Scalar) -> Reader:
+    """For a schema in a schema, which Go reads by itself: nothing is strange in it, errors begin there."""
+    read_schema = reader(named_struct("apiextensions.v1.JSONSchemaProps"))
+
+    def read(value: Json, strange: list[str]) -> Json:
+        try:
+            if type(value) is dict:
+                return read_schema(value, [])
+            if type_.name == "JSONSchemaPropsOrArray":
+                return [read_schema(each, []) for each in value] if type(value) is list else None
+        except Misfit as misfit:
+            raise Malformed(misfit.in_json()) from None
+        if type(value) is bool:
+            return value
+        raise Malformed("boolean or JSON schema expected")
+
+    return read
 
 
 def _plain(type_: Type) -> type | None:

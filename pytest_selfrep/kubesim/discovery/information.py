@@ -14,24 +14,33 @@ from pytest_selfrep.kubesim.discovery.resources import Resource
 from pytest_selfrep.kubesim.discovery.version import VERSION
 from pytest_selfrep.kubesim.objects import Json, Object
 from pytest_selfrep.kubesim.openapi import documents, protobuf, swagger
-from pytest_selfrep.kubesim.status import StatusError
+from pytest_selfrep.kubesim.status import method_not_allowed, unknown_resource
 
 _PLAIN: Final = "text/plain; charset=utf-8"
 _JSON: Final = (JSON, "application/*", "*/*", "text/plain")
 """All the media types that mean JSON to documents of OpenAPI."""
+_ROUTED: Final = ("/api", "/apis", "/version", "/.well-known/")
+"""Paths that can only be read; all others of this module answer whatever the method."""
 _FOREVER: Final = {"Cache-Control": "public, immutable", "Vary": "Accept"}
 _CHECKED: Final = {"Vary": "Accept"}
 
 
 def answer(request: Request, resources: tuple[Resource, ...]) -> Response:
     """A path that is no resource, of a server with these. Raises StatusError."""
-    path, query = request.path.rstrip("/") or "/", dict(request.query)
+    path, query = request.path, dict(request.query)
     excluded = [value for name, value in request.pairs() if name == "exclude"]
     said = health.answer(path, query, excluded)
     if said is not None:
         return Response(200, said, _PLAIN, headers={"X-Content-Type-Options": "nosniff"})
     if path == "/openapi/v2" or path.startswith("/openapi/v3"):
         return _openapi(request, path, query, resources)
+    if path == "/":
+        return Response(200, {"paths": _paths(resources)}, JSON)
+    if not path.startswith(_ROUTED):
+        return not_found()
+    if request.method != "GET":
+        raise method_not_allowed()
+    path = path.rstrip("/")
     if path in ("/api", "/apis"):
         version = discovery.accepted(request.headers.get("accept", ""))
         if version:
@@ -42,7 +51,7 @@ def answer(request: Request, resources: tuple[Resource, ...]) -> Response:
         _, *parts = (*path.split("/"), "")
         known = parts[0] == "api" or (parts[0] == "apis" and serves(parts[1], resources))
         if known:
-            raise _unknown()
+            raise unknown_resource()
         return not_found()
     return Response(200, found, JSON)
 
@@ -60,8 +69,6 @@ def not_found() -> Response:
 def _document(path: str, resources: tuple[Resource, ...]) -> Object | None:
     if path == "/version":
         return VERSION
-    if path == "/":
-        return {"paths": _paths(resources)}
     if path == "/.well-known/openid-configuration":
         return {
             "issuer": ISSUER,
@@ -93,11 +100,11 @@ def _openapi(
     parts = name.split("/")
     group = parts[1] if parts[0] == "apis" and len(parts) == 3 else ""
     if name != documents.key(group, parts[-1]):
-        raise _unknown()
+        raise unknown_resource()
     try:
         found = documents.document(resources, group, parts[-1])
     except LookupError:
-        raise _unknown() from None
+        raise unknown_resource() from None
     asked = query.get("hash")
     if asked and asked != found.hash:
         # What the client has read of is gone; where it is now says this.
@@ -147,7 +154,3 @@ def _paths(resources: tuple[Resource, ...]) -> list[str]:
     for whole, checks in health.CHECKS.items():
         found |= {f"/{whole}", *(f"/{whole}/{check}" for check in checks)}
     return sorted(found)
-
-
-def _unknown() -> StatusError:
-    return StatusError(404, "NotFound", "the server could not find the requested resource")

@@ -27,6 +27,9 @@ _PROXIED: Mapping[str, tuple[str, str, str]] = {
 # Nobody can empty a cluster with one request.
 _NAMESPACE_VERBS = tuple(verb for verb in VERBS if verb != "deletecollection")
 
+_CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+"""The same as of other kinds, in an order of their own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Subresource:
@@ -79,12 +82,15 @@ def served(custom: tuple[Kind, ...]) -> tuple[Resource, ...]:
 
 def resource(kind: Kind, list_kind: str = "", schema: Object | None = None) -> Resource:
     """A kind that is in the store; ``schema`` is the ``openAPIV3Schema`` of a custom one."""
-    below = tuple(_subresource(kind, name) for name in sorted(kind.subresources))
+    names = sorted(kind.subresources) if kind.custom is None else kind.subresources
+    below = tuple(_subresource(kind, name) for name in names)
     return Resource(kind, verbs_of(kind), below, list_kind or f"{kind.kind}List", schema)
 
 
 def verbs_of(kind: Kind) -> tuple[str, ...]:
     """What is done to objects of a kind that is in the store."""
+    if kind.custom is not None:
+        return _CUSTOM_VERBS
     return _NAMESPACE_VERBS if kind is NAMESPACE else VERBS
 
 

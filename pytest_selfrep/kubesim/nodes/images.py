@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 
 _REFERENCE = re.compile(
@@ -12,6 +13,17 @@ _REFERENCE = re.compile(
     r"(?::(?P<tag>[\w][\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?",
     re.ASCII,
 )
+
+
+_SIZES: Mapping[str, int] = {
+    "docker.io/library/alpine": 3_642_247,
+    "docker.io/library/busybox": 2_156_519,
+    "docker.io/library/debian": 48_479_540,
+    "docker.io/library/nginx": 72_195_292,
+    "docker.io/library/ubuntu": 29_724_688,
+    "registry.k8s.io/pause": 320_368,
+}
+"""In bytes, as nodes of amd64 pull them."""
 
 
 class InvalidImageName(ValueError):
@@ -69,6 +81,9 @@ def digest_name(image: str) -> str:
 
 @lru_cache(maxsize=1024)
 def size(image: str) -> int:
-    """In bytes, between 3 MB and 300 MB."""
+    """In bytes, between 3 MB and 300 MB if it is not known."""
+    repository = _parts(image)[0]
+    if repository in _SIZES:
+        return _SIZES[repository]
     digest = hashlib.sha256(full_name(image).encode()).digest()
     return 3_000_000 + int.from_bytes(digest[:4], "big") % 297_000_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pytest_selfrep.kubesim.apiserver.calls import Call, Handler
@@ -11,13 +11,17 @@ from pytest_selfrep.kubesim.apiserver.http import TEXT, Response
 from pytest_selfrep.kubesim.apiserver.lists import number
 from pytest_selfrep.kubesim.clock import Clock, Timer
 from pytest_selfrep.kubesim.controllers.base import Context
+from pytest_selfrep.kubesim.defaults import containers_of
 from pytest_selfrep.kubesim.kinds import POD
 from pytest_selfrep.kubesim.nodes.logtext import Output
 from pytest_selfrep.kubesim.objects import Key, Object
-from pytest_selfrep.kubesim.status import StatusError, bad_request
+from pytest_selfrep.kubesim.status import Cause, bad_request, invalid
 
 FOLLOW_SECONDS = 1.0
 """How often a followed log looks for new lines, in the cluster's time."""
+
+
+_LOG_OPTIONS = replace(POD, kind="PodLogOptions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +40,11 @@ class Options:
 
 def read(call: Call) -> Response:
     """The log of one container as text. Raises StatusError as the kubelet refuses."""
+    asked = _options(call)
     pod = call.stored()
-    options = _options(call, pod)
+    options = replace(asked, container=_container(pod, asked.container))
+    if not pod["spec"].get("nodeName"):
+        return Response(204, b"", TEXT)
     output = _output(call, pod, options)
     if options.follow:
         stream = Followed(call.backend.context, call.key, options, output)
@@ -48,31 +55,30 @@ def read(call: Call) -> Response:
 SUBRESOURCES: Mapping[tuple[str, str, str], Handler] = {("pods", "log", "get"): read}
 
 
-def _options(call: Call, pod: Object) -> Options:
+def _options(call: Call) -> Options:
     query, clock = call.query, call.backend.context.clock
     since = None
     if "sinceSeconds" in query:
-        since = clock.now - _number(query, "sinceSeconds", 1)
+        since = clock.now - _number(call, "sinceSeconds", 1)
     elif "sinceTime" in query:
         since = _seconds_at(clock, query["sinceTime"])
     return Options(
-        container=_container(pod, query.get("container", "")),
+        container=query.get("container", ""),
         previous=query.get("previous") in ("true", "1"),
         follow=query.get("follow") in ("true", "1"),
         timestamps=query.get("timestamps") in ("true", "1"),
-        tail=_number(query, "tailLines", 0) if "tailLines" in query else None,
+        tail=_number(call, "tailLines", 0) if "tailLines" in query else None,
         since=since,
-        limit_bytes=_number(query, "limitBytes", 1) if "limitBytes" in query else None,
+        limit_bytes=_number(call, "limitBytes", 1) if "limitBytes" in query else None,
     )
 
 
-def _number(query: Mapping[str, str], field: str, least: int) -> int:
-    asked = number(query, field)
+def _number(call: Call, field: str, least: int) -> int:
+    asked = number(call.query, field)
     if asked < least:
         relation = "greater than 0" if least else "greater than or equal to 0"
         why = f"Invalid value: {asked}: must be {relation}"
-        message = f'PodLogOptions "" is invalid: {field}: {why}'
-        raise StatusError(422, "Invalid", message, {"kind": "PodLogOptions"})
+        raise invalid(_LOG_OPTIONS, call.key.name, [Cause("FieldValueInvalid", why, field)])
     return asked
 
 
@@ -92,7 +98,7 @@ def _container(pod: Object, asked: str) -> str:
     names = [each["name"] for each in spec["containers"]]
     init = [each["name"] for each in spec.get("initContainers") or ()]
     if asked:
-        if asked not in (*names, *init):
+        if asked not in (each["name"] for each in containers_of(spec)):
             raise bad_request(f"container {asked} is not valid for pod {name}")
         return asked
     if len(names) == 1 and not init:
@@ -106,8 +112,6 @@ def _container(pod: Object, asked: str) -> str:
 def _output(call: Call, pod: Object, options: Options) -> Output:
     """What the container's current (or previous) run prints."""
     name, container = pod["metadata"]["name"], options.container
-    if not pod["spec"].get("nodeName"):
-        raise bad_request(f"pod {name} does not have a host assigned")
     status = _status(pod, container)
     state, last = status.get("state") or {}, status.get("lastState") or {}
     if options.previous:
@@ -120,7 +124,7 @@ def _output(call: Call, pod: Object, options: Options) -> Output:
             why = _WAITING.get(reason, reason)
             raise bad_request(f'container "{container}" in pod "{name}" is waiting to start: {why}')
         state = last
-    spec = next(each for each in _containers(pod) if each["name"] == container)
+    spec = next(each for each in containers_of(pod["spec"]) if each["name"] == container)
     ran = state.get("running") or state["terminated"]
     ended = ran.get("finishedAt")
     identity, clock = ran.get("containerID") or status.get("containerID", ""), call.backend.context.clock
@@ -139,13 +143,9 @@ _WAITING = {
 }
 
 
-def _containers(pod: Object) -> Sequence[Object]:
-    return [*(pod["spec"].get("initContainers") or ()), *pod["spec"]["containers"]]
-
-
 def _status(pod: Object, container: str) -> Object:
     status = pod.get("status") or {}
-    for field in ("containerStatuses", "initContainerStatuses"):
+    for field in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
         for each in status.get(field) or ():
             if each["name"] == container:
                 return dict(each)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from pytest_selfrep.kubesim.containers.entrypoints import PORTS, base_name
 from pytest_selfrep.kubesim.containers.runtime import Running
 from pytest_selfrep.kubesim.objects import Object
 
@@ -46,7 +47,8 @@ class Output:
     @cached_property
     def _opening(self) -> tuple[str, ...]:
         ports = self.spec.get("ports") or ()
-        port = ports[0]["containerPort"] if ports else 8080
+        known = PORTS.get(base_name(self.spec["image"]), 8080)
+        port = ports[0]["containerPort"] if ports else known
         return (
             f'time=%TIME% level=info msg="starting" component={self.spec["name"]}',
             'time=%TIME% level=info msg="configuration loaded"',

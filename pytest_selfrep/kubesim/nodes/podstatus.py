@@ -124,6 +124,11 @@ def container_status(process: Process) -> Object:
     return status
 
 
+def ephemeral_status(process: Process) -> Object:
+    """core/v1 ContainerStatus of an ephemeral container, of which nobody says whether it has started."""
+    return {name: value for name, value in container_status(process).items() if name != "started"}
+
+
 def _mount_status(mount: Object) -> Object:
     status = {"name": mount["name"], "mountPath": mount["mountPath"]}
     if mount.get("readOnly"):
@@ -157,9 +162,11 @@ def conditions(
 ) -> Iterable[Condition]:
     """The conditions that a kubelet sets.
 
-    ``sandbox`` says whether the pod has its network, ``gates`` what :func:`gates` found.
+    ``sandbox`` says whether the pod has got its network, which it has until it is over; ``gates`` is what
+    :func:`gates` found.
     """
-    yield Condition("PodReadyToStartContainers", str(sandbox))
+    over = phase in ("Succeeded", "Failed")
+    yield Condition("PodReadyToStartContainers", str(sandbox and not over))
     incomplete = [each.name for each in init if not _has_initialised(each)]
     if phase == "Succeeded":
         yield Condition("Initialized", "True", "PodCompleted")
@@ -170,7 +177,7 @@ def conditions(
         yield Condition("Initialized", "True")
     unready = [each.name for each in main if not each.ready]
     ready = ("True", "", "")
-    if phase in ("Succeeded", "Failed"):
+    if over:
         ready = ("False", "PodCompleted" if phase == "Succeeded" else "PodFailed", "")
     elif unready:
         ready = ("False", "ContainersNotReady", f"containers with unready status: [{' '.join(unready)}]")

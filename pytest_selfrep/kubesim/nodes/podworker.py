@@ -16,6 +16,7 @@ from pytest_selfrep.kubesim.nodes.podstatus import (
     conditions,
     container_id,
     container_status,
+    ephemeral_status,
     gates,
     phase_of,
     waiting,
@@ -57,6 +58,7 @@ class PodWorker:
         creating = "PodInitializing" if has_init else "ContainerCreating"
         self._main = [Process(each, waiting(creating)) for each in spec["containers"]]
         self._sequence = [*self._init, *self._main]
+        self._ephemeral: list[Process] = []
         self._ending = [each.name for each in self._sequence if must_end(pod, each.name)]
         self._begun = 0
         self._timers = Timers(host.context.clock)
@@ -91,6 +93,7 @@ class PodWorker:
             return
         self._start_deadline(pod)
         self._begin_next()
+        self._begin_ephemeral(pod)
         self._publish()
 
     def retry(self) -> None:
@@ -100,9 +103,11 @@ class PodWorker:
             blocked()
 
     def sync(self, pod: Object) -> None:
-        """Restart containers whose image has been changed, and look at the pod's readiness gates again."""
+        """Restart containers whose image has been changed, start those that were added, look at the gates."""
         images_now = {each["name"]: each for each in containers_of(pod["spec"])}
         changed = bool(gates(pod)) and not self.finished
+        if self._address and not self._stopping and not self.finished:
+            changed |= self._begin_ephemeral(pod)
         for process in self._sequence[: self._begun]:
             spec = images_now[process.name]
             if process.exit_code is None and spec["image"] != process.spec["image"]:
@@ -119,6 +124,16 @@ class PodWorker:
             self._end(process, TERMINATED)
             process.last_state = process.state
         self._pull(process)
+
+    def _begin_ephemeral(self, pod: Object) -> bool:
+        """Start the ephemeral containers that are new; whether there were any."""
+        known = [each.name for each in self._ephemeral]
+        added = [each for each in pod["spec"].get("ephemeralContainers") or () if each["name"] not in known]
+        for spec in added:
+            process = Process(spec, waiting("PodInitializing" if self._init else "ContainerCreating"))
+            self._ephemeral.append(process)
+            self._pull(process)
+        return bool(added)
 
     def _pull(self, process: Process) -> None:
         record = partial(self._record, process)
@@ -177,9 +192,13 @@ class PodWorker:
         """Whether what comes after it waits for it to end: init containers that are no sidecars."""
         return any(process is each for each in self._init) and not process.is_sidecar
 
+    def _is_ephemeral(self, process: Process) -> bool:
+        """Whether it was added to look into the pod: it is never ready, never restarted, never waited for."""
+        return any(process is each for each in self._ephemeral)
+
     def _await_probes(self, process: Process) -> None:
         """Ready once its probes have succeeded; they succeed whenever they are first tried often enough."""
-        if self._must_end(process):
+        if self._must_end(process) or self._is_ephemeral(process):
             return
         probes = [probe for name in ("startupProbe", "readinessProbe") if (probe := process.spec.get(name))]
         process.started = not process.spec.get("startupProbe")
@@ -206,6 +225,9 @@ class PodWorker:
 
     def _exited(self, process: Process, code: int) -> None:
         self._end(process, code)
+        if self._is_ephemeral(process):
+            self._publish()
+            return
         ran = self._clock.now - process.since
         init = self._must_end(process)
         restarts = code != 0 if init or self._policy == "OnFailure" else self._policy == "Always"
@@ -261,9 +283,8 @@ class PodWorker:
         if not self._stopping:
             self._stopping = True
             self._halt()
-            for process in self._sequence:
-                if process.is_running:
-                    self._record(process, "Normal", "Killing", f"Stopping container {process.name}")
+            for process in self._running():
+                self._record(process, "Normal", "Killing", f"Stopping container {process.name}")
         slowest = max((self._time_to_stop(each) for each in self._main if each.is_running), default=0.0)
         self._timers.after("stop", min(float(grace_seconds), slowest), self._stopped)
 
@@ -296,11 +317,14 @@ class PodWorker:
 
     def _finish(self, phase: str, reason: str = "", message: str = "", *conditions: Condition) -> None:
         self.finished = True
+        for process in self._ephemeral:
+            if process.is_running:
+                self._end(process, KILLED)
         self._halt()
         self._publish(phase, reason, message, *conditions)
 
     def _running(self) -> Iterator[Process]:
-        return (process for process in self._sequence if process.is_running)
+        return (process for process in (*self._sequence, *self._ephemeral) if process.is_running)
 
     def _halt(self) -> None:
         self._blocked = None
@@ -324,6 +348,8 @@ class PodWorker:
         )
         if self._init:
             status["initContainerStatuses"] = [container_status(process) for process in self._init]
+        if self._ephemeral:
+            status["ephemeralContainerStatuses"] = [ephemeral_status(process) for process in self._ephemeral]
         if self._address:
             status.update(podIP=self._address, podIPs=[{"ip": self._address}])
         if reason:
@@ -334,6 +360,7 @@ class PodWorker:
         pod = self._pod()
         if pod is not None:
             part = "initContainers" if any(process is each for each in self._init) else "containers"
+            part = "ephemeralContainers" if self._is_ephemeral(process) else part
             self._host.writer.record(pod, type_, reason, message, f"spec.{part}{{{process.name}}}")
 
     def _pod(self) -> Object | None:

@@ -53,6 +53,14 @@ _NAMED: Final[Mapping[str, tuple[str, Object]]] = {
         "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON",
         {"description": "Any JSON value: null, a truth value, number, text, list or object."},
     ),
+    "JSONSchemaPropsOrArray": (
+        "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray",
+        {"description": "A schema, or a list of them."},
+    ),
+    "JSONSchemaPropsOrBool": (
+        "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool",
+        {"description": "A schema, or whether there may be anything."},
+    ),
     "Quantity": (
         "io.k8s.apimachinery.pkg.api.resource.Quantity",
         {

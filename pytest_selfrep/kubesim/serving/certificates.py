@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 
 NAMES = (
@@ -15,6 +16,10 @@ NAMES = (
     "kubernetes.default.svc.cluster.local",
 )
 """For which the server's certificate is good."""
+
+
+SINCE, UNTIL = datetime(2025, 5, 6, 7, 55, 32), datetime(2035, 5, 4, 8, 0, 32)
+"""When the server's certificate is good, in UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +43,11 @@ def certificates() -> Certificates:
         common_name="kube-apiserver",
         organization_name="kubernetes",
         organization_unit_name="kube-apiserver",
+        not_before=SINCE,
+        not_after=UNTIL,
     )
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.minimum_version = ssl.TLSVersion.TLSv1_2
+    server.set_alpn_protocols(["http/1.1"])
     issued.configure_cert(server)
     return Certificates(authority.cert_pem.bytes(), server)

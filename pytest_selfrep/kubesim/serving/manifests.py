@@ -11,13 +11,13 @@ import orjson
 import yaml
 
 from pytest_selfrep.kubesim.apiserver.http import Request
+from pytest_selfrep.kubesim.apply.options import APPLY
 from pytest_selfrep.kubesim.kinds import Kind
 from pytest_selfrep.kubesim.objects import Json, Object
 
 if TYPE_CHECKING:
     from pytest_selfrep.kubesim.cluster import Cluster
 
-_APPLY = "application/apply-patch+yaml"
 _QUERY = {"fieldManager": "kubectl", "fieldValidation": "Strict", "force": "true"}
 
 
@@ -95,7 +95,7 @@ def _apply(cluster: Cluster, manifest: _Manifest, namespace: str) -> None:
     path = _path(kind, meta.get("namespace") or namespace, name)
     # Through JSON, so that dates, which only YAML has, become the text that they were.
     body = orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS)
-    headers = {"authorization": f"Bearer {cluster.token_for()}", "content-type": _APPLY}
+    headers = {"authorization": f"Bearer {cluster.token_for()}", "content-type": APPLY}
     answer = cluster.handle(Request("PATCH", path, _QUERY, headers, body))
     if answer.status >= 400:
         refusal: Object = answer.body if isinstance(answer.body, dict) else {}

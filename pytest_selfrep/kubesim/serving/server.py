@@ -6,6 +6,9 @@ import asyncio
 import base64
 import logging
 import time
+from collections.abc import Mapping
+from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import orjson
@@ -13,9 +16,12 @@ import yaml
 
 from pytest_selfrep.kubesim.apiserver.http import TRUE, Request, Response, Stream
 from pytest_selfrep.kubesim.auth.impersonation import REPEATED
+from pytest_selfrep.kubesim.cluster import LONGEST
+from pytest_selfrep.kubesim.decoding import bodies
 from pytest_selfrep.kubesim.objects import Json
 from pytest_selfrep.kubesim.serving.background import BackgroundLoop
 from pytest_selfrep.kubesim.serving.certificates import certificates
+from pytest_selfrep.kubesim.serving.headers import Headers
 from pytest_selfrep.kubesim.status import StatusError
 
 if TYPE_CHECKING:
@@ -35,8 +41,12 @@ READERS = ("curl", "Wget", "Mozilla/5.0")
 """How the User-Agents of programs begin that show people what they get."""
 PANIC = "This request caused apiserver to panic. Look in the logs for details."
 """All that a client is told of a failure of ours; what failed is for the log."""
-# The same on every answer; the first would otherwise name the HTTP library.
-HEADERS = {"Server": "kube-apiserver", "Cache-Control": "no-cache, private"}
+BODY_SECONDS = 60.0
+"""How long a client may take to send a body."""
+AT_ONCE = 2048
+"""Bytes of an answer that Go sends in one piece; of a longer one it says the length of each piece alone."""
+RAW = ("/version", "")
+"""Paths, without a slash at their end, whose answers are always laid out to be read."""
 
 _log = logging.getLogger("kube-apiserver")
 _loop = BackgroundLoop("kube-apiserver")
@@ -114,6 +124,7 @@ class _Site:
         self._rate = rate
         self._closing = False
         self._waiting: set[asyncio.Event] = set()
+        self._headers = Headers(cluster)
         self._server: web.Server | None = None
         self._runner: web.ServerRunner | None = None
         self._clock: asyncio.Task[None] | None = None
@@ -121,11 +132,13 @@ class _Site:
     async def start(self, port: int) -> int:
         from aiohttp import web
 
-        from pytest_selfrep.kubesim.serving.gohttp import Server
+        from pytest_selfrep.kubesim.serving.gohttp import IDLE_SECONDS, Server, received
 
         self._server = Server(
             self._answer,
+            request_factory=received,
             handler_cancellation=True,
+            keepalive_timeout=IDLE_SECONDS,
             access_log=None,
             # No API server unpacks what a client has compressed.
             auto_decompress=False,
@@ -172,41 +185,45 @@ class _Site:
             await asyncio.sleep(TICK_SECONDS)
             now = time.monotonic()
             try:
-                self._cluster.advance((now - last) * rate)
+                self._cluster.advance(min((now - last) * rate, LONGEST))
             except Exception:
                 _log.exception("the cluster's time does not move on")
                 raise
             last = now
 
     async def _answer(self, sent: web.BaseRequest) -> web.StreamResponse:
-        from aiohttp import web
+        from pytest_selfrep.kubesim.serving import gohttp
 
+        objection = gohttp.objection(sent)
+        if objection is not None:
+            return objection
+        path, query = gohttp.path_of(sent), gohttp.query_of(sent)
+        request = Request(sent.method, path, query, _headers(sent), managed_fields=True).readable()
+        headers: dict[str, str] = {}
         try:
-            body = await _read(sent)
+            headers = self._headers.before(request)
+            if sent.can_read_body:
+                request = replace(request, body=await _read(sent))
+            if bodies.takes_long(request.body, request.headers.get("content-type", "")):
+                request = replace(request, parsed=await asyncio.to_thread(bodies.parsed, request.body))
             # Short enough for the loop: everything in a cluster happens under one lock anyway.
-            response = self._cluster.handle(_request(sent, body))
+            response = self._cluster.handle(request)
         except StatusError as error:
             response = Response(error.code, error.to_object())
         except Exception:
             _log.exception("%s %s", sent.method, sent.path)
             failed = StatusError(500, "InternalError", PANIC)
             response = Response(500, failed.to_object())
-        headers = {
-            **HEADERS,
-            "Date": self._cluster.clock.http_date(),
-            **response.headers,
-            "Content-Type": response.content_type,
-        }
+        headers |= response.headers
+        headers["Content-Type"], headers["Date"] = response.content_type, self._cluster.clock.http_date()
         if response.session is not None:
             from pytest_selfrep.kubesim.streams.websocket import converse
 
-            return await converse(sent, response.session, self._cluster.lock, self._waiting, headers)
+            return await converse(sent, response.session, self._cluster.lock, self._waiting)
         if response.stream is None:
-            content = response.encode(pretty=_is_pretty(sent))
-            answer = web.Response(status=response.status, body=content, headers=headers)
-            for warning in response.warning_headers():
-                answer.headers.add("Warning", warning)
-            return answer
+            return _whole(request, response, headers)
+        from aiohttp import web
+
         reply = web.StreamResponse(status=response.status, headers=headers)
         await self._stream(sent, reply, response.stream)
         return reply
@@ -225,7 +242,7 @@ class _Site:
                 with self._cluster.lock:
                     items, closed = stream.poll(), stream.closed
                 if items:
-                    await reply.write(b"".join(map(_encoded, items)))
+                    await _write(reply, b"".join(map(_encoded, items)))
                 if closed:
                     break
                 if not await _wait(ready, until):
@@ -245,7 +262,7 @@ class _Site:
             stream.end()
             items = stream.poll()
         if items:
-            await reply.write(b"".join(map(_encoded, items)))
+            await _write(reply, b"".join(map(_encoded, items)))
 
 
 def _wake(loop: asyncio.AbstractEventLoop, ready: asyncio.Event) -> None:
@@ -262,25 +279,57 @@ async def _wait(ready: asyncio.Event, until: float | None) -> bool:
     return True
 
 
-def _is_pretty(sent: web.BaseRequest) -> bool:
+def _whole(request: Request, response: Response, headers: Mapping[str, str]) -> web.StreamResponse:
+    """An answer that does not go on."""
+    from pytest_selfrep.kubesim.serving.gohttp import Whole
+
+    content = response.encode(pretty=_is_pretty(request, response))
+    return Whole(
+        response.status,
+        [*headers.items(), *(("Warning", each) for each in response.warning_headers())],
+        content,
+        chunked=len(content) > AT_ONCE and not isinstance(response.body, bytes),
+        # Nobody reads the rest of a body that is too large.
+        last=response.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    )
+
+
+async def _write(reply: web.StreamResponse, content: bytes) -> None:
+    """In pieces: what is written at once is kept, however much it is, for a client that does not read."""
+    from pytest_selfrep.kubesim.serving.gohttp import LARGE
+
+    for start in range(0, len(content), LARGE):
+        await reply.write(content[start : start + LARGE])
+
+
+def _is_pretty(request: Request, response: Response) -> bool:
     """Whether the answer is laid out to be read: as the query says, else for people's own programs."""
-    asked = sent.query.get("pretty")
+    if response.status == HTTPStatus.OK and request.path.rstrip("/") in RAW:
+        return True
+    asked = dict(request.query).get("pretty")
     if asked:
         return asked in TRUE
-    return sent.headers.get("User-Agent", "").startswith(READERS)
+    return request.headers.get("user-agent", "").startswith(READERS)
 
 
 async def _read(sent: web.BaseRequest) -> bytes:
-    """The request's body. Raises StatusError 413."""
-    parts: list[bytes] = []
-    length = 0
+    """The request's body. Raises StatusError 413 or 504."""
     if (sent.content_length or 0) > MAX_BODY:
         raise _too_large()
-    async for part in sent.content.iter_any():
-        length += len(part)
-        if length > MAX_BODY:
-            raise _too_large()
-        parts.append(part)
+    if sent.headers.get("Expect", "").lower() == "100-continue" and sent.transport is not None:
+        sent.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    parts: list[bytes] = []
+    length = 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in sent.content.iter_any():
+                length += len(part)
+                if length > MAX_BODY:
+                    raise _too_large()
+                parts.append(part)
+    except TimeoutError:
+        why = "Timeout: request did not complete within the allotted timeout"
+        raise StatusError(504, "Timeout", why, {}) from None
     return b"".join(parts)
 
 
@@ -288,14 +337,14 @@ def _too_large() -> StatusError:
     return StatusError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {MAX_BODY}")
 
 
-def _request(sent: web.BaseRequest, body: bytes) -> Request:
+def _headers(sent: web.BaseRequest) -> dict[str, str]:
     headers: dict[str, str] = {}
     for name, value in sent.headers.items():
         name = name.lower()
         # Somebody impersonated may have several groups, each in a header of its own.
         repeated = name in headers and name.startswith("impersonate-")
         headers[name] = f"{headers[name]}{REPEATED}{value}" if repeated else value
-    return Request(sent.method, sent.path, list(sent.query.items()), headers, body, managed_fields=True)
+    return headers
 
 
 def _encoded(item: Json | str) -> bytes:

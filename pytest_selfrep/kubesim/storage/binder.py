@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pytest_selfrep.kubesim.controllers.base import Context, Mapper
 from pytest_selfrep.kubesim.controllers.common import itself
 from pytest_selfrep.kubesim.kinds import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS, Kind
-from pytest_selfrep.kubesim.objects import Key, Object, is_terminating, key_of
+from pytest_selfrep.kubesim.objects import Key, Object, is_terminating, key_of, object_reference
 from pytest_selfrep.kubesim.storage import claims
 from pytest_selfrep.kubesim.store import Change
 
@@ -155,7 +155,7 @@ class PersistentVolumeBinder:
         ref = volume["spec"].get("claimRef")
         if ref is None or not ref.get("uid"):
             bound = _annotated(volume, {claims.BOUND_BY_CONTROLLER: "yes"} if ref is None else {})
-            bound["spec"] = {**volume["spec"], "claimRef": claims.reference_to(claim)}
+            bound["spec"] = {**volume["spec"], "claimRef": object_reference(claim)}
             volume = self._writer.update(PERSISTENT_VOLUME, bound)
         volume = self._report(volume, "Bound")
         name = volume["metadata"]["name"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pytest_selfrep.kubesim import quantity
-from pytest_selfrep.kubesim.kinds import PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS
+from pytest_selfrep.kubesim.kinds import STORAGE_CLASS
 from pytest_selfrep.kubesim.objects import Key, Object, labels_of
 from pytest_selfrep.kubesim.selectors import label_selector
 from pytest_selfrep.kubesim.store import Store
@@ -76,19 +76,6 @@ def is_meant(volume: Object, claim: Object) -> bool:
         and (ref.get("namespace"), ref.get("name")) == (meta["namespace"], meta["name"])
         and ref.get("uid", "") in ("", meta["uid"])
     )
-
-
-def reference_to(claim: Object) -> Object:
-    """A volume's ``claimRef``."""
-    meta = claim["metadata"]
-    return {
-        "kind": PERSISTENT_VOLUME_CLAIM.kind,
-        "namespace": meta["namespace"],
-        "name": meta["name"],
-        "uid": meta["uid"],
-        "apiVersion": PERSISTENT_VOLUME_CLAIM.api_version,
-        "resourceVersion": meta["resourceVersion"],
-    }
 
 
 def mismatch(volume: Object, claim: Object) -> str:

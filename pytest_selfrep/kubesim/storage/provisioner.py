@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pytest_selfrep.kubesim.controllers.base import Context, Mapper
 from pytest_selfrep.kubesim.controllers.common import Backoff, itself
 from pytest_selfrep.kubesim.kinds import NODE, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, Kind
-from pytest_selfrep.kubesim.objects import Key, Object, is_terminating, key_of
+from pytest_selfrep.kubesim.objects import Key, Object, is_terminating, key_of, object_reference
 from pytest_selfrep.kubesim.status import StatusError
 from pytest_selfrep.kubesim.storage import claims
 from pytest_selfrep.kubesim.store import Change
@@ -133,7 +133,7 @@ class LocalPathProvisioner:
                 "capacity": {"storage": spec["resources"]["requests"]["storage"]},
                 "hostPath": {"path": path, "type": "DirectoryOrCreate"},
                 "accessModes": list(spec["accessModes"]),
-                "claimRef": claims.reference_to(claim),
+                "claimRef": object_reference(claim),
                 "persistentVolumeReclaimPolicy": found["reclaimPolicy"],
                 "storageClassName": claims.class_of(claim),
                 "volumeMode": spec["volumeMode"],

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from pytest_selfrep.kubesim.controllers.base import Context
 from pytest_selfrep.kubesim.kinds import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM
-from pytest_selfrep.kubesim.objects import Key, Object, is_terminating
+from pytest_selfrep.kubesim.objects import Key, Object, is_terminating, object_reference
 from pytest_selfrep.kubesim.scheduling.nodeselection import meets_any
 from pytest_selfrep.kubesim.storage import claims
 from pytest_selfrep.kubesim.store import Store
@@ -71,7 +71,7 @@ def reserve(context: Context, user: str, used: Sequence[Object], node: Object) -
                 meta = dict(volume["metadata"])
                 notes = {claims.BOUND_BY_CONTROLLER: "yes"}
                 meta["annotations"] = {**(meta.get("annotations") or {}), **notes}
-                spec = {**volume["spec"], "claimRef": claims.reference_to(claim)}
+                spec = {**volume["spec"], "claimRef": object_reference(claim)}
                 writer.update(PERSISTENT_VOLUME, {**volume, "metadata": meta, "spec": spec})
         elif claims.SELECTED_NODE not in claims.annotations_of(claim):
             meta = dict(claim["metadata"])

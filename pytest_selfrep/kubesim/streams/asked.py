@@ -19,6 +19,8 @@ class Asked:
     stdout: bool
     stderr: bool
     tty: bool
+    translated: bool
+    """Whether the API server speaks to the client itself, and passes on what a kubelet says (v5)."""
 
 
 def asked_of(call: Call, pod: Object, kind: str) -> Asked:
@@ -32,13 +34,15 @@ def asked_of(call: Call, pod: Object, kind: str) -> Asked:
         flags.get("stdout", kind == "PodAttachOptions" and "stdout" not in flags),
         flags.get("stderr", kind == "PodAttachOptions" and "stderr" not in flags),
         flags.get("tty", False),
+        "v5.channel.k8s.io" in call.request.headers.get("sec-websocket-protocol", ""),
     )
+    if not pod["spec"].get("nodeName"):
+        raise bad_request(f"pod {pod['metadata']['name']} does not have a host assigned")
+    refuse_without_upgrade(call)
     if kind == "PodExecOptions" and not asked.command:
         raise bad_request("you must specify at least 1 command for the container")
     if not (asked.stdin or asked.stdout or asked.stderr):
         raise bad_request("you must specify at least 1 of stdin, stdout, stderr")
-    if not pod["spec"].get("nodeName"):
-        raise bad_request(f"pod {pod['metadata']['name']} does not have a host assigned")
     return asked
 
 
@@ -62,9 +66,10 @@ def _container(pod: Object, asked: str) -> str:
 def running_of(call: Call, pod: Object, container: str) -> Running | None:
     """The container, if it runs."""
     status = pod.get("status") or {}
-    for each in (*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())):
-        if each["name"] == container and "running" in (each.get("state") or {}):
-            return call.backend.runtime.get(each.get("containerID", ""))
+    for field in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
+        for each in status.get(field) or ():
+            if each["name"] == container and "running" in (each.get("state") or {}):
+                return call.backend.runtime.get(each.get("containerID", ""))
     return None
 
 

@@ -31,8 +31,10 @@ class Attach:
 
     protocols = PROTOCOLS
 
-    def __init__(self, clock: Clock, running: Running | None, asked: Asked) -> None:
+    def __init__(self, clock: Clock, pod: str, running: Running | None, asked: Asked) -> None:
+        """``pod`` is its name as kubelets spell it: NAME_NAMESPACE."""
         self._clock = clock
+        self._pod = pod
         self._running = running
         self._asked = asked
         self._channels = Channels()
@@ -54,7 +56,7 @@ class Attach:
         asked = self._asked
         self._channels.put(STDOUT if asked.stdout else STDERR, b"")
         if self._running is None:
-            why = f"unable to upgrade connection: container {asked.container} not found in pod"
+            why = f"unable to upgrade connection: container {asked.container} not found in pod {self._pod}"
             self._channels.put(ERROR, encoded(failed(why)))
             self._over = True
             return

@@ -86,14 +86,14 @@ def _nobody() -> None:
     """Nobody waits yet."""
 
 
-def ended(code: int) -> Object:
-    """The Status that tells an exit code."""
+def ended(code: int, why: str = "") -> Object:
+    """The Status that tells an exit code, and for another than 0 how."""
     if code == 0:
         return {"metadata": {}, "status": "Success"}
     return {
         "metadata": {},
         "status": "Failure",
-        "message": f"command terminated with non-zero exit code: error executing command, exit code {code}",
+        "message": f"command terminated with non-zero exit code: {why}",
         "reason": "NonZeroExitCode",
         "details": {"causes": [{"reason": "ExitCode", "message": str(code)}]},
     }
@@ -101,9 +101,10 @@ def ended(code: int) -> Object:
 
 def failed(why: str) -> Object:
     """The Status of what could not be started."""
-    status = StatusError(500, "InternalError", f"Internal error occurred: {why}").to_object()
+    causes = {"causes": [{"message": why}]}
+    status = StatusError(500, "InternalError", f"Internal error occurred: {why}", causes).to_object()
     del status["kind"], status["apiVersion"]
-    return {**status, "details": {"causes": [{"message": why}]}}
+    return status
 
 
 def encoded(status: Object) -> bytes:

@@ -9,6 +9,7 @@ from pytest_selfrep.kubesim.clock import Clock, Timer
 from pytest_selfrep.kubesim.containers.container import Execution, NotRunnable
 from pytest_selfrep.kubesim.containers.runtime import Running
 from pytest_selfrep.kubesim.containers.tasks import MAX_OUTPUT, Bytes, Discard, Pipe
+from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.streams.asked import Asked
 from pytest_selfrep.kubesim.streams.channels import (
     CLOSE,
@@ -76,12 +77,18 @@ class Exec:
             )
         except NotRunnable as problem:
             number = hashlib.sha256(f"{self._running.container.id} {self._clock.now}".encode()).hexdigest()
-            self._fail(
-                "Internal error occurred: error executing command in container: failed to exec in container: "
+            why = (
+                "error executing command in container: failed to exec in container: "
                 f'failed to start exec "{number}": OCI runtime exec failed: exec failed: {problem}: unknown'
             )
+            self._fail(f"Internal error occurred: {why}" if asked.translated else why)
             return
         self._go_on()
+
+    def _ended(self, code: int) -> Object:
+        command = " ".join(self._asked.command)
+        said = f"error executing command [{command}], exit code {code}"
+        return ended(code, f"command terminated with exit code {code}" if self._asked.translated else said)
 
     def _fail(self, why: str) -> None:
         self._channels.put(ERROR, encoded(failed(why)))
@@ -135,7 +142,7 @@ class Exec:
             self._timer = None
         more = execution.run()
         if execution.code is not None:
-            self._channels.put(ERROR, encoded(ended(execution.code % 256)))
+            self._channels.put(ERROR, encoded(self._ended(execution.code % 256)))
             self._over = True
             execution.engine.close()
         elif more and not self._channels.full:

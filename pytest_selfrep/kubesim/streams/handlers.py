@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pytest_selfrep.kubesim.apiserver.calls import Call, Handler
 from pytest_selfrep.kubesim.apiserver.http import Response
-from pytest_selfrep.kubesim.streams.asked import asked_of, refuse_without_upgrade, running_of
+from pytest_selfrep.kubesim.streams.asked import asked_of, running_of
 from pytest_selfrep.kubesim.streams.attach import Attach
 from pytest_selfrep.kubesim.streams.execute import Exec
 from pytest_selfrep.kubesim.streams.portforward import forward
@@ -16,7 +16,6 @@ def execute(call: Call) -> Response:
     """Raises StatusError before anything is upgraded."""
     pod = call.stored()
     asked = asked_of(call, pod, "PodExecOptions")
-    refuse_without_upgrade(call)
     running = running_of(call, pod, asked.container)
     return Response(101, session=Exec(call.backend.context.clock, running, asked))
 
@@ -25,9 +24,9 @@ def attach(call: Call) -> Response:
     """Raises StatusError before anything is upgraded."""
     pod = call.stored()
     asked = asked_of(call, pod, "PodAttachOptions")
-    refuse_without_upgrade(call)
     running = running_of(call, pod, asked.container)
-    return Response(101, session=Attach(call.backend.context.clock, running, asked))
+    full_name = f"{call.key.name}_{call.key.namespace}"
+    return Response(101, session=Attach(call.backend.context.clock, full_name, running, asked))
 
 
 SUBRESOURCES: Mapping[tuple[str, str, str], Handler] = {

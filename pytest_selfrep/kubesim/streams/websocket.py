@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import Mapping, MutableSet
+from collections.abc import MutableSet
 from threading import RLock
 
 from aiohttp import WSMsgType, web
 
 from pytest_selfrep.kubesim.apiserver.http import Session
-from pytest_selfrep.kubesim.status import bad_request
+from pytest_selfrep.kubesim.serving.gohttp import Raw
 
 MAX_MESSAGE = 4 * 1024 * 1024
 """Bytes of one message; a client that sends more is cut off."""
@@ -24,7 +24,6 @@ async def converse(
     session: Session,
     lock: RLock,
     waiting: MutableSet[asyncio.Event],
-    headers: Mapping[str, str],
 ) -> web.StreamResponse:
     """Upgrade a request and carry its session until either side ends it, or the server closes.
 
@@ -34,11 +33,7 @@ async def converse(
         each.strip() for each in sent.headers.get("Sec-WebSocket-Protocol", "").split(",") if each.strip()
     ]
     if offered and not set(offered) & set(session.protocols):
-        refused = bad_request(
-            "unable to upgrade: unable to negotiate protocol: client supports "
-            f"[{' '.join(offered)}], server accepts [{' '.join(session.protocols)}]"
-        )
-        return web.json_response(refused.to_object(), status=400, headers={"Server": headers["Server"]})
+        return Raw(403, "\r\n\r\n")
     socket = web.WebSocketResponse(
         protocols=session.protocols,
         max_msg_size=MAX_MESSAGE,
@@ -46,12 +41,12 @@ async def converse(
         compress=False,
         timeout=1.0,
     )
-    socket.headers["Server"] = headers["Server"]
     try:
         await socket.prepare(sent)
-    except web.HTTPException as error:
-        refused = bad_request(f"unable to upgrade: {error.text or error.reason}")
-        return web.json_response(refused.to_object(), status=400, headers={"Server": headers["Server"]})
+    except web.HTTPException:
+        if sent.headers.get("Sec-WebSocket-Version") != "13":
+            return Raw(400, "\r\nSec-WebSocket-Version: 13\r\n\r\nmissing or bad WebSocket Version")
+        return Raw(400, "\r\n\r\nmismatch challenge/response")
     link = _Link(socket, session, lock)
     waiting.add(link.ready)
     try:

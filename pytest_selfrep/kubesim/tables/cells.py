@@ -412,6 +412,13 @@ def api_service_server(api_service: Object) -> str:
     return f"{service['namespace']}/{service['name']}" if service else "Local"
 
 
+def component_health(component: Object) -> Object:
+    """Its condition, with its status in kubectl's words."""
+    found: Object = next((each for each in component["conditions"] if each["type"] == "Healthy"), {})
+    words = {"True": "Healthy", "False": "Unhealthy"}
+    return {**found, "status": words.get(found.get("status", ""), _UNKNOWN)}
+
+
 def api_service_available(api_service: Object) -> str:
     found = condition(api_service, "Available")
     if found is None:

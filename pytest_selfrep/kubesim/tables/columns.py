@@ -247,6 +247,12 @@ COLUMNS: Mapping[tuple[str, str], tuple[Column, ...]] = {
         _number("Replicas", "status.currentReplicas"),
         _AGE,
     ),
+    ("v1", "ComponentStatus"): (
+        _NAME,
+        _of("Status", lambda obj: cells.component_health(obj)["status"]),
+        _of("Message", lambda obj: cells.component_health(obj).get("message", "")),
+        _of("Error", lambda obj: cells.component_health(obj).get("error", "")),
+    ),
     ("apiregistration.k8s.io/v1", "APIService"): (
         _NAME,
         _of("Service", cells.api_service_server),

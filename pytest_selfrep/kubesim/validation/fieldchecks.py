@@ -73,7 +73,8 @@ def go_map(value: Mapping[str, str] | None) -> str:
     return f"map[string]string{{{items}}}"
 
 
-def _go_strings(values: Sequence[str] | None) -> str:
+def go_strings(values: Sequence[str] | None) -> str:
+    """A list as Go prints it."""
     return f"[]string{{{', '.join(map(_shown, values))}}}" if values else "[]string(nil)"
 
 
@@ -83,7 +84,7 @@ def go_selector(selector: Json) -> str:
     expressions = ", ".join(
         f"v1.LabelSelectorRequirement{{Key:{_shown(each.get('key', ''))}, "
         f"Operator:{_shown(each.get('operator', ''))}, "
-        f"Values:{_go_strings(each.get('values'))}}}"
+        f"Values:{go_strings(each.get('values'))}}}"
         for each in (selector or {}).get("matchExpressions") or ()
     )
     shown = f"[]v1.LabelSelectorRequirement{{{expressions}}}"

@@ -44,6 +44,17 @@ _MAY_CHANGE = (
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
 
+_EPHEMERAL = "cannot be set for an Ephemeral Container"
+_NOT_EPHEMERAL = (
+    "ports",
+    "resources",
+    "resizePolicy",
+    "restartPolicy",
+    "livenessProbe",
+    "readinessProbe",
+    "startupProbe",
+    "lifecycle",
+)
 _CHANGEABLE = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "schedulingGates")
 
 
@@ -51,7 +62,22 @@ def pod_causes(pod: Object, old: Object | None) -> list[Cause]:
     """A pod; of a change only what may change is let through."""
     if old is not None:
         return _update_causes(pod["spec"], old["spec"])
-    return list(spec_causes(pod["spec"], "spec"))
+    causes = list(spec_causes(pod["spec"], "spec"))
+    if pod["spec"].get("ephemeralContainers"):
+        causes.append(forbidden("spec.ephemeralContainers", "cannot be set on create"))
+    return causes
+
+
+def ephemeral_causes(new: Object, old: Object) -> list[Cause]:
+    """Specs of a pod whose ephemeral containers change: some may come, none goes or becomes another."""
+    causes = list(spec_causes(new, "spec"))
+    now = {each.get("name"): each for each in new.get("ephemeralContainers") or ()}
+    for each in old.get("ephemeralContainers") or ():
+        if now.get(each["name"]) != each:
+            what = "changed" if each["name"] in now else "removed"
+            why = f'existing ephemeral containers "{each["name"]}" may not be {what}\n'
+            causes.append(forbidden("spec.ephemeralContainers", why))
+    return causes
 
 
 def _update_causes(new: Object, old: Object) -> list[Cause]:
@@ -94,6 +120,11 @@ def spec_causes(spec: Object, at: str) -> Iterable[Cause]:
     for field in ("containers", "initContainers"):
         for index, container in enumerate(spec.get(field) or ()):
             yield from _container_causes(container, f"{at}.{field}[{index}]", seen, volumes)
+    others = list(seen)
+    for index, container in enumerate(spec.get("ephemeralContainers") or ()):
+        path = f"{at}.ephemeralContainers[{index}]"
+        yield from _container_causes(container, path, seen, volumes)
+        yield from _ephemeral_container_causes(container, path, others)
     yield from one_of(f"{at}.restartPolicy", spec["restartPolicy"], RESTART_POLICIES)
     yield from one_of(f"{at}.dnsPolicy", spec["dnsPolicy"], _DNS_POLICIES)
     yield from at_least(f"{at}.terminationGracePeriodSeconds", spec["terminationGracePeriodSeconds"])
@@ -154,6 +185,20 @@ def _container_causes(container: Object, at: str, seen: list[str], volumes: Sequ
     resources = container["resources"]
     if resources:
         yield from _resource_causes(resources, f"{at}.resources")
+
+
+def _ephemeral_container_causes(container: Object, at: str, others: Sequence[str]) -> Iterable[Cause]:
+    """What an ephemeral container may have less than others, whose names are given."""
+    target = container.get("targetContainerName")
+    if target and target not in others:
+        yield absent(f"{at}.targetContainerName", target)
+    for field in _NOT_EPHEMERAL:
+        if container.get(field):
+            yield forbidden(f"{at}.{field}", _EPHEMERAL)
+    for index, mount in enumerate(container.get("volumeMounts") or ()):
+        for field in ("subPath", "subPathExpr"):
+            if mount.get(field):
+                yield forbidden(f"{at}.volumeMounts[{index}].{field}", _EPHEMERAL)
 
 
 def _port_causes(each: Object, at: str) -> Iterable[Cause]:
@@ -246,6 +291,9 @@ def template_causes(
     """A PodTemplateSpec with its defaults."""
     yield from labels(f"{at}.metadata.labels", template["metadata"].get("labels"))
     yield from spec_causes(template["spec"], f"{at}.spec")
+    if template["spec"].get("ephemeralContainers"):
+        why = "ephemeral containers not allowed in pod template"
+        yield forbidden(f"{at}.spec.ephemeralContainers", why)
     policy = template["spec"]["restartPolicy"]
     if policy in RESTART_POLICIES:
         yield from one_of(f"{at}.spec.restartPolicy", policy, restart_policies)

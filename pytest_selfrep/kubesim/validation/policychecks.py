@@ -19,15 +19,8 @@ from pytest_selfrep.kubesim.validation.fieldchecks import (
     required,
     unsupported,
 )
+from pytest_selfrep.kubesim.validation.quotascopes import scope_causes
 
-_SCOPES = (
-    "BestEffort",
-    "CrossNamespacePodAffinity",
-    "NotBestEffort",
-    "NotTerminating",
-    "PriorityClass",
-    "Terminating",
-)
 _LIMIT_TYPES = ("Container", "PersistentVolumeClaim", "Pod")
 _SAID = {"min": "min", "defaultRequest": "default request", "default": "default", "max": "max"}
 _ORDER = (
@@ -74,17 +67,7 @@ def quota_causes(quota: Object, old: Object | None) -> list[Cause]:
             causes.append(invalid(at, text, "must be greater than or equal to 0"))
         elif name.startswith(_COUNTS) and amount.denominator != 1:
             causes.append(invalid_go(at, quantity.canonical(text), "must be an integer"))
-    for scope in spec.get("scopes") or ():
-        if scope not in _SCOPES:
-            listed = ", ".join(f'"{each}"' for each in spec["scopes"])
-            shown = f"[]core.ResourceQuotaScope{{{listed}}}"
-            causes.append(invalid_go("spec.scopes", shown, "unsupported scope"))
-    for index, each in enumerate((spec.get("scopeSelector") or {}).get("matchExpressions") or ()):
-        at = f"spec.scopeSelector.matchExpressions[{index}]"
-        causes += one_of(f"{at}.scopeName", each.get("scopeName", ""), _SCOPES)
-        operators = ("In", "NotIn", "Exists", "DoesNotExist")
-        if each.get("operator") not in operators:
-            causes.append(invalid(f"{at}.operator", each.get("operator"), "not a valid selector operator"))
+    causes += scope_causes(spec)
     if old is not None and (spec.get("scopes") or []) != (old["spec"].get("scopes") or []):
         causes.append(invalid("spec.scopes", spec.get("scopes"), "field is immutable"))
     return causes
@@ -104,6 +87,11 @@ def limit_range_causes(limit_range: Object, _old: Object | None) -> list[Cause]:
             for field in ("default", "defaultRequest"):
                 if item.get(field):
                     causes.append(forbidden(f"{at}.{field}", "may not be specified when `type` is 'Pod'"))
+        if item["type"] == "PersistentVolumeClaim" and not any(
+            "storage" in (item.get(field) or {}) for field in ("min", "max")
+        ):
+            why = "either minimum or maximum storage value is required, but neither was provided"
+            causes.append(required(f"{at}.limits", why))
         causes += _order_causes(item, at)
     return causes
 

@@ -98,20 +98,23 @@ def data_causes(config_map: Object, old: Object | None) -> list[Cause]:
     for field in ("data", "binaryData"):
         for key, value in (config_map.get(field) or {}).items():
             causes += formatted(f"{field}[{key}]", key, data_key)
-            size += len(value)
+            size += len(base64.b64decode(value) if field == "binaryData" else value.encode())
     if size > MOST_DATA_BYTES:
-        causes.append(too_long("", MOST_DATA_BYTES))
+        causes.append(too_long("[]", MOST_DATA_BYTES))
     return causes
 
 
 def secret_causes(secret: Object, old: Object | None) -> list[Cause]:
     causes = list(_frozen_causes(secret, old, ("data",)))
+    size = 0
     for key, value in (secret.get("data") or {}).items():
         causes += formatted(f"data[{key}]", key, data_key)
         try:
-            base64.b64decode(value, validate=True)
+            size += len(base64.b64decode(value, validate=True))
         except binascii.Error:
             causes.append(invalid(f"data[{key}]", value, "illegal base64 data"))
+    if size > MOST_DATA_BYTES:
+        causes.append(too_long("data", MOST_DATA_BYTES))
     for key in _SECRET_KEYS.get(secret["type"], ()):
         if key not in (secret.get("data") or {}):
             causes.append(required(f"data[{key}]"))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from pytest_selfrep.kubesim.admission.priorityclasses import priority_class_causes
 from pytest_selfrep.kubesim.customresources.definition import causes as definition_causes
+from pytest_selfrep.kubesim.customresources.scalevalues import causes as scale_value_causes
 from pytest_selfrep.kubesim.customresources.validation import causes as custom_causes
 from pytest_selfrep.kubesim.kinds import (
     CLUSTER_ROLE,
@@ -112,7 +113,10 @@ def validate(kind: Kind, obj: Object, old: Object | None) -> list[Cause]:
     """Everything wrong with ``obj`` (defaults applied), which replaces ``old`` if that is given."""
     causes = list(metadata_causes(kind, obj["metadata"]))
     if kind.custom is not None:
-        return causes + (custom_causes(kind.custom.schema, obj) if kind.stored is not kind else [])
+        if kind.stored is not kind:
+            causes += custom_causes(kind.custom.schema, obj)
+            causes += scale_value_causes(kind.custom.scale, obj)
+        return causes
     check = CHECKS.get(kind)
     if check is not None:
         causes += check(obj, old)

@@ -43,7 +43,8 @@ class Command:
 
     @property
     def client(self) -> KubeClient:
-        return self.hands.client
+        client = self.hands.client
+        return client.with_managed_fields() if self.switched("show-managed-fields") else client
 
     @property
     def arguments(self) -> list[str]:

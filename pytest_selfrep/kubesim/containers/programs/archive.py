@@ -56,17 +56,17 @@ def _read(words: list[str]) -> tuple[str, str, str, list[str]]:
 
 
 def _create(process: Process, letters: str, name: str, cwd: str, members: list[str]) -> int:
-    packed, code = io.BytesIO(), 0
+    packed, code, told = io.BytesIO(), 0, False
     with tarfile.open(fileobj=packed, mode="w:gz" if "z" in letters else "w") as archive:
         for member in members:
             try:
-                _add(
-                    process, archive, member.lstrip("/") or ".", process.files.find(absolute(member, cwd)), 0
-                )
+                found = process.files.find(absolute(member, cwd))
+                if member.startswith("/") and not told:
+                    process.stderr.write(b"tar: removing leading '/' from member names\n")
+                    told = True
+                _add(process, archive, member.lstrip("/") or ".", found, 0)
             except FileProblem as problem:
                 code = process.complain(f"{member}: {problem}")
-    if any(member.startswith("/") for member in members):
-        process.stderr.write(b"tar: removing leading '/' from member names\n")
     if code:
         process.complain("error exit delayed from previous errors")
     if name == "-":

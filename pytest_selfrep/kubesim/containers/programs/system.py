@@ -21,6 +21,8 @@ _UNAME = {
     "o": "GNU/Linux",
 }
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DEFAULT_PATH = "/bin:/usr/bin"
+"""Where the C library looks for programs if nothing says where."""
 _DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([smhd]?)", re.ASCII)
 
 
@@ -68,7 +70,7 @@ def env(process: Process) -> Steps:
 
 
 def _execute(process: Process, words: list[str]) -> Steps:
-    found = process.world.program(words[0], process.env.get("PATH", ""), process.cwd)
+    found = process.world.program(words[0], process.env.get("PATH", _DEFAULT_PATH), process.cwd)
     if isinstance(found, str):
         missing = found == "not found"
         why = "No such file or directory" if missing else found
