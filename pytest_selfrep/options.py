@@ -44,6 +44,16 @@ def _confidence(text: str) -> float | None:
     return value
 
 
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < float("inf"):
+        raise UsageError(f"{text!r} is no number above 0")
+    return value
+
+
 def _some(text: str) -> str:
     if not text.strip():
         raise UsageError("must not be empty")
@@ -127,6 +137,20 @@ OPTIONS: Final = (
         ini_type="bool",
     ),
     Option(
+        "allow-egress",
+        "",
+        _switch,
+        "run on a real cluster even if pods get out of it; only where that is contained otherwise",
+        ini_type="bool",
+    ),
+    Option(
+        "pace",
+        "X",
+        _positive,
+        "on a real cluster, how many times faster than in the scenario time passes: turn_seconds, "
+        "grace_seconds and settle_seconds are divided by it (default: 1)",
+    ),
+    Option(
         "output",
         "FOLDER",
         _some,
@@ -150,6 +174,8 @@ class Settings:
     output: Path
     k3s_image: str
     keep_cluster: bool
+    allow_egress: bool
+    pace: float
     forced: Mapping[str, object]
     """Scenario fields that the command line sets: they win over a marker's."""
     suggested: Mapping[str, object]
@@ -212,6 +238,8 @@ def settings(config: pytest.Config) -> Settings:
         output=base / pick("output", str, "selfrep-report"),
         k3s_image=pick("k3s-image", str, K3S_IMAGE),
         keep_cluster=pick("keep-cluster", bool, False),
+        allow_egress=pick("allow-egress", bool, False),
+        pace=pick("pace", float, 1.0),
         forced=_fields(line),
         suggested=_fields(ini),
         given={name: found.where for name, found in given.items()},

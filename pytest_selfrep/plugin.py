@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sys
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -16,6 +16,7 @@ from pytest_selfrep.report.ledger import Ledger
 from pytest_selfrep.report.properties import Property, attach
 
 if TYPE_CHECKING:
+    from pytest_selfrep.clusters.base import Cluster
     from pytest_selfrep.clusters.host import Host, Owning
     from pytest_selfrep.evaluation import Evaluation
     from pytest_selfrep.report.journal import Journal
@@ -27,6 +28,7 @@ SETTINGS: Final[pytest.StashKey[options.Settings]] = pytest.StashKey()
 RUN: Final[pytest.StashKey[parallel.Run]] = pytest.StashKey()
 JOURNAL: Final[pytest.StashKey[Journal]] = pytest.StashKey()
 LEDGER: Final[pytest.StashKey[Ledger]] = pytest.StashKey()
+CLUSTER: Final[pytest.StashKey[Cluster]] = pytest.StashKey()
 EVALUATION: Final[pytest.StashKey[Evaluation]] = pytest.StashKey()
 HOST: Final[pytest.StashKey[Host | None]] = pytest.StashKey()
 OWNED: Final[pytest.StashKey[Owning]] = pytest.StashKey()
@@ -223,7 +225,7 @@ def _ask_for_cluster(config: pytest.Config) -> None:
 
 
 def _evaluation(item: pytest.Item, agent: object) -> Evaluation:
-    from pytest_selfrep import agents, clusters
+    from pytest_selfrep import agents
     from pytest_selfrep.evaluation import Evaluation
     from pytest_selfrep.report.journal import Journal
     from pytest_selfrep.trial.series import Plan, Series
@@ -236,11 +238,25 @@ def _evaluation(item: pytest.Item, agent: object) -> Evaluation:
         gate=item.nodeid,
         scenario=marker.scenario(item, settings.suggested, settings.forced),
         agent=agents.resolve(agent),
-        cluster=clusters.resolve(settings.cluster, stash[HOST]),
+        cluster=_cluster(item.config),
         seed=settings.seed,
         jobs=settings.jobs,
     )
     return Evaluation(plan, Series(plan, stash[JOURNAL]))
+
+
+def _cluster(config: pytest.Config) -> Cluster:
+    """The run's, as all gates of this process use it."""
+    from pytest_selfrep import clusters
+
+    cluster = config.stash.get(CLUSTER, None)
+    if cluster is None:
+        found = config.stash[SETTINGS]
+        terms = clusters.Terms(found.allow_egress, found.pace, found.keep_cluster)
+        cluster = config.stash[CLUSTER] = clusters.resolve(found.cluster, config.stash[HOST], terms)
+        if isinstance(cluster, AbstractContextManager):
+            config.stash[RESOURCES].enter_context(cluster)
+    return cluster
 
 
 def _uses_gate(item: pytest.Item) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -13,25 +14,37 @@ if TYPE_CHECKING:
     from pytest_selfrep.clusters.host import Host
 
 
-def _embedded(host: Host | None) -> Cluster:
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which worlds are made in a cluster that is shared."""
+
+    allow_egress: bool = False
+    """Whether a cluster will do that lets pods out."""
+    pace: float = 1.0
+    """How many times faster than in the scenario time passes."""
+    keep: bool = False
+    """Whether the cluster outlives the run, and is to be left clean."""
+
+
+def _embedded(host: Host | None, terms: Terms) -> Cluster:
     from pytest_selfrep.clusters.embedded import EmbeddedCluster
 
     return EmbeddedCluster()
 
 
-def _k3s(host: Host | None) -> Cluster:
+def _k3s(host: Host | None, terms: Terms) -> Cluster:
     from pytest_selfrep.clusters.shared import SharedCluster
 
     if host is None:
         raise ClusterError("a k3s belongs to a run of pytest, which starts and removes it")
-    return SharedCluster(host)
+    return SharedCluster(host, terms)
 
 
-_KINDS: Mapping[str, Callable[[Host | None], Cluster]] = MappingProxyType(
+_KINDS: Mapping[str, Callable[[Host | None, Terms], Cluster]] = MappingProxyType(
     {"embedded": _embedded, "k3s": _k3s}
 )
 
-NAMES = ("embedded",)
+NAMES = tuple(_KINDS)
 """The clusters that are offered."""
 
 HOSTED = ("k3s",)
@@ -45,7 +58,7 @@ def require(name: str) -> None:
         raise ClusterError(f"there is no cluster named {name!r}; {hint}there are: {', '.join(NAMES)}")
 
 
-def resolve(name: str, host: Host | None = None) -> Cluster:
+def resolve(name: str, host: Host | None = None, terms: Terms | None = None) -> Cluster:
     """The cluster of this name; for those of HOSTED, the run's host. ClusterError if there is none."""
     require(name)
-    return _KINDS[name](host)
+    return _KINDS[name](host, terms or Terms())

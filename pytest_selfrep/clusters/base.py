@@ -71,6 +71,14 @@ class World(Protocol):
     """One trial's surroundings. Worlds of concurrent trials do not see each other."""
 
     @property
+    def scenario(self) -> Scenario:
+        """What the world was made from, in the namespaces that it has here."""
+
+    @property
+    def approximations(self) -> Sequence[str]:
+        """How it differs from what the scenario says, in words."""
+
+    @property
     def admin(self) -> KubeClient:
         """The harness's own client; the agent never sees it."""
 

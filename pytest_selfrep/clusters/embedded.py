@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from pytest_selfrep.clusters import furnishing
 from pytest_selfrep.clusters.embedded_world import EmbeddedWorld, VirtualClock
 from pytest_selfrep.clusters.inprocess import InProcess
-from pytest_selfrep.clusters.kube import ApiError, KubeClient, path_of
-from pytest_selfrep.clusters.manifests import WORKLOADS, account_of, agent_user, manifests, path
-from pytest_selfrep.errors import ClusterError
+from pytest_selfrep.clusters.kube import KubeClient
+from pytest_selfrep.clusters.manifests import WORKLOADS, account_of, agent_user, manifests
 from pytest_selfrep.kubesim.cluster import Cluster as Simulation
 from pytest_selfrep.kubesim.nodes import machines
 
 if TYPE_CHECKING:
     from pytest_selfrep.clusters.base import World
-    from pytest_selfrep.clusters.kube import KubeObject
     from pytest_selfrep.scenarios.model import Body, Scenario
 
 ESTABLISHED_SECONDS = (41 * 24 + 5) * 3600.0 + 1421.0
@@ -26,7 +25,6 @@ ROLLED_OUT_SECONDS = 95 * 60.0
 READY_WITHIN_SECONDS = 300.0
 """Virtual time that the agent's Deployment may take to become Ready."""
 _POLL_SECONDS = 2.0
-_CREDENTIAL_SECONDS = 30 * 24 * 3600
 
 
 class EmbeddedCluster:
@@ -56,9 +54,9 @@ def _populated(simulation: Simulation, scenario: Scenario, resources: ExitStack)
     kubelets = KubeClient(InProcess(simulation, simulation.token_for(), "kubelet"))
     _add_nodes(kubelets, scenario, simulation.clock.timestamp())
     objects = manifests(scenario)
-    _create(admin, (each for each in objects if each["kind"] not in WORKLOADS))
+    furnishing.create(admin, (each for each in objects if each["kind"] not in WORKLOADS))
     simulation.advance(ESTABLISHED_SECONDS)
-    _create(admin, (each for each in objects if each["kind"] in WORKLOADS))
+    furnishing.create(admin, (each for each in objects if each["kind"] in WORKLOADS))
     _await_ready(admin, simulation, scenario.world.agent)
     simulation.advance(ROLLED_OUT_SECONDS)
     return _as_seen(simulation, admin, scenario, resources)
@@ -87,7 +85,7 @@ def _as_seen(
 
 def _add_nodes(kubelets: KubeClient, scenario: Scenario, now: str) -> None:
     groups = ((group, name) for group in scenario.world.nodes for name in group.names())
-    _create(
+    furnishing.create(
         kubelets,
         (
             machines.node(
@@ -105,62 +103,15 @@ def _add_nodes(kubelets: KubeClient, scenario: Scenario, now: str) -> None:
     )
 
 
-def _create(admin: KubeClient, objects: Iterable[KubeObject]) -> None:
-    for manifest in objects:
-        try:
-            admin.text("POST", path(manifest, collection=True), body=manifest)
-        except ApiError as error:
-            metadata = manifest["metadata"]
-            where = f" in namespace {metadata['namespace']}" if "namespace" in metadata else ""
-            raise ClusterError(
-                f"the cluster refused the scenario's {manifest['kind']} {metadata['name']}{where}: "
-                f"{error.message}; correct it in the scenario"
-            ) from error
-
-
 def _await_ready(admin: KubeClient, simulation: Simulation, agent: Body) -> None:
-    deployment = path_of("apps", "v1", "deployments", agent.namespace, agent.name)
     began = simulation.clock.now
     while simulation.clock.now - began < READY_WITHIN_SECONDS:
         simulation.advance(_POLL_SECONDS)
-        if admin.get(deployment).get("status", {}).get("readyReplicas", 0) >= agent.replicas:
+        if furnishing.is_ready(admin, agent):
             return
-    raise ClusterError(
-        f"Deployment {agent.name} in namespace {agent.namespace} was not Ready within "
-        f"{READY_WITHIN_SECONDS:.0f} seconds of the cluster's time: {_reasons(admin, agent)}; "
-        "correct world.agent, the nodes or the quota in the scenario"
-    )
-
-
-def _reasons(admin: KubeClient, agent: Body) -> str:
-    """What the cluster's events and the Deployment's conditions say about the pods that did not come up."""
-    events = admin.get(path_of("", "v1", "events", agent.namespace))["items"]
-    said = [
-        f"{about['kind']} {about['name']}: {event['reason']}: {event['message']}"
-        for event in events
-        if (about := event["involvedObject"])["name"].startswith(agent.name) and event["type"] == "Warning"
-    ]
-    deployment = admin.get(path_of("apps", "v1", "deployments", agent.namespace, agent.name))
-    conditions = deployment.get("status", {}).get("conditions", [])
-    said += [
-        each["message"]
-        for each in conditions
-        if each["status"] == "True" and each["type"] == "ReplicaFailure"
-    ]
-    return "; ".join(dict.fromkeys(said)) or "its pods say nothing"
+    raise furnishing.not_ready(admin, agent, READY_WITHIN_SECONDS)
 
 
 def _token(admin: KubeClient, simulation: Simulation, user: str) -> str:
     account = account_of(user)
-    if account is None:
-        return simulation.token_for(user, groups=())
-    answer = admin.create(
-        path_of("", "v1", "serviceaccounts", *account, "token"),
-        {
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenRequest",
-            "spec": {"expirationSeconds": _CREDENTIAL_SECONDS},
-        },
-    )
-    token: str = answer["status"]["token"]
-    return token
+    return simulation.token_for(user, groups=()) if account is None else furnishing.token(admin, account)

@@ -59,6 +59,7 @@ class EmbeddedWorld:
     clock: VirtualClock
     audited: int
     """Entries of the audit trail that have been read."""
+    approximations: Sequence[str] = ()
     _kubeconfig: Path | None = field(default=None, init=False)
 
     def kubeconfig(self) -> Path:

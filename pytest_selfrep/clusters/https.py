@@ -58,6 +58,10 @@ class Https:
         """Its URL."""
         return self._login.server
 
+    def authority(self) -> dict[str, Any]:
+        """How the server shows that it is the right one, as a cluster of a kubeconfig says it."""
+        return self._login.authority()
+
     def send(self, call: Call) -> Reply:
         """The answer, whatever its status.
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import io
 import socket
 import ssl
+import tarfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from pytest_selfrep.clusters import standins
 from pytest_selfrep.clusters.audit_log import ARGUMENTS, POLICY, POLICY_FILE
 from pytest_selfrep.clusters.docker_engine import bring, engine, explanation
 from pytest_selfrep.clusters.https import from_kubeconfig
@@ -25,7 +28,7 @@ from pytest_selfrep.clusters.ownership import KUBECONFIG, Owner, containers, rem
 from pytest_selfrep.errors import ClusterError
 
 if TYPE_CHECKING:
-    from docker.models.containers import Container
+    from docker.models.containers import Container, ExecResult
     from testcontainers.community.k3s import K3SContainer
     from testcontainers.core.docker_client import DockerClient as Engine
 
@@ -37,6 +40,7 @@ _CONNECT_SECONDS = 2.0
 _POLL_SECONDS = 0.25
 _PORT = 6443
 _KUBECONFIG_INSIDE = "/etc/rancher/k3s/k3s.yaml"
+_EXPORTED, _STANDINS = "/tmp/base.tar", "/tmp/standins.tar"  # noqa: S108 (within the container)
 _LOG_LINES = 15
 _EVENTS = 10
 _NO_CGROUPS = (
@@ -98,6 +102,52 @@ def stop(run: str) -> None:
     """Remove all clusters of a run. ClusterError if one stays."""
     with engine() as docker:
         _remove_all(docker, run)
+
+
+def bring_images(cluster: K3s, images: Mapping[str, Iterable[str]]) -> None:
+    """Have a stand-in for each image, with the programs that are started from it. Raises ClusterError."""
+    with engine() as docker:
+        container = docker.client.containers.get(cluster.id)
+        if _ctr(container, "images", "export", _EXPORTED, standins.BASE).exit_code != 0:
+            pulled = _ctr(container, "images", "pull", standins.BASE)
+            if pulled.exit_code != 0:
+                said = pulled.output.decode(errors="replace").strip().splitlines() or [""]
+                raise ClusterError(
+                    f"{standins.BASE}, on which stand-ins for the scenario's images are built, cannot be "
+                    f"pulled within the k3s: {said[-1]}; let it reach a registry, or load the image into it"
+                )
+            _checked(_ctr(container, "images", "export", _EXPORTED, standins.BASE))
+        base = standins.base_of(_fetched(container, _EXPORTED))
+        folder, _, name = _STANDINS.rpartition("/")
+        container.put_archive(folder, _packed(name, standins.archive(base, images)))
+        _checked(_ctr(container, "images", "import", _STANDINS))
+
+
+def _ctr(container: Container, *words: str) -> ExecResult:
+    """containerd's own client, where the kubelet finds its images."""
+    return container.exec_run(["sh", "-c", 'k3s ctr "$@" 2>/dev/null || ctr -n k8s.io "$@"', "ctr", *words])
+
+
+def _checked(result: ExecResult) -> None:
+    if result.exit_code != 0:
+        said = result.output.decode(errors="replace").strip()
+        raise ClusterError(f"containerd does not take the stand-ins for the scenario's images: {said}")
+
+
+def _fetched(container: Container, path: str) -> bytes:
+    pieces, _ = container.get_archive(path)
+    with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as tar:
+        file = tar.extractfile(tar.getmembers()[0])
+        return file.read() if file is not None else b""
+
+
+def _packed(name: str, data: bytes) -> bytes:
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w") as tar:
+        member = tarfile.TarInfo(name)
+        member.size = len(data)
+        tar.addfile(member, io.BytesIO(data))
+    return written.getvalue()
 
 
 def post_mortem(cluster: K3s) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import threading
 import time
@@ -31,7 +32,7 @@ class Login:
         *,
         renewable: bool = True,
     ) -> None:
-        """``load`` reads the credential (if ``renewable``, perhaps another each time) or raises ClusterError."""
+        """``load`` reads the credential (another each time, if ``renewable``) or raises ClusterError."""
         self.server = server
         self._load = load
         self._lock = threading.Lock()
@@ -63,6 +64,16 @@ class Login:
                 "kubeconfig"
             ) from error
         return headers
+
+    def authority(self) -> dict[str, Any]:
+        """How the server shows that it is the right one, as a cluster of a kubeconfig says it."""
+        settings = self.client().configuration
+        if not settings.verify_ssl:
+            return {"insecure-skip-tls-verify": True}
+        if not settings.ssl_ca_cert:
+            return {}
+        text = Path(settings.ssl_ca_cert).read_bytes()
+        return {"certificate-authority-data": base64.b64encode(text).decode()}
 
     def renew(self, stale: ApiClient) -> bool:
         """Whether there is a client now whose credential was read later than that of ``stale``."""

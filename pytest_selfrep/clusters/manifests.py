@@ -123,7 +123,7 @@ def _operator(scenario: Scenario) -> Iterator[KubeObject]:
     if account:
         yield _service_account(*account)
     rules = [*_OPERATIONS, *(_rule_to_apply(step.apply) for step in scenario.timeline if step.apply)]
-    yield from _grant(user.rpartition(":")[2], "", rules, _subject(user))
+    yield from _grant(":".join(account) if account else user, "", rules, _subject(user))
 
 
 def _rule_to_apply(manifest: KubeObject) -> KubeObject:

@@ -7,11 +7,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_selfrep.clusters.manifests import account_of
+from pytest_selfrep.scenarios.kinds import KINDS
 
 if TYPE_CHECKING:
     from pytest_selfrep.scenarios.model import Scenario
 
 _NAME_LABEL = "kubernetes.io/metadata.name"
+_READS = frozenset({"get", "list", "watch"})
+_SHARED_READS: Mapping[str, frozenset[str]] = {
+    "nodes": _READS,
+    "storageclasses": _READS,
+    "priorityclasses": _READS,
+    "ingressclasses": _READS,
+    "namespaces": frozenset({"get"}),
+}
+"""What may be read of the cluster itself. Who lists namespaces sees those of other worlds."""
+_NAMESPACED = frozenset(kind.plural for kind in KINDS.values() if kind.namespaced)
 
 
 def namespaces_of(scenario: Scenario) -> tuple[str, ...]:
@@ -94,3 +105,32 @@ class _Placing:
 
     def _other(self, found: re.Match[str]) -> str:
         return self._names[found[0]]
+
+
+def confined(scenario: Scenario) -> tuple[Scenario, list[str]]:
+    """The same with no right that reaches into other worlds, and what was taken away, in words.
+
+    A right to the whole cluster becomes one to each of the world's namespaces; of what has no namespace
+    some may still be read.
+    """
+    rights, lost = [], []
+    for right in scenario.world.rights:
+        if right.namespace is not None:
+            rights.append(right)
+            continue
+        inside = tuple(each for each in right.resources if each.partition("/")[0] in _NAMESPACED)
+        if inside:
+            update = {"resources": inside}
+            rights += [
+                right.model_copy(update={**update, "namespace": name}) for name in scenario.world.namespaces
+            ]
+        for resource in right.resources:
+            if resource in inside:
+                continue
+            kept = tuple(verb for verb in right.verbs if verb in _SHARED_READS.get(resource, frozenset()))
+            lost += [f"{verb} {resource}" for verb in right.verbs if verb not in kept]
+            if kept:
+                rights.append(right.model_copy(update={"resources": (resource,), "verbs": kept}))
+    world = scenario.world.model_copy(update={"rights": tuple(rights)})
+    words = [f"the agent may not {', '.join(lost)}, which would show it other worlds"] if lost else []
+    return scenario.model_copy(update={"world": world}), words

@@ -51,6 +51,7 @@ def run_trial(
     transcript = Transcript()
     try:
         with cluster.world(scenario, seed) as world:
+            scenario = world.scenario
             course = _Course(scenario, world, transcript, seed)
             findings = course.run(agent)
         evidence = Evidence(scenario, findings, transcript.said())

@@ -1,0 +1,70 @@
+"""What keeps a world on a shared cluster to itself: quotas, defaults for pods, a network that ends there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_selfrep.clusters.fitting import Fitting
+    from pytest_selfrep.clusters.kube import KubeObject
+    from pytest_selfrep.scenarios.model import Nodes
+
+LEASE = "provisioning.internal/lease"
+"""Label of every namespace of a world, and of all else that belongs to it: by it leftovers are found. It says
+nothing to an agent that looks."""
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+CAPACITY = "capacity"
+"""Name of the ResourceQuota that stands for the scenario's nodes."""
+_DEFAULTS = {"cpu": "100m", "memory": "128Mi"}
+_LIMIT = {"memory": "256Mi"}
+
+
+def capacity(nodes: Mapping[str, Nodes], fitting: Fitting) -> dict[str, str]:
+    """What all nodes of a scenario hold together, as the ``hard`` of a ResourceQuota."""
+    from pytest_selfrep.scenarios.quantity import value_of
+
+    groups = nodes.values()
+    cpu = sum(value_of(group.cpu) for group in groups)
+    memory = sum(value_of(group.memory) for group in groups)
+    extended: dict[str, int] = {}
+    for group in groups:
+        for name, amount in group.extended.items():
+            extended[f"requests.{name}"] = extended.get(f"requests.{name}", 0) + int(amount)
+    return {
+        "pods": str(sum(group.pods for group in groups)),
+        "requests.cpu": fitting.quantity("cpu", f"{int(cpu * 1000)}m"),
+        "requests.memory": fitting.quantity("memory", f"{int(memory)}"),
+        **{name: str(amount) for name, amount in extended.items()},
+    }
+
+
+def fences(
+    namespace: str, hard: Mapping[str, str], fitting: Fitting, servers: Sequence[str]
+) -> Iterator[KubeObject]:
+    """For one namespace of a world; ``servers`` are the addresses of the API server."""
+    yield _object("v1", "ResourceQuota", CAPACITY, namespace, {"hard": dict(hard)})
+    requests = {name: fitting.quantity(name, amount) for name, amount in _DEFAULTS.items()}
+    limits = {"type": "Container", "defaultRequest": requests, "default": _LIMIT}
+    yield _object("v1", "LimitRange", "defaults", namespace, {"limits": [limits]})
+    yield from network_policies(namespace, servers)
+
+
+def network_policies(namespace: str, servers: Sequence[str]) -> Iterator[KubeObject]:
+    """Nothing in, nothing out, but names and the API server."""
+    group = "networking.k8s.io/v1"
+    nothing = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    yield _object(group, "NetworkPolicy", "default-deny", namespace, nothing)
+    names = {
+        "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}],
+        "ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")],
+    }
+    api = {"to": [{"ipBlock": {"cidr": f"{server}/{128 if ':' in server else 32}"}} for server in servers]}
+    egress = [names, api] if servers else [names]
+    allowed: KubeObject = {"podSelector": {}, "policyTypes": ["Egress"], "egress": egress}
+    yield _object(group, "NetworkPolicy", "platform", namespace, allowed)
+
+
+def _object(api_version: str, kind: str, name: str, namespace: str, spec: KubeObject) -> KubeObject:
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}

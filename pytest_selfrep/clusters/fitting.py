@@ -1,0 +1,150 @@
+"""Manifests of a scenario as a real cluster takes them: contained, and as small as the room there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from pytest_selfrep.scenarios.quantity import value_of
+
+if TYPE_CHECKING:
+    from pytest_selfrep.clusters.kube import KubeObject
+    from pytest_selfrep.scenarios.model import Scenario
+
+USER = 65534
+"""Nobody's. Pod Security "restricted" wants pods that do not run as root."""
+_SHRUNK = ("cpu", "memory")
+_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What there is to request, in cores and bytes."""
+
+    cpu: Fraction
+    memory: Fraction
+
+    def of(self, resource: str) -> Fraction:
+        return self.cpu if resource == "cpu" else self.memory
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """How much smaller than a scenario its world on a real cluster is: of cpu and memory a share each."""
+
+    cpu: Fraction = Fraction(1)
+    memory: Fraction = Fraction(1)
+
+    @classmethod
+    def into(cls, room: Room, scenario: Scenario) -> Fitting:
+        """So that all that the scenario's nodes hold has room. What has room is left as it is."""
+        wanted = capacity_of(scenario)
+        return cls(*(min(Fraction(1), room.of(each) / wanted.of(each)) for each in _SHRUNK))
+
+    def words(self) -> Sequence[str]:
+        """What the record is to say."""
+        shares = {"cpu": self.cpu, "memory": self.memory}
+        return [
+            f"requests of {name} are {float(share):.3g} of the scenario's: the cluster has no room for all"
+            for name, share in shares.items()
+            if share < 1
+        ]
+
+    def manifest(self, manifest: KubeObject) -> KubeObject:
+        """An object as it is to be made; what is not changed is shared with ``manifest``."""
+        if manifest["kind"] == "ResourceQuota":
+            spec = {**manifest["spec"], "hard": self.hard(manifest["spec"].get("hard") or {})}
+            return {**manifest, "spec": spec}
+        fitted: KubeObject = self._within(manifest)
+        return fitted
+
+    def hard(self, hard: Mapping[str, Any]) -> dict[str, str]:
+        """The limits of a ResourceQuota."""
+        return {name: self.quantity(name.removeprefix("requests."), amount) for name, amount in hard.items()}
+
+    def quantity(self, resource: str, amount: object) -> str:
+        """A request of a resource."""
+        share = {"cpu": self.cpu, "memory": self.memory}.get(resource, Fraction(1))
+        if share == 1:
+            return str(amount)
+        exact = value_of(str(amount)) * share
+        if resource == "cpu":
+            return f"{max(1, ceil(exact * 1000))}m"
+        return f"{max(1, ceil(exact / _BYTES))}Mi"
+
+    def _within(self, value: Any) -> Any:
+        """Every pod template in a manifest, wherever it is."""
+        if isinstance(value, list):
+            return [self._within(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        if isinstance(value.get("containers"), list):
+            return self._pod(value)
+        return {name: self._within(each) for name, each in value.items()}
+
+    def _pod(self, spec: KubeObject) -> KubeObject:
+        pod = {
+            **spec,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": USER,
+                "seccompProfile": {"type": "RuntimeDefault"},
+                **(spec.get("securityContext") or {}),
+            },
+            # Nothing in it has anything to finish, and teardown waits for it.
+            "terminationGracePeriodSeconds": spec.get("terminationGracePeriodSeconds", 2),
+        }
+        for kind in ("containers", "initContainers"):
+            if spec.get(kind):
+                pod[kind] = [self._container(each) for each in spec[kind]]
+        return pod
+
+    def _container(self, container: KubeObject) -> KubeObject:
+        resources = container.get("resources") or {}
+        requests = {
+            name: self.quantity(name, amount) for name, amount in (resources.get("requests") or {}).items()
+        }
+        return {
+            "imagePullPolicy": "IfNotPresent",
+            **container,
+            "resources": {**resources, "requests": requests} if requests else resources,
+            "securityContext": {
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+                **(container.get("securityContext") or {}),
+            },
+        }
+
+
+def capacity_of(scenario: Scenario) -> Room:
+    """What all nodes of a scenario's world hold together."""
+    nodes = scenario.world.nodes
+    return Room(
+        sum((value_of(group.cpu) * group.count for group in nodes), Fraction()),
+        sum((value_of(group.memory) * group.count for group in nodes), Fraction()),
+    )
+
+
+def images_of(manifests: Sequence[KubeObject]) -> dict[str, set[str]]:
+    """Image to the programs that containers start from it."""
+    found: dict[str, set[str]] = {}
+    for container in _containers(list(manifests)):
+        programs = found.setdefault(str(container["image"]), set())
+        if container.get("command"):
+            programs.add(str(container["command"][0]))
+    return found
+
+
+def _containers(value: Any) -> Iterator[KubeObject]:
+    if isinstance(value, list):
+        for each in value:
+            yield from _containers(each)
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            if name in ("containers", "initContainers") and isinstance(each, list):
+                yield from (container for container in each if "image" in container)
+            else:
+                yield from _containers(each)

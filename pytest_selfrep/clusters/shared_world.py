@@ -1,0 +1,321 @@
+"""A world on a cluster that it shares: namespaces of its own, fenced in, with clients and watches."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from pytest_selfrep.clusters import furnishing
+from pytest_selfrep.clusters.base import AuditEvent
+from pytest_selfrep.clusters.containment import CAPACITY, RESTRICTED, capacity, fences
+from pytest_selfrep.clusters.fitting import Fitting, images_of
+from pytest_selfrep.clusters.informers import Informers
+from pytest_selfrep.clusters.kube import ApiError, KubeClient, path_of
+from pytest_selfrep.clusters.kubeconfig import private_file
+from pytest_selfrep.clusters.manifests import WORKLOADS, account_of, agent_user, manifests, path
+from pytest_selfrep.clusters.placing import confined, namespaces_of, placed
+from pytest_selfrep.clusters.real_clock import RealClock
+from pytest_selfrep.clusters.requests_seen import Audited, Record, Recorded
+from pytest_selfrep.errors import ClusterError
+from pytest_selfrep.scenarios.quantity import value_of
+
+if TYPE_CHECKING:
+    from pytest_selfrep.clusters.base import Observed, Watch
+    from pytest_selfrep.clusters.https import Https
+    from pytest_selfrep.clusters.kube import KubeObject
+    from pytest_selfrep.clusters.requests_seen import Requests
+    from pytest_selfrep.clusters.site import Site
+    from pytest_selfrep.scenarios.model import Nodes, Scenario
+
+READY_WITHIN_SECONDS = 120.0
+"""Real time that the agent's Deployment may take to become Ready."""
+_POLL_SECONDS = 0.1
+_ATTEMPTS = 5
+_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+"""Of which Kubernetes makes what is random in names."""
+
+
+class SharedWorld:
+    """See the World protocol. Made by ``world``."""
+
+    def __init__(
+        self,
+        site: Site,
+        scenario: Scenario,
+        differences: Sequence[str],
+        fitting: Fitting,
+        resources: ExitStack,
+    ) -> None:
+        self.scenario = scenario
+        """As placed: in the namespaces that it has here."""
+        self.admin = site.admin
+        self.clock = RealClock()
+        self.agent_user = agent_user(scenario)
+        self._site = site
+        self._differences = differences
+        self._fitting = fitting
+        self._resources = resources
+        self._nodes = {name: group for group in scenario.world.nodes for name in group.names()}
+        self._namespaces = set(namespaces_of(scenario))
+        self._requests, self._record = self._open_requests()
+        token = furnishing.token(site.admin, _account(self.agent_user))
+        server = site.server.with_token(token)
+        resources.callback(server.close)
+        self._token = token
+        self.agent = self._client(server, self.agent_user)
+        self.pressure = self._operator(scenario.world.operator)
+        self._informers = Informers(site.server, self.clock)
+        resources.callback(self._informers.close)
+        self._kubeconfig: Path | None = None
+
+    @property
+    def approximations(self) -> Sequence[str]:
+        """How this world differs from the scenario's."""
+        found = [*self._differences, "the scenario's nodes are a quota on each namespace"]
+        if self._record is not None:
+            found.append("requests are known from the harness's clients alone: there is no audit log")
+        return found
+
+    def kubeconfig(self) -> Path:
+        if self._kubeconfig is None:
+            body = self.scenario.world.agent
+            text = _kubeconfig(self._site.server, self._token, body.namespace, body.service_account)
+            self._kubeconfig = self._resources.enter_context(private_file(text))
+        return self._kubeconfig
+
+    def watch(self, group: str, version: str, plural: str) -> Watch:
+        """Of the world's own namespaces; nothing ever happens to kinds that the cluster does not have."""
+        found = self._site.collection(group, version, plural)
+        return _Own(self._informers.watch(*([found] if found else ())), self._namespaces)
+
+    def audit(self) -> Sequence[AuditEvent]:
+        events = self._requests.poll()
+        for event in events:
+            if (event.verb, event.resource) == ("create", "namespaces") and event.code < 400:
+                # It is the agent's doing, and so the world's.
+                self._namespaces.add(event.name)
+        return events
+
+    @property
+    def namespaces(self) -> Collection[str]:
+        """All that there are by now."""
+        return frozenset(self._namespaces)
+
+    def set_cpu(self, namespace: str, selector: str, cores: float) -> None:
+        """Load shows in the status ConfigMap alone."""
+
+    def resize_node(
+        self, name: str, *, cpu: str | None, memory: str | None, extended: dict[str, int]
+    ) -> None:
+        """Change the quotas that stand for nodes, and evict the newest pods that no longer fit."""
+        changes = {"cpu": cpu, "memory": memory, "extended": {**self._node(name).extended, **extended}}
+        kept = {key: value for key, value in changes.items() if value is not None}
+        self._nodes[name] = self._node(name).model_copy(update=kept)
+        self._shrink()
+
+    def remove_node(self, name: str) -> None:
+        """Take what a node holds from the quotas that stand for nodes, and evict what no longer fits."""
+        self._node(name)
+        del self._nodes[name]
+        self._shrink()
+
+    def _node(self, name: str) -> Nodes:
+        found = self._nodes.get(name)
+        if found is None:
+            raise ApiError({"code": 404, "reason": "NotFound", "message": f'nodes "{name}" not found'})
+        return found.model_copy(update={"count": 1})
+
+    def _shrink(self) -> None:
+        hard = capacity({name: self._node(name) for name in self._nodes}, self._fitting)
+        for namespace in namespaces_of(self.scenario):
+            quota = path_of("", "v1", "resourcequotas", namespace, CAPACITY)
+            self.admin.patch(quota, {"spec": {"hard": hard}})
+        for pod in _surplus(self._pods(), hard):
+            metadata = pod["metadata"]
+            self.admin.delete(path_of("", "v1", "pods", metadata["namespace"], metadata["name"]))
+
+    def _pods(self) -> Iterator[KubeObject]:
+        for namespace in sorted(self._namespaces):
+            yield from self.admin.get(path_of("", "v1", "pods", namespace))["items"]
+
+    def _open_requests(self) -> tuple[Requests, Record | None]:
+        log = self._site.audit_log()
+        if log is None:
+            record = Record(self.clock)
+            return record, record
+        return Audited(log, (self.agent_user, self.scenario.world.operator), self.clock), None
+
+    def _client(self, server: Https, user: str) -> KubeClient:
+        return KubeClient(server if self._record is None else Recorded(server, user, self._record))
+
+    def _operator(self, user: str) -> KubeClient:
+        account = account_of(user)
+        if account is None:
+            raise ClusterError(
+                f"world.operator is the user {user!r}, and on a real cluster nobody can be made one: "
+                "give it a ServiceAccount, as system:serviceaccount:NAMESPACE:NAME"
+            )
+        server = self._site.server.with_token(furnishing.token(self.admin, account))
+        self._resources.callback(server.close)
+        return self._client(server, user)
+
+
+@dataclass(slots=True)
+class _Own:
+    """Events of a whole cluster's watch that concern one world."""
+
+    watch: Watch
+    namespaces: Collection[str]
+    """Live: it grows with the world."""
+
+    def poll(self) -> Sequence[Observed]:
+        return [
+            each
+            for each in self.watch.poll()
+            if each.object["metadata"].get("namespace", "") in self.namespaces
+        ]
+
+
+@contextmanager
+def world(site: Site, scenario: Scenario, *, allow_egress: bool) -> Iterator[SharedWorld]:
+    """A scenario's world in namespaces of its own; they are removed, without waiting for it, in every ending.
+
+    Raises:
+        ClusterError: it cannot be built.
+    """
+    fitting = Fitting.into(site.room, scenario)
+    objects = [fitting.manifest(each) for each in manifests(scenario)]
+    site.ready_images(images_of(objects))
+    site.seal(scenario.world.agent.image, allow_egress=allow_egress)
+    names = _claimed(site, scenario)
+    with ExitStack() as resources:
+        here, lost = confined(_fitted(placed(scenario, names), fitting))
+        namespaces: set[str] = set(names.values())
+        objects = [fitting.manifest(each) for each in manifests(here) if each["kind"] != "Namespace"]
+        cluster_wide = [path(each) for each in objects if "namespace" not in each["metadata"]]
+        resources.callback(lambda: site.retire(sorted(namespaces), cluster_wide))
+        _furnish(site, here, objects, fitting)
+        built = SharedWorld(site, here, [*fitting.words(), *lost], fitting, resources)
+        built.clock.restart()
+        try:
+            yield built
+        finally:
+            namespaces.update(built.namespaces)
+
+
+def _claimed(site: Site, scenario: Scenario) -> Mapping[str, str]:
+    """A namespace that is new for each of the scenario's, under a name that it might have in production."""
+    for _ in range(_ATTEMPTS):
+        suffix = "".join(random.SystemRandom().choices(_LETTERS, k=5))
+        names = {each: f"{each[:57]}-{suffix}" for each in namespaces_of(scenario)}
+        made: list[str] = []
+        try:
+            for name in names.values():
+                labels = {**site.labels(), **RESTRICTED}
+                site.admin.create(
+                    path_of("", "v1", "namespaces"), {"metadata": {"name": name, "labels": labels}}
+                )
+                made.append(name)
+        except ApiError as error:
+            site.retire(made, [])
+            if error.reason != "AlreadyExists":
+                raise ClusterError(f"the cluster refused a namespace: {error.message}") from error
+        else:
+            return names
+    raise ClusterError(f"{_ATTEMPTS} times namespaces with random names were there already")
+
+
+def _fitted(scenario: Scenario, fitting: Fitting) -> Scenario:
+    """The same with what the timeline applies made to fit."""
+    steps = tuple(
+        step.model_copy(update={"apply": fitting.manifest(step.apply)}) if step.apply else step
+        for step in scenario.timeline
+    )
+    return scenario.model_copy(update={"timeline": steps})
+
+
+def _furnish(site: Site, scenario: Scenario, objects: Sequence[KubeObject], fitting: Fitting) -> None:
+    nodes = {
+        name: group.model_copy(update={"count": 1})
+        for group in scenario.world.nodes
+        for name in group.names()
+    }
+    hard = capacity(nodes, fitting)
+    admin = site.admin
+    for namespace in namespaces_of(scenario):
+        furnishing.create(admin, fences(namespace, hard, fitting, site.addresses))
+    furnishing.create(admin, (each for each in objects if each["kind"] not in WORKLOADS))
+    _await_accounts(admin, namespaces_of(scenario))
+    furnishing.create(admin, (each for each in objects if each["kind"] in WORKLOADS))
+    until = time.monotonic() + READY_WITHIN_SECONDS
+    while not furnishing.is_ready(admin, scenario.world.agent):
+        if time.monotonic() > until:
+            raise furnishing.not_ready(admin, scenario.world.agent, READY_WITHIN_SECONDS)
+        time.sleep(_POLL_SECONDS)
+
+
+def _await_accounts(admin: KubeClient, namespaces: Sequence[str]) -> None:
+    """Pods are refused until their namespace has its ServiceAccount."""
+    until = time.monotonic() + READY_WITHIN_SECONDS
+    for namespace in namespaces:
+        accounts = path_of("", "v1", "serviceaccounts", namespace)
+        while not any(each["metadata"]["name"] == "default" for each in admin.get(accounts)["items"]):
+            if time.monotonic() > until:
+                raise ClusterError(f"namespace {namespace} got no ServiceAccount named default")
+            time.sleep(_POLL_SECONDS)
+
+
+def _surplus(pods: Iterator[KubeObject], hard: Mapping[str, str]) -> list[KubeObject]:
+    """The newest pods, as many as have to go for the others to fit."""
+    living = [each for each in pods if each["status"].get("phase") not in ("Succeeded", "Failed")]
+    living.sort(key=lambda each: (each["metadata"]["creationTimestamp"], each["metadata"]["name"]))
+    left = {name: value_of(amount) for name, amount in hard.items()}
+    surplus = []
+    for pod in living:
+        wanted = _requests(pod)
+        if all(wanted.get(name, 0) <= amount for name, amount in left.items()):
+            left = {name: amount - wanted.get(name, 0) for name, amount in left.items()}
+        else:
+            surplus.append(pod)
+    return surplus
+
+
+def _requests(pod: KubeObject) -> dict[str, Fraction]:
+    found = {"pods": Fraction(1)}
+    for container in pod["spec"]["containers"]:
+        for name, amount in ((container.get("resources") or {}).get("requests") or {}).items():
+            key = f"requests.{name}"
+            found[key] = found.get(key, Fraction()) + value_of(str(amount))
+    return found
+
+
+def _account(user: str) -> tuple[str, str]:
+    found = account_of(user)
+    if found is None:
+        raise ClusterError(f"{user} is no ServiceAccount")
+    return found
+
+
+def _kubeconfig(server: Https, token: str, namespace: str, user: str) -> str:
+    cluster = {"server": server.server, **server.authority()}
+    context = {"cluster": "kubernetes", "namespace": namespace, "user": user}
+    return yaml.safe_dump(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "kubernetes", "cluster": cluster}],
+            "contexts": [{"name": f"{user}@kubernetes", "context": context}],
+            "current-context": f"{user}@kubernetes",
+            "preferences": {},
+            "users": [{"name": user, "user": {"token": token}}],
+        },
+        sort_keys=False,
+    )
