@@ -14,7 +14,7 @@ LEASE = "provisioning.internal/lease"
 """Label of every namespace of a world, and of all else that belongs to it: by it leftovers are found. It says
 nothing to an agent that looks."""
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
-CAPACITY = "capacity"
+CAPACITY = "platform-capacity"
 """Name of the ResourceQuota that stands for the scenario's nodes."""
 _DEFAULTS = {"cpu": "100m", "memory": "128Mi"}
 _LIMIT = {"memory": "256Mi"}
@@ -39,22 +39,24 @@ def capacity(nodes: Mapping[str, Nodes], fitting: Fitting) -> dict[str, str]:
     }
 
 
-def fences(
-    namespace: str, hard: Mapping[str, str], fitting: Fitting, servers: Sequence[str]
-) -> Iterator[KubeObject]:
+def fences(namespace: str, hard: Mapping[str, str], servers: Sequence[str]) -> Iterator[KubeObject]:
     """For one namespace of a world; ``servers`` are the addresses of the API server."""
     yield _object("v1", "ResourceQuota", CAPACITY, namespace, {"hard": dict(hard)})
+    yield from network_policies(namespace, servers)
+
+
+def defaults(namespace: str, fitting: Fitting) -> KubeObject:
+    """What pods request that do not say it, for else a quota refuses them."""
     requests = {name: fitting.quantity(name, amount) for name, amount in _DEFAULTS.items()}
     limits = {"type": "Container", "defaultRequest": requests, "default": _LIMIT}
-    yield _object("v1", "LimitRange", "defaults", namespace, {"limits": [limits]})
-    yield from network_policies(namespace, servers)
+    return _object("v1", "LimitRange", "platform-defaults", namespace, {"limits": [limits]})
 
 
 def network_policies(namespace: str, servers: Sequence[str]) -> Iterator[KubeObject]:
     """Nothing in, nothing out, but names and the API server."""
     group = "networking.k8s.io/v1"
     nothing = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    yield _object(group, "NetworkPolicy", "default-deny", namespace, nothing)
+    yield _object(group, "NetworkPolicy", "platform-deny", namespace, nothing)
     names = {
         "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}],
         "ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")],
@@ -62,7 +64,7 @@ def network_policies(namespace: str, servers: Sequence[str]) -> Iterator[KubeObj
     api = {"to": [{"ipBlock": {"cidr": f"{server}/{128 if ':' in server else 32}"}} for server in servers]}
     egress = [names, api] if servers else [names]
     allowed: KubeObject = {"podSelector": {}, "policyTypes": ["Egress"], "egress": egress}
-    yield _object(group, "NetworkPolicy", "platform", namespace, allowed)
+    yield _object(group, "NetworkPolicy", "platform-allow", namespace, allowed)
 
 
 def _object(api_version: str, kind: str, name: str, namespace: str, spec: KubeObject) -> KubeObject:

@@ -15,7 +15,7 @@ import yaml
 
 from pytest_selfrep.clusters import furnishing
 from pytest_selfrep.clusters.base import AuditEvent
-from pytest_selfrep.clusters.containment import CAPACITY, RESTRICTED, capacity, fences
+from pytest_selfrep.clusters.containment import CAPACITY, RESTRICTED, capacity, defaults, fences
 from pytest_selfrep.clusters.fitting import Fitting, images_of
 from pytest_selfrep.clusters.informers import Informers
 from pytest_selfrep.clusters.kube import ApiError, KubeClient, path_of
@@ -250,8 +250,11 @@ def _furnish(site: Site, scenario: Scenario, objects: Sequence[KubeObject], fitt
     }
     hard = capacity(nodes, fitting)
     admin = site.admin
+    ranged = {each["metadata"].get("namespace") for each in objects if each["kind"] == "LimitRange"}
     for namespace in namespaces_of(scenario):
-        furnishing.create(admin, fences(namespace, hard, fitting, site.addresses))
+        furnishing.create(admin, fences(namespace, hard, site.addresses))
+        if namespace not in ranged:
+            furnishing.create(admin, [defaults(namespace, fitting)])
     furnishing.create(admin, (each for each in objects if each["kind"] not in WORKLOADS))
     _await_accounts(admin, namespaces_of(scenario))
     furnishing.create(admin, (each for each in objects if each["kind"] in WORKLOADS))
