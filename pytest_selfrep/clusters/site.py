@@ -46,7 +46,8 @@ class Site:
     _images: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _reapers: list[threading.Thread] = field(default_factory=list)
-    _sealed: bool = False
+    _leak: str | None = None
+    """What the probe of the fences found out; None before it."""
 
     def __post_init__(self) -> None:
         self.admin = KubeClient(self.server)
@@ -95,15 +96,24 @@ class Site:
 
     def seal(self, image: str, *, allow_egress: bool) -> None:
         """Make sure, once, that nothing gets out of worlds. Raises ClusterError if something does."""
+        if allow_egress:
+            return
         with self._lock:
-            if self._sealed or allow_egress:
-                return
-            namespace = f"preflight-{secrets.token_hex(4)}"
-            try:
-                egress.require_denied(self.admin, namespace, self.labels(), image, self.addresses)
-            finally:
-                self.retire([namespace], [])
-            self._sealed = True
+            if self._leak is None:
+                self._leak = self._probed(image)
+        if self._leak:
+            raise ClusterError(self._leak)
+
+    def _probed(self, image: str) -> str:
+        """What is wrong with the fences; empty if nothing is."""
+        namespace = f"preflight-{secrets.token_hex(4)}"
+        try:
+            egress.require_denied(self.admin, namespace, self.labels(), image, self.addresses)
+        except ClusterError as error:
+            return str(error)
+        finally:
+            self.retire([namespace], [])
+        return ""
 
     def labels(self) -> dict[str, str]:
         """Of what this process makes."""
