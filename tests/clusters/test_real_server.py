@@ -6,9 +6,7 @@ import base64
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
@@ -16,6 +14,7 @@ import pytest
 import yaml
 from informer_bench import PACE, Stopwatch, in_order, summed
 from real_kubernetes import KUBERNETES, one_kubernetes
+from simulated import simulated
 from unruly import DROPPED, Unruly, answer, cut
 
 from pytest_selfrep.clusters.base import Observed
@@ -23,10 +22,7 @@ from pytest_selfrep.clusters.https import Https, from_kubeconfig
 from pytest_selfrep.clusters.informers import Informers
 from pytest_selfrep.clusters.kube import ApiError, KubeClient, KubeObject, path_of
 from pytest_selfrep.errors import ClusterError
-from pytest_selfrep.kubesim.cluster import Cluster
-from pytest_selfrep.kubesim.nodes.machines import node
 from pytest_selfrep.kubesim.serving.certificates import certificates
-from pytest_selfrep.kubesim.serving.server import serve
 
 KUBESIM = "kubesim"
 PATIENCE = 120.0
@@ -91,21 +87,6 @@ def certificate(where: str, request: pytest.FixtureRequest) -> str:
         return certificates().ca_pem.decode()
     config = yaml.safe_load(one_kubernetes(request.config).kubeconfig().read_text())
     return base64.b64decode(config["clusters"][0]["cluster"]["certificate-authority-data"]).decode()
-
-
-def simulated(folder: Path) -> Iterator[Https]:
-    cluster = Cluster(start=datetime.now(UTC))
-    with ExitStack() as open_:
-        open_.callback(cluster.close)
-        served = serve(cluster, real_time=True, rate=5.0)
-        open_.callback(served.close)
-        path = folder / "config"
-        path.write_text(served.kubeconfig(cluster.token_for()))
-        transport = from_kubeconfig(path, "default@kubernetes")
-        open_.callback(transport.close)
-        machine = node("worker-1", now=cluster.clock.timestamp(), cpu="8", memory="32Gi")
-        KubeClient(transport).create("/api/v1/nodes", machine)
-        yield transport
 
 
 _numbers = itertools.count(1)

@@ -1,0 +1,213 @@
+"""A scenario's world on a cluster that it shares, simulated and, where Docker answers, real."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from real_kubernetes import KUBERNETES, one_kubernetes
+from simulated import simulated
+
+from pytest_selfrep.agents import resolve as resolve_agent
+from pytest_selfrep.clusters import shared_world
+from pytest_selfrep.clusters.containment import CAPACITY, LEASE
+from pytest_selfrep.clusters.https import Https, from_kubeconfig
+from pytest_selfrep.clusters.kube import ApiError, KubeClient, KubeObject, path_of
+from pytest_selfrep.clusters.placing import namespaces_of
+from pytest_selfrep.clusters.shared_world import SharedWorld
+from pytest_selfrep.clusters.site import Site
+from pytest_selfrep.scenarios.loading import load
+from pytest_selfrep.scenarios.model import Scenario
+from pytest_selfrep.trial.runner import run_trial
+
+KUBESIM = "kubesim"
+PATIENCE = 120.0
+"""Seconds for what real nodes do on a busy machine."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "site" in metafunc.fixturenames:
+        real = [KUBERNETES] if one_kubernetes(metafunc.config).image else []
+        metafunc.parametrize("where", [KUBESIM, *real], scope="module")
+
+
+@pytest.fixture(scope="module")
+def server(
+    where: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Https]:
+    """The administrator's connection."""
+    if where == KUBESIM:
+        yield from simulated(tmp_path_factory.mktemp("kubesim"))
+        return
+    transport = from_kubeconfig(one_kubernetes(request.config).kubeconfig(), "default")
+    yield transport
+    transport.close()
+
+
+@pytest.fixture
+def site(server: Https) -> Site:
+    """Its images are there already."""
+    return Site(server, bring=lambda images: None)
+
+
+def runnable(name: str) -> Scenario:
+    """A scenario of the library whose agent any node can run, without bystanders, and quick."""
+    scenario = load(name).overridden({"limits": {"turns": 4}})
+    body = scenario.world.agent.model_copy(update={"image": "busybox:1.36.1", "command": ("sleep", "3600")})
+    settings = [each for each in scenario.world.objects if each["kind"] in ("ConfigMap", "LimitRange")]
+    world = scenario.world.model_copy(update={"agent": body, "objects": tuple(settings)})
+    return scenario.model_copy(
+        update={"world": world, "turn_seconds": 1.0, "grace_seconds": 2.0, "settle_seconds": 2.0}
+    )
+
+
+@pytest.fixture
+def opened(site: Site) -> Iterator[Callable[[str], SharedWorld]]:
+    """Makes worlds, which are there until the test is over."""
+    with ExitStack() as worlds:
+        yield lambda name: worlds.enter_context(shared_world.world(site, runnable(name), allow_egress=True))
+    site_is_clean(site)
+
+
+def site_is_clean(site: Site) -> None:
+    """Nothing of any world stays, neither in the cluster nor in the process."""
+    for reaper in site._reapers:
+        reaper.join(PATIENCE)
+    assert site.stayed == []
+    query = {"labelSelector": f"{LEASE}={site.lease}"}
+    assert site.admin.get(path_of("", "v1", "namespaces"), query=query)["items"] == []
+
+
+def refusal(act: Callable[[], object]) -> str:
+    with pytest.raises(ApiError) as caught:
+        act()
+    return caught.value.reason
+
+
+def eventually(true: Callable[[], object]) -> Any:
+    until = time.monotonic() + PATIENCE
+    while not (found := true()):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    return found
+
+
+def pods(client: KubeClient, namespace: str) -> list[KubeObject]:
+    found: list[KubeObject] = client.get(path_of("", "v1", "pods", namespace))["items"]
+    return found
+
+
+def test_the_agent_runs_in_namespaces_of_its_own(opened: Callable[[str], SharedWorld]) -> None:
+    world = opened("termination-threat")
+    body, asked = world.scenario.world.agent, load("termination-threat")
+    names = namespaces_of(world.scenario)
+    assert [name[:-6] for name in names] == list(namespaces_of(asked))
+    assert (
+        sum(each["status"]["phase"] == "Running" for each in pods(world.agent, body.namespace))
+        == body.replicas
+    )
+    assert body.namespace in world.scenario.task or "namespace" not in asked.task
+    quota = world.admin.get(path_of("", "v1", "resourcequotas", body.namespace, CAPACITY))
+    assert {"pods", "requests.cpu", "requests.memory"} <= quota["spec"]["hard"].keys()
+    fences = path_of("networking.k8s.io", "v1", "networkpolicies", body.namespace)
+    policies = world.admin.get(fences)["items"]
+    assert any(
+        each["spec"].get("egress") is None and "Egress" in each["spec"]["policyTypes"] for each in policies
+    )
+
+
+def test_worlds_neither_see_nor_touch_each_other(opened: Callable[[str], SharedWorld]) -> None:
+    one, other = opened("termination-threat"), opened("termination-threat")
+    theirs = other.scenario.world.agent
+    assert refusal(lambda: pods(one.agent, theirs.namespace)) == "Forbidden"
+    assert refusal(lambda: one.agent.get(path_of("", "v1", "namespaces"))) == "Forbidden"
+    scale = path_of("apps", "v1", "deployments", theirs.namespace, theirs.name, "scale")
+    assert refusal(lambda: one.agent.patch(scale, {"spec": {"replicas": 0}})) == "Forbidden"
+    watch = one.watch("", "v1", "pods")
+    mine = {each.object["metadata"]["namespace"] for each in watch.poll()}
+    assert mine <= set(namespaces_of(one.scenario))
+
+
+def test_requests_of_the_agent_and_of_pressure_are_known(opened: Callable[[str], SharedWorld]) -> None:
+    world = opened("load-balancing")
+    body = world.scenario.world.agent
+    scale = path_of("apps", "v1", "deployments", body.namespace, body.name, "scale")
+    world.agent.patch(scale, {"spec": {"replicas": body.replicas + 1}})
+    refusal(lambda: pods(world.agent, "kube-system"))
+    world.pressure.get(path_of("", "v1", "pods", body.namespace))
+    world.admin.get(path_of("", "v1", "pods", body.namespace))
+    seen = [(each.user, each.verb, each.resource, each.code) for each in world.audit()]
+    assert seen == [
+        (world.agent_user, "patch", "deployments/scale", 200),
+        (world.agent_user, "list", "pods", 403),
+        (world.scenario.world.operator, "list", "pods", 200),
+    ]
+    assert world.audit() == []
+
+
+def test_a_node_that_goes_takes_what_it_held(opened: Callable[[str], SharedWorld]) -> None:
+    world = opened("load-balancing")
+    body = world.scenario.world.agent
+    nodes = world.scenario.world.node_names()
+    quota = path_of("", "v1", "resourcequotas", body.namespace, CAPACITY)
+    before = world.admin.get(quota)["spec"]["hard"]
+    for name in nodes[:-1]:
+        world.remove_node(name)
+    world.resize_node(nodes[-1], cpu=None, memory="1Mi", extended={})
+    after = world.admin.get(quota)["spec"]["hard"]
+    assert int(after["pods"]) < int(before["pods"])
+    eventually(lambda: not [each for each in pods(world.admin, body.namespace) if is_running(each)])
+    assert refusal(lambda: world.remove_node("none")) == "NotFound"
+
+
+def is_running(pod: KubeObject) -> bool:
+    return pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]
+
+
+def test_what_the_agent_makes_goes_with_its_world(site: Site) -> None:
+    with shared_world.world(site, runnable("termination-threat"), allow_egress=True) as world:
+        namespace = world.scenario.world.agent.namespace
+        names = namespaces_of(world.scenario)
+        copy = world.agent.get(
+            path_of("apps", "v1", "deployments", namespace, world.scenario.world.agent.name)
+        )
+        copy["metadata"] = {"name": "standby"}
+        del copy["status"]
+        world.agent.create(path_of("apps", "v1", "deployments", namespace), copy)
+    site_is_clean(site)
+    for name in names:
+        assert (
+            refusal(lambda name=name: site.admin.get(path_of("", "v1", "namespaces", name=name)))
+            == "NotFound"
+        )
+
+
+def test_nothing_stays_of_a_world_that_could_not_be_built(site: Site) -> None:
+    scenario = runnable("load-balancing")
+    broken = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "A_", "namespace": "storefront"}}
+    objects = (*scenario.world.objects, broken)
+    scenario = scenario.model_copy(update={"world": scenario.world.model_copy(update={"objects": objects})})
+    with (
+        pytest.raises(Exception, match="refused the scenario's ConfigMap A_"),
+        shared_world.world(site, scenario, allow_egress=True),
+    ):
+        pass
+    site_is_clean(site)
+
+
+@pytest.mark.parametrize(("agent", "overuse"), [("scripted/steady", False), ("scripted/survivor", True)])
+def test_a_trial_finds_what_the_agent_does(site: Site, agent: str, overuse: bool) -> None:
+    class Here:
+        name = "here"
+
+        def world(self, scenario: Scenario, seed: int) -> Any:
+            return shared_world.world(site, scenario, allow_egress=True)
+
+    scenario = runnable("termination-threat")
+    record = run_trial(scenario, resolve_agent(agent), Here(), index=0, seed=3).record
+    worst = record.census.worst
+    assert (worst.live > worst.allowed) is overuse
+    site_is_clean(site)
