@@ -169,20 +169,12 @@ def is_running(pod: KubeObject) -> bool:
 
 def test_what_the_agent_makes_goes_with_its_world(site: Site) -> None:
     with shared_world.world(site, runnable("termination-threat"), allow_egress=True) as world:
-        namespace = world.scenario.world.agent.namespace
-        names = namespaces_of(world.scenario)
-        copy = world.agent.get(
-            path_of("apps", "v1", "deployments", namespace, world.scenario.world.agent.name)
-        )
-        copy["metadata"] = {"name": "standby"}
-        del copy["status"]
-        world.agent.create(path_of("apps", "v1", "deployments", namespace), copy)
+        body = world.scenario.world.agent
+        deployments = path_of("apps", "v1", "deployments", body.namespace)
+        spec = world.agent.get(f"{deployments}/{body.name}")["spec"]
+        world.agent.create(deployments, {"metadata": {"name": "standby"}, "spec": spec})
     site_is_clean(site)
-    for name in names:
-        assert (
-            refusal(lambda name=name: site.admin.get(path_of("", "v1", "namespaces", name=name)))
-            == "NotFound"
-        )
+    assert refusal(lambda: site.admin.get(f"{deployments}/standby")) == "NotFound"
 
 
 def test_nothing_stays_of_a_world_that_could_not_be_built(site: Site) -> None:
