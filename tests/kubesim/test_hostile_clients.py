@@ -41,7 +41,7 @@ def served(three_nodes: Kube, caplog: pytest.LogCaptureFixture) -> Iterator[Serv
 
 
 def _threads() -> set[threading.Thread]:
-    """All but those that read large texts: they belong to whatever the process serves, and end with the last."""
+    """All but those that read large texts, which serve all clusters of the process and end with the last."""
     return {each for each in threading.enumerate() if not each.name.startswith("asyncio_")}
 
 
