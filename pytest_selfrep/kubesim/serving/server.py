@@ -225,6 +225,8 @@ class _Site:
         from aiohttp import web
 
         reply = web.StreamResponse(status=response.status, headers=headers)
+        for warning in response.warning_headers():
+            reply.headers.add("Warning", warning)
         await self._stream(sent, reply, response.stream)
         return reply
 
@@ -341,9 +343,11 @@ def _headers(sent: web.BaseRequest) -> dict[str, str]:
     headers: dict[str, str] = {}
     for name, value in sent.headers.items():
         name = name.lower()
-        # Somebody impersonated may have several groups, each in a header of its own.
-        repeated = name in headers and name.startswith("impersonate-")
-        headers[name] = f"{headers[name]}{REPEATED}{value}" if repeated else value
+        if name not in headers:
+            headers[name] = value
+        elif name.startswith("impersonate-"):
+            # Somebody impersonated may have several groups, each in a header of its own.
+            headers[name] += f"{REPEATED}{value}"
     return headers
 
 
