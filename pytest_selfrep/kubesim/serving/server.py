@@ -88,14 +88,24 @@ class Served:
             sort_keys=False,
         )
 
+    @property
+    def failure(self) -> Exception | None:
+        """Why the cluster's time no longer moves on, though it should."""
+        return self._site.failure
+
     def close(self) -> None:
-        """End all requests and watches, and free the port (and the thread, if this was the last cluster)."""
+        """End all requests and watches, and free the port (and the thread, if this was the last cluster).
+
+        Raises RuntimeError if the cluster's time stood still: what clients saw then is worth nothing.
+        """
         if self._open:
             self._open = False
             try:
                 _loop.run(self._site.stop())
             finally:
                 _loop.give_back()
+            if self.failure is not None:
+                raise RuntimeError(f"the cluster's time did not move on: {self.failure}") from self.failure
 
 
 def serve(cluster: Cluster, *, real_time: bool = False, rate: float = 1.0, port: int = 0) -> Served:
@@ -128,6 +138,7 @@ class _Site:
         self._server: web.Server | None = None
         self._runner: web.ServerRunner | None = None
         self._clock: asyncio.Task[None] | None = None
+        self.failure: Exception | None = None
 
     async def start(self, port: int) -> int:
         from aiohttp import web
@@ -186,9 +197,10 @@ class _Site:
             now = time.monotonic()
             try:
                 self._cluster.advance(min((now - last) * rate, LONGEST))
-            except Exception:
+            except Exception as error:
                 _log.exception("the cluster's time does not move on")
-                raise
+                self.failure = error
+                return
             last = now
 
     async def _answer(self, sent: web.BaseRequest) -> web.StreamResponse:
