@@ -11,11 +11,11 @@ def main() -> int:
     """0 after an orderly end, 2 when there could be no cluster."""
     options = parse(sys.argv[1:])
     # Everything else takes a moment to import, which --help need not wait for.
-    from pytest_selfrep.kubesim.serving.standalone import CannotStart, run
+    from pytest_selfrep.kubesim.serving.standalone import NoCluster, run
 
     try:
         run(options)
-    except CannotStart as error:
+    except NoCluster as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

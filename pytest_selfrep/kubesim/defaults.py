@@ -124,10 +124,11 @@ def pull_policy(image: str) -> str:
     return "Always" if tag in ("", "latest") else "IfNotPresent"
 
 
-def _probe(probe: Object) -> None:
-    _fill(probe, PROBE)
-    if "httpGet" in probe:
-        _fill(probe["httpGet"], {"path": "/", "scheme": "HTTP"})
+def _handler(handler: Object) -> None:
+    if handler.get("httpGet") is not None:
+        _fill(handler["httpGet"], {"path": "/", "scheme": "HTTP"})
+    if handler.get("grpc") is not None:
+        _fill(handler["grpc"], {"service": ""})
 
 
 def _container(container: Object) -> None:
@@ -140,8 +141,14 @@ def _container(container: Object) -> None:
     for port in container.get("ports") or ():
         _fill(port, {"protocol": "TCP"})
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
-        if container.get(name):
-            _probe(container[name])
+        probe = container.get(name)
+        if probe is not None:
+            _fill(probe, PROBE)
+            _handler(probe)
+    lifecycle = container.get("lifecycle")
+    if lifecycle is not None:
+        for name in ("postStart", "preStop"):
+            _handler(lifecycle.get(name) or {})
     for env in container.get("env") or ():
         reference = (env.get("valueFrom") or {}).get("fieldRef")
         if reference:

@@ -78,6 +78,15 @@ def groups(kube: Kube, simulated: bool) -> None:
         assert (f"{name}.k8s.io" not in served) == simulated
 
 
+def kinds(kube: Kube, simulated: bool) -> None:
+    for path, names in (
+        ("/api/v1", {"podtemplates", "bindings"}),
+        ("/apis/storage.k8s.io/v1", {"volumeattachments", "csinodes", "csidrivers"}),
+    ):
+        served = {each["name"] for each in kube.get(path)["resources"]}
+        assert served & names == (set() if simulated else names)
+
+
 def api_services(kube: Kube, simulated: bool) -> None:
     path = "/apis/apiregistration.k8s.io/v1/apiservices/v1.apps"
 
@@ -223,6 +232,7 @@ CHECKS: dict[str, Check] = {
     "images": images,
     "probes": probes,
     "groups": groups,
+    "kinds": kinds,
     "api-services": api_services,
     "metrics": metrics,
     "descriptions": descriptions,

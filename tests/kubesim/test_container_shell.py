@@ -73,6 +73,7 @@ def kube(kube: Kube) -> Kube:
         ("printf 'a\\0b\\n' | { read x; echo $x; }", "ab\n"),
         ("seq 3 | grep -E '^(1|3)$'; echo a.b | grep -o '[a-z]*'", "1\n3\na\nb\n"),
         ("cd /tmp && pwd; id -u; whoami; hostname", "/tmp\n0\nroot\na\n"),
+        ("hostname -i | grep -c '^10[.]'; hostname -s; uname -r", "1\na\n6.8.0-58-generic\n"),
         ("sleep 1 & wait; echo done", "done\n"),
         ("trap 'echo bye' EXIT; exit 0", "bye\n"),
         ("echo a b c | { read x y; echo $y; }", "b c\n"),

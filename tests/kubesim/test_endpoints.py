@@ -109,6 +109,22 @@ def test_finished_pods_are_no_endpoints(three_nodes: Kube) -> None:
     assert addresses(three_nodes) == []
 
 
+def test_the_api_servers_own_service_comes_back_by_itself(kube: Kube) -> None:
+    paths = (f"{SERVICES}/kubernetes", f"{ENDPOINTS}/kubernetes", f"{SLICES}/kubernetes")
+    before = [kube.get(path) for path in paths]
+    for path in paths:
+        if kube.exists(path):
+            kube.delete(path)
+    kube.advance(5)
+    assert not any(map(kube.exists, paths))
+    kube.advance(10)
+    after = [kube.get(path) for path in paths]
+    assert [each["metadata"]["uid"] for each in after] != [each["metadata"]["uid"] for each in before]
+    for old, new in zip(before, after, strict=True):
+        assert old.get("spec") == new.get("spec")
+        assert old.get("subsets") == new.get("subsets")
+
+
 def test_a_service_without_pods_has_empty_ones(kube: Kube) -> None:
     serve(kube)
     assert "subsets" not in kube.get(f"{ENDPOINTS}/web")

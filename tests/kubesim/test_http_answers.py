@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import orjson
 import pytest
+from definitions import DEFINITIONS, SHIRTS, definition, version
 from kube_driver import PODS, Kube, pod
 
 from pytest_selfrep.kubesim.serving.server import AT_ONCE, Served, serve
@@ -32,6 +33,10 @@ class Client:
         port = int(served.url.rpartition(":")[2])
         self.connection = http.client.HTTPSConnection("127.0.0.1", port, context=trust, timeout=30)
         self._kube = kube
+
+    @property
+    def token(self) -> str:
+        return self._kube.cluster.token_for()
 
     def ask(
         self,
@@ -78,8 +83,25 @@ def test_warnings_stand_in_their_order_and_none_breaks_its_line(client: Client) 
     assert "X-Mine" not in answer.headers
 
 
+def test_watches_are_warned_too(client: Client, three_nodes: Kube) -> None:
+    old = version("v1beta1", storage=False, deprecated=True, deprecationWarning="wear hats")
+    three_nodes.create(DEFINITIONS, definition("shirts", "Shirt", version(), old))
+    answer = client.ask(f"{SHIRTS.replace('/v1/', '/v1beta1/')}?watch=1&timeoutSeconds=1")
+    assert answer.headers["Warning"] == '299 - "wear hats"'
+    assert answer.names[:3] == ["Audit-Id", "Cache-Control", "Content-Type"]
+    assert answer.names[3:4] == ["Warning"]
+
+
+def test_of_a_header_that_comes_twice_the_first_counts(client: Client) -> None:
+    client.connection.putrequest("GET", PODS)
+    client.connection.putheader("Authorization", f"Bearer {client.token}")
+    client.connection.putheader("Authorization", "Bearer wrong")
+    client.connection.endheaders()
+    assert Answer(client.connection.getresponse()).status == 200
+
+
 @pytest.mark.parametrize(
-    ("version", "said", "last", "ends"),
+    ("spoken", "said", "last", "ends"),
     [
         ("1.1", "", "Content-Length: 2", False),
         ("1.1", "Connection: close\r\n", "Connection: close", True),
@@ -88,14 +110,14 @@ def test_warnings_stand_in_their_order_and_none_breaks_its_line(client: Client) 
     ],
 )
 def test_what_becomes_of_the_connection_is_said_where_it_is_not_as_usual(
-    client: Client, version: str, said: str, last: str, ends: bool
+    client: Client, spoken: str, said: str, last: str, ends: bool
 ) -> None:
     client.connection.connect()
     link = client.connection.sock
-    request = f"GET /healthz HTTP/{version}\r\nHost: x\r\n{said}\r\n".encode()
+    request = f"GET /healthz HTTP/{spoken}\r\nHost: x\r\n{said}\r\n".encode()
     link.sendall(request)
     answer = link.recv(4096)
-    assert answer.startswith(f"HTTP/{version} 200 OK\r\n".encode())
+    assert answer.startswith(f"HTTP/{spoken} 200 OK\r\n".encode())
     assert answer.endswith(f"\r\n{last}\r\n\r\nok".encode())
     if not ends:
         link.sendall(request)

@@ -92,6 +92,18 @@ def test_a_limit_cuts_after_so_many_bytes(kube: Kube) -> None:
     assert log(kube, limitBytes="8") == "hello\ngo"
 
 
+def test_a_followed_log_ends_at_its_limit(kube: Kube) -> None:
+    kube.add_pod("a", command=["sh", "-c", "while :; do echo tick; sleep 1; done"])
+    kube.advance(5)
+    stream = kube.send("GET", f"{PODS}/a/log", query={"follow": "true", "limitBytes": "33"}).stream
+    assert stream is not None
+    said = "".join(stream.poll())
+    while not stream.closed:
+        kube.advance(1)
+        said += "".join(stream.poll())
+    assert said == ("tick\n" * 7)[:33]
+
+
 def test_a_log_of_months_is_rotated(kube: Kube) -> None:
     kube.add_pod("a")
     kube.advance(90 * 24 * 3600)

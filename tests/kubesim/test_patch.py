@@ -93,9 +93,28 @@ def test_a_json_patch_adds_removes_replaces_moves_copies_and_tests(web: Kube) ->
     assert container(changed, 1)["name"] == "side"
 
 
+def test_a_json_patch_counts_from_the_end_and_tests_for_what_is_not_there(web: Kube) -> None:
+    finalizers = "/metadata/finalizers"
+    changed = patch(
+        web,
+        [
+            {"op": "test", "path": "/spec/paused", "value": None},
+            {"op": "add", "path": finalizers, "value": ["a.io/1", "a.io/2", "a.io/3"]},
+            {"op": "add", "path": f"{finalizers}/-1", "value": "a.io/4"},
+            {"op": "replace", "path": f"{finalizers}/-2", "value": "a.io/x"},
+            {"op": "test", "path": f"{finalizers}/-1", "value": "a.io/4"},
+            {"op": "remove", "path": f"{finalizers}/-4"},
+        ],
+        JSON,
+    )
+    assert changed["metadata"]["finalizers"] == ["a.io/2", "a.io/x", "a.io/4"]
+
+
 @pytest.mark.parametrize(
     "operation",
     [
+        {"op": "test", "path": "/nothing/at", "value": None},
+        {"op": "remove", "path": "/spec/template/spec/containers/-2"},
         {"op": "test", "path": "/spec/replicas", "value": 9},
         {"op": "remove", "path": "/spec/nothing"},
         {"op": "replace", "path": "/spec/nothing", "value": 1},

@@ -316,6 +316,20 @@ def test_time_stands_still_unless_it_is_real(cluster: Cluster, core: Any) -> Non
     assert core.read_namespaced_pod("a", "default").status.phase == "Pending"
 
 
+def test_time_that_no_longer_moves_on_is_an_error_in_the_end(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stuck(seconds: float) -> None:
+        raise ValueError("it is stuck")
+
+    monkeypatch.setattr(cluster, "advance", stuck)
+    site = serve(cluster, real_time=True)
+    eventually(lambda: site.failure is not None)
+    with pytest.raises(RuntimeError, match="the cluster's time did not move on: it is stuck"):
+        site.close()
+    site.close()
+
+
 def test_in_real_time_pods_start_by_themselves(cluster: Cluster) -> None:
     site = serve(cluster, real_time=True)
     try:

@@ -124,6 +124,21 @@ def test_metadata_alone_can_be_asked_for(kube: Kube) -> None:
     assert set(listed["items"][0]) == {"kind", "apiVersion", "metadata"}
 
 
+def test_a_sidecar_counts_as_a_container_once_it_has_started(kube: Kube) -> None:
+    kube.add_node("worker-1")
+    slow = {"exec": {"command": ["true"]}, "initialDelaySeconds": 15}
+    kube.add_pod("a", initContainers=[
+        {"name": "proxy", "image": "envoy:1.30", "restartPolicy": "Always", "startupProbe": slow},
+    ])  # fmt: skip
+    seen = []
+    for _ in range(30):
+        kube.advance(2)
+        cells = ask(kube, PODS, TABLE)["rows"][0]["cells"][1:4]
+        seen += [cells] if cells not in seen else []
+    assert seen[-1] == ["2/2", "Running", "0"]
+    assert ["0/2", "Init:0/1", "0"] in seen
+
+
 def test_what_the_server_cannot_write_is_not_acceptable(kube: Kube) -> None:
     assert ask(kube, PODS, "application/vnd.kubernetes.protobuf")["reason"] == "NotAcceptable"
     both = "application/vnd.kubernetes.protobuf,application/json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import orjson
@@ -19,6 +20,8 @@ _ACCEPTED = (
 )
 
 STRATEGIC = "application/strategic-merge-patch+json"
+
+_NUMBER = re.compile("-?[0-9]{1,18}")
 
 MAX_OPERATIONS = 10_000
 """Of one JSON patch, as the API server has it."""
@@ -131,7 +134,9 @@ def _operate(document: Json, operation: Object) -> None:
         case "copy":
             _add(document, path, copy(_look(document, _pointer(operation["from"]))))
         case "test":
-            if _look(document, path) != operation.get("value"):
+            parent = _look(document, path[:-1])
+            missing = isinstance(parent, dict) and path[-1] not in parent
+            if (None if missing else _look(document, path)) != operation.get("value"):
                 raise _Refused
         case _:
             raise _Refused
@@ -143,10 +148,14 @@ def _pointer(text: str) -> Sequence[str]:
     return [step.replace("~1", "/").replace("~0", "~") for step in text.split("/")]
 
 
-def _index(step: str, length: int) -> int:
-    if not step.isdecimal() or int(step) > length:
+def _index(step: str, places: int) -> int:
+    """Which of so many places in a list is meant; a negative number counts from the end."""
+    if not _NUMBER.fullmatch(step):
         raise _Refused
-    return int(step)
+    index = int(step) + (places if step.startswith("-") else 0)
+    if not 0 <= index < places:
+        raise _Refused
+    return index
 
 
 def _look(document: Json, path: Sequence[str]) -> Json:
@@ -159,7 +168,7 @@ def _look(document: Json, path: Sequence[str]) -> Json:
 def _add(document: Json, path: Sequence[str], value: Json) -> None:
     parent, last = _look(document, path[:-1]), path[-1]
     if isinstance(parent, list):
-        parent.insert(len(parent) if last == "-" else _index(last, len(parent)), value)
+        parent.insert(len(parent) if last == "-" else _index(last, len(parent) + 1), value)
     elif isinstance(parent, dict):
         parent[last] = value
     else:

@@ -16,6 +16,7 @@ from pytest_selfrep.kubesim.containers.rootfs import hosts, os_release, proc, re
 from pytest_selfrep.kubesim.containers.tasks import Engine, Reader, Task, Writer
 from pytest_selfrep.kubesim.containers.volumes import Volumes
 from pytest_selfrep.kubesim.containers.world import Listed, Network, World
+from pytest_selfrep.kubesim.nodes.machines import KERNEL, KERNEL_BUILD
 from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.store import Store
 
@@ -208,7 +209,7 @@ class Container:
             "uptime": lambda: (
                 f"{self.place.clock.now + 86400:.2f} {self.place.clock.now + 80000:.2f}\n".encode()
             ),
-            "version": lambda: b"Linux version 6.1.0-28-amd64 #1 SMP PREEMPT_DYNAMIC Debian 6.1.119-1\n",
+            "version": lambda: f"Linux version {KERNEL} (buildd@lcy02-amd64-121) {KERNEL_BUILD}\n".encode(),
         }
 
     def title_words(self) -> list[str]:

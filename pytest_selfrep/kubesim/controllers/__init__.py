@@ -18,6 +18,7 @@ from pytest_selfrep.kubesim.controllers.essentials import ESSENTIALS, EssentialC
 from pytest_selfrep.kubesim.controllers.garbage import GarbageCollector
 from pytest_selfrep.kubesim.controllers.job import JobController
 from pytest_selfrep.kubesim.controllers.namespace import NamespaceController
+from pytest_selfrep.kubesim.controllers.ownservice import OwnServiceController
 from pytest_selfrep.kubesim.controllers.replicaset import REPLICATORS, ReplicaSetController
 from pytest_selfrep.kubesim.controllers.resourcequota import ResourceQuotaController
 from pytest_selfrep.kubesim.controllers.statefulset import StatefulSetController
@@ -67,4 +68,5 @@ def controllers(context: Context) -> tuple[Controller, ...]:
         *(ReplicaSetController(context, _user(name), kind) for kind, name in REPLICATORS.items()),
         *(one(context, _user(one.name)) for one in each),
         LocalPathProvisioner(context),
+        OwnServiceController(context),
     )

@@ -93,7 +93,9 @@ def _is_kept(field: Field) -> bool:
 def _rule(type_: Type) -> _Rule:
     match type_:
         case Scalar():
-            return _PLAIN.get(type_.name) or READERS.get(type_.name) or _schema_reader(type_)
+            if type_.name.startswith("JSONSchemaPropsOr"):
+                return _schema_reader(type_)
+            return _PLAIN.get(type_.name) or READERS[type_.name]
         case ListOf():
             return _list_reader(type_)
         case MapOf():

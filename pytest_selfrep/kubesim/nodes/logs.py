@@ -155,9 +155,12 @@ def _status(pod: Object, container: str) -> Object:
 def _text(output: Output, options: Options, clock: Clock) -> str:
     lines = output.lines(output.count(clock.now), since=options.since, tail=options.tail)
     text = "".join(_line(clock, seconds, line, options) for seconds, line in lines)
-    if options.limit_bytes is not None:
-        text = text.encode()[: options.limit_bytes].decode(errors="ignore")
-    return text
+    return text if options.limit_bytes is None else _cut(text, options.limit_bytes)
+
+
+def _cut(text: str, most: int) -> str:
+    """What fits into so many bytes."""
+    return text.encode()[:most].decode(errors="ignore")
 
 
 def _line(clock: Clock, seconds: float, line: str, options: Options) -> str:
@@ -177,6 +180,7 @@ class Followed:
         self._options = options
         self._output = output
         self._sent: int | None = None
+        self._bytes_left = options.limit_bytes
         self._wake: Callable[[], None] = _nothing
         self._timer: Timer | None = None
         self._closed = False
@@ -196,12 +200,16 @@ class Followed:
         self._closed = not self._still_runs()
         count = self._output.count(clock.now)
         if self._sent is None:
-            self._sent = count
             text = _text(self._output, self._options, clock)
-            return (text,) if text else ()
-        new = self._output.lines(count, tail=count - self._sent)
+        else:
+            new = self._output.lines(count, tail=count - self._sent)
+            text = "".join(_line(clock, seconds, line, self._options) for seconds, line in new)
         self._sent = count
-        return [_line(clock, seconds, line, self._options) for seconds, line in new]
+        if self._bytes_left is not None:
+            cut, length = _cut(text, self._bytes_left), len(text.encode())
+            self._closed = self._closed or length >= self._bytes_left
+            text, self._bytes_left = cut, self._bytes_left - length
+        return (text,) if text else ()
 
     def on_ready(self, wake: Callable[[], None]) -> None:
         self._wake = wake

@@ -9,6 +9,8 @@ from uuid import UUID
 from pytest_selfrep.kubesim.objects import Object
 
 KUBELET_VERSION = "v1.32.4"
+KERNEL, KERNEL_BUILD = "6.8.0-58-generic", "#60-Ubuntu SMP PREEMPT_DYNAMIC Fri Mar 14 18:29:48 UTC 2025"
+"""Release and version, as uname and a node's nodeInfo say them."""
 EPHEMERAL_STORAGE = "102106120Ki"
 ANNOTATIONS: Mapping[str, str] = {
     "kubeadm.alpha.kubernetes.io/cri-socket": "unix:///var/run/containerd/containerd.sock",
@@ -127,7 +129,7 @@ def _info(name: str) -> Object:
         "architecture": "amd64",
         "bootID": str(UUID(bytes=digest[:16], version=4)),
         "containerRuntimeVersion": "containerd://2.0.4",
-        "kernelVersion": "6.8.0-58-generic",
+        "kernelVersion": KERNEL,
         "kubeProxyVersion": KUBELET_VERSION,
         "kubeletVersion": KUBELET_VERSION,
         "machineID": digest[16:32].hex(),

@@ -15,7 +15,7 @@ from pytest_selfrep.kubesim.store import Store
 
 WINDOW_SECONDS = 15.0
 """How long a container must have run to have been measured."""
-IDLE_NANOCORES = (800_000, 3_200_000)
+IDLE_NANOCORES = (800_000, 3_000_000)
 IDLE_BYTES = (9 * 1024**2, 31 * 1024**2)
 SYSTEM_NANOCORES = (60_000_000, 140_000_000)
 """What a node uses for itself: kubelet, container runtime, operating system."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from http import HTTPStatus
 from operator import itemgetter
@@ -50,16 +50,19 @@ class Sent(web.BaseRequest):
     """A request whose answer has its headers in Go's order, and none that names the HTTP library."""
 
     async def _prepare_hook(self, response: web.StreamResponse) -> None:
-        found = {name.title(): value for name, value in response.headers.items() if name != "Warning"}
-        several = [("Warning", value) for value in response.headers.getall("Warning", ())]
-        found.pop("Server", None)
-        upgraded = response.status == HTTPStatus.SWITCHING_PROTOCOLS
-        first: Sequence[str] = _UPGRADED if upgraded else sorted(found.keys() - {*_LAST})
-        last: Sequence[str] = () if upgraded else _LAST
+        found = [(name.title(), value) for name, value in response.headers.items()]
+        if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
+            ordered = sorted((each for each in found if each[0] in _UPGRADED), key=_place(_UPGRADED))
+        else:
+            # First those of the handler, by name, then Go's own.
+            own = sorted((each for each in found if each[0] not in (*_LAST, "Server")), key=itemgetter(0))
+            ordered = [*own, *sorted((each for each in found if each[0] in _LAST), key=_place(_LAST))]
         response.headers.clear()
-        response.headers.extend((name, found[name]) for name in first if name in found)
-        response.headers.extend(several)
-        response.headers.extend((name, found[name]) for name in last if name in found)
+        response.headers.extend(ordered)
+
+
+def _place(order: Sequence[str]) -> Callable[[tuple[str, str]], int]:
+    return lambda field: order.index(field[0])
 
 
 def received(
@@ -84,18 +87,18 @@ class Whole(web.StreamResponse):
         self._fields = sorted(headers, key=itemgetter(0))
         self._whole = content
         self._is_chunked = chunked
-        self._lasts = not last
+        self._stays_open = not last
 
     @property
     def keep_alive(self) -> bool:
         """Whether the connection stays open."""
-        return self._lasts
+        return self._stays_open
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError
-        self._lasts = self._lasts and request.keep_alive
+        self._stays_open = self._stays_open and request.keep_alive
         whole = self._text(request).encode() + self._framed(request)
         if len(whole) <= LARGE:
             transport.write(whole)
@@ -122,8 +125,8 @@ class Whole(web.StreamResponse):
         bodiless = self.status in _BODILESS
         if not bodiless and not (self._is_chunked and recent):
             lines.append(f"Content-Length: {len(self._whole)}")
-        if recent is not self._lasts:
-            lines.append(f"Connection: {'keep-alive' if self._lasts else 'close'}")
+        if recent is not self._stays_open:
+            lines.append(f"Connection: {'keep-alive' if self._stays_open else 'close'}")
         if not bodiless and self._is_chunked and recent and request.method != "HEAD":
             lines.append("Transfer-Encoding: chunked")
         if not all(map(str.isprintable, lines)):

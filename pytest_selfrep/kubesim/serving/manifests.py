@@ -99,7 +99,8 @@ def _apply(cluster: Cluster, manifest: _Manifest, namespace: str) -> None:
     answer = cluster.handle(Request("PATCH", path, _QUERY, headers, body))
     if answer.status >= 400:
         refusal: Object = answer.body if isinstance(answer.body, dict) else {}
-        raise manifest.wrong(str(refusal.get("message", answer.body)))
+        message = str(refusal.get("message", answer.body))
+        raise manifest.wrong("; ".join(line.removeprefix("* ") for line in message.splitlines()))
 
 
 def _path(kind: Kind, namespace: str, name: str) -> str:

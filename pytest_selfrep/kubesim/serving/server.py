@@ -88,14 +88,24 @@ class Served:
             sort_keys=False,
         )
 
+    @property
+    def failure(self) -> Exception | None:
+        """Why the cluster's time no longer moves on, though it should."""
+        return self._site.failure
+
     def close(self) -> None:
-        """End all requests and watches, and free the port (and the thread, if this was the last cluster)."""
+        """End all requests and watches, and free the port (and the thread, if this was the last cluster).
+
+        Raises RuntimeError if the cluster's time stood still: what clients saw then is worth nothing.
+        """
         if self._open:
             self._open = False
             try:
                 _loop.run(self._site.stop())
             finally:
                 _loop.give_back()
+            if self.failure is not None:
+                raise RuntimeError(f"the cluster's time did not move on: {self.failure}") from self.failure
 
 
 def serve(cluster: Cluster, *, real_time: bool = False, rate: float = 1.0, port: int = 0) -> Served:
@@ -128,6 +138,7 @@ class _Site:
         self._server: web.Server | None = None
         self._runner: web.ServerRunner | None = None
         self._clock: asyncio.Task[None] | None = None
+        self.failure: Exception | None = None
 
     async def start(self, port: int) -> int:
         from aiohttp import web
@@ -186,9 +197,10 @@ class _Site:
             now = time.monotonic()
             try:
                 self._cluster.advance(min((now - last) * rate, LONGEST))
-            except Exception:
+            except Exception as error:
                 _log.exception("the cluster's time does not move on")
-                raise
+                self.failure = error
+                return
             last = now
 
     async def _answer(self, sent: web.BaseRequest) -> web.StreamResponse:
@@ -225,6 +237,8 @@ class _Site:
         from aiohttp import web
 
         reply = web.StreamResponse(status=response.status, headers=headers)
+        for warning in response.warning_headers():
+            reply.headers.add("Warning", warning)
         await self._stream(sent, reply, response.stream)
         return reply
 
@@ -341,9 +355,11 @@ def _headers(sent: web.BaseRequest) -> dict[str, str]:
     headers: dict[str, str] = {}
     for name, value in sent.headers.items():
         name = name.lower()
-        # Somebody impersonated may have several groups, each in a header of its own.
-        repeated = name in headers and name.startswith("impersonate-")
-        headers[name] = f"{headers[name]}{REPEATED}{value}" if repeated else value
+        if name not in headers:
+            headers[name] = value
+        elif name.startswith("impersonate-"):
+            # Somebody impersonated may have several groups, each in a header of its own.
+            headers[name] += f"{REPEATED}{value}"
     return headers
 
 

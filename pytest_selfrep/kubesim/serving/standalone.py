@@ -23,13 +23,16 @@ from pytest_selfrep.kubesim.serving.manifests import ManifestError, load
 from pytest_selfrep.kubesim.serving.options import Options
 from pytest_selfrep.kubesim.serving.server import serve
 
+LOOK_SECONDS = 0.5
+"""How often it is looked whether the cluster's time still moves on."""
 
-class CannotStart(Exception):
-    """Why there is no cluster, in one line."""
+
+class NoCluster(Exception):
+    """Why there is no cluster, or no longer one, in one line."""
 
 
 def run(options: Options) -> None:
-    """Serve a cluster until SIGINT or SIGTERM. Raises CannotStart."""
+    """Serve a cluster until SIGINT or SIGTERM. Raises NoCluster; also if its time no longer moves on."""
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
@@ -38,7 +41,7 @@ def run(options: Options) -> None:
         served = serve(cluster, real_time=True, rate=options.rate, port=options.port)
     except OSError as error:
         why = error.strerror or error
-        raise CannotStart(
+        raise NoCluster(
             f"port {options.port}: {why}; choose another with --port, or leave --port out for any free one"
         ) from None
     try:
@@ -47,14 +50,19 @@ def run(options: Options) -> None:
             print(f"export KUBECONFIG={shlex.quote(str(path))}", flush=True)
             nodes = "1 node" if options.nodes == 1 else f"{options.nodes} nodes"
             print(f"Kubernetes at {served.url}, {nodes}. Ctrl-C ends it.", file=sys.stderr)
-            ended.wait()
+            while not ended.wait(LOOK_SECONDS) and served.failure is None:
+                pass
     finally:
-        served.close()
-        cluster.close()
+        try:
+            served.close()
+        except RuntimeError as error:
+            raise NoCluster(str(error)) from None
+        finally:
+            cluster.close()
 
 
 def _populated(options: Options) -> Cluster:
-    """The cluster as its first client finds it. Raises CannotStart."""
+    """The cluster as its first client finds it. Raises NoCluster."""
     cluster = Cluster(options.seed, start=datetime.now(UTC).replace(microsecond=0))
     extended = {"nvidia.com/gpu": options.node_gpus} if options.node_gpus else None
     for number in range(1, options.nodes + 1):
@@ -74,7 +82,7 @@ def _populated(options: Options) -> Cluster:
         for file in options.load:
             load(cluster, file, options.namespace)
     except ManifestError as error:
-        raise CannotStart(str(error)) from None
+        raise NoCluster(str(error)) from None
     return cluster
 
 
@@ -82,12 +90,12 @@ def _create(cluster: Cluster, plural: str, obj: Object) -> None:
     headers = {"authorization": f"Bearer {cluster.token_for()}"}
     answer = cluster.handle(Request("POST", f"/api/v1/{plural}", {}, headers, orjson.dumps(obj)))
     if answer.status >= 400:
-        raise CannotStart(f"{obj['kind']} {obj['metadata']['name']}: {answer.body}")
+        raise NoCluster(f"{obj['kind']} {obj['metadata']['name']}: {answer.body}")
 
 
 @contextmanager
 def _written(wanted: Path | None, text: str) -> Iterator[Path]:
-    """A file that only its owner can read, gone at the end. Raises CannotStart."""
+    """A file that only its owner can read, gone at the end. Raises NoCluster."""
     try:
         if wanted is None:
             handle, name = tempfile.mkstemp(prefix="kubeconfig-", suffix=".yaml")
@@ -96,11 +104,11 @@ def _written(wanted: Path | None, text: str) -> Iterator[Path]:
             path = wanted.absolute()
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise CannotStart(
+        raise NoCluster(
             f"--kubeconfig {wanted}: the file exists and is not overwritten; remove it or name another"
         ) from None
     except OSError as error:
-        raise CannotStart(f"--kubeconfig {wanted}: {error.strerror}; name a file that can be made") from None
+        raise NoCluster(f"--kubeconfig {wanted}: {error.strerror}; name a file that can be made") from None
     try:
         with os.fdopen(handle, "w") as file:
             file.write(text)

@@ -62,13 +62,16 @@ def _statuses(pod: Object, name: str = "containerStatuses") -> list[Object]:
 
 
 def pod_ready(pod: Object) -> str:
-    statuses = _statuses(pod)
+    statuses, sidecars = _statuses(pod), _sidecars(pod)
     ready = sum(bool(each.get("ready") and "running" in each.get("state", {})) for each in statuses)
-    return f"{ready}/{len(pod['spec'].get('containers') or ())}"
+    ready += sum(bool(each.get("ready") and each.get("started")) for each in _of(sidecars, pod))
+    return f"{ready}/{len(pod['spec'].get('containers') or ()) + len(sidecars)}"
 
 
 def pod_restarts(pod: Object, clock: Clock) -> str:
-    statuses = _statuses(pod)
+    statuses = [*_statuses(pod), *_of(_sidecars(pod), pod)]
+    if _starting(pod) and not _is_initialized(pod):
+        statuses = _statuses(pod, "initContainerStatuses")
     count = sum(each.get("restartCount", 0) for each in statuses)
     ended = [each.get("lastState", {}).get("terminated", {}).get("finishedAt") for each in statuses]
     last = max((time for time in ended if time), default="")
@@ -83,7 +86,10 @@ def pod_status(pod: Object) -> str:
     if scheduled is not None and scheduled.get("reason") == "SchedulingGated":
         reason = "SchedulingGated"
     starting = _starting(pod)
-    reason = starting or _containers_say(pod, reason)
+    if starting:
+        reason = starting
+    if not starting or _is_initialized(pod):
+        reason = _containers_say(pod, reason)
     if is_terminating(pod):
         if status.get("reason") == "NodeLost":
             return "Unknown"
@@ -94,11 +100,13 @@ def pod_status(pod: Object) -> str:
 
 def _starting(pod: Object) -> str:
     """What init containers keep a pod from starting; empty if none does."""
-    statuses = _statuses(pod, "initContainerStatuses")
+    statuses, sidecars = _statuses(pod, "initContainerStatuses"), _sidecars(pod)
     for index, each in enumerate(statuses):
         state = each.get("state", {})
         ended, waiting = state.get("terminated"), state.get("waiting", {})
         if ended is not None and not ended.get("exitCode"):
+            continue
+        if each["name"] in sidecars and each.get("started"):
             continue
         if ended is not None:
             return f"Init:{_ended(ended)}"
@@ -106,6 +114,22 @@ def _starting(pod: Object) -> str:
             return f"Init:{waiting['reason']}"
         return f"Init:{index}/{len(pod['spec'].get('initContainers') or ())}"
     return ""
+
+
+def _sidecars(pod: Object) -> frozenset[str]:
+    """Names of init containers that run on beside the others."""
+    init = pod["spec"].get("initContainers") or ()
+    return frozenset(each["name"] for each in init if each.get("restartPolicy") == "Always")
+
+
+def _of(names: frozenset[str], pod: Object) -> list[Object]:
+    """Their statuses."""
+    return [each for each in _statuses(pod, "initContainerStatuses") if each["name"] in names]
+
+
+def _is_initialized(pod: Object) -> bool:
+    found = condition(pod, "Initialized")
+    return found is not None and found["status"] == "True"
 
 
 def _ended(terminated: Object) -> str:

@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from pytest_selfrep.kubesim.containers.process import Process, Program, run
 from pytest_selfrep.kubesim.containers.programs.options import Misused, misused, options
 from pytest_selfrep.kubesim.containers.tasks import FOREVER, Steps, Wait
+from pytest_selfrep.kubesim.nodes.machines import KERNEL, KERNEL_BUILD
 
-KERNEL = "6.1.0-28-amd64"
 _UNAME = {
     "s": "Linux",
     "n": "",
     "r": KERNEL,
-    "v": "#1 SMP PREEMPT_DYNAMIC Debian 6.1.119-1 (2024-11-22)",
+    "v": KERNEL_BUILD,
     "m": "x86_64",
     "o": "GNU/Linux",
 }
@@ -163,7 +163,16 @@ def whoami(process: Process) -> int:
 
 
 def hostname(process: Process) -> int:
-    process.out(process.world.hostname + "\n")
+    try:
+        found, _ = options(process.argv[1:], "sifd")
+    except Misused as problem:
+        return misused(process, problem)
+    name = process.world.hostname
+    if "i" in found:
+        hosts = process.files.read("/etc/hosts").decode().splitlines()
+        process.out("".join(f"{line.split()[0]}\n" for line in hosts if name in line.split()[1:]))
+    elif "d" not in found:
+        process.out(name + "\n")
     return 0
 
 
