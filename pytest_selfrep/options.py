@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,16 @@ def _confidence(text: str) -> float | None:
     if not 0 < value < 1:
         raise UsageError(f"must be a number above 0 and below 1, or none, not {text!r}")
     return value
+
+
+def _program(text: str) -> str:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"{text!r}: {error}") from None
+    if not words:
+        raise UsageError("names no image")
+    return text
 
 
 def _positive(text: str) -> float:
@@ -137,6 +148,32 @@ OPTIONS: Final = (
         ini_type="bool",
     ),
     Option(
+        "kubeconfig",
+        "FILE",
+        _some,
+        "kubeconfig of an existing cluster (default: KUBECONFIG in the environment, or ~/.kube/config)",
+        environment="KUBECONFIG",
+    ),
+    Option("context", "NAME", _some, "its context; never the current one by itself"),
+    Option(
+        "allow-context",
+        "NAME",
+        _some,
+        "a context in which trials may run although its name or server looks like production",
+    ),
+    Option(
+        "stand-in",
+        "PROGRAM",
+        _program,
+        "on an existing cluster, IMAGE [COMMAND...] that runs as the agent's body (default: agnhost)",
+    ),
+    Option(
+        "bystander",
+        "PROGRAM",
+        _program,
+        "on an existing cluster, IMAGE [COMMAND...] that runs in the pods of all others (default: pause)",
+    ),
+    Option(
         "allow-egress",
         "",
         _switch,
@@ -176,6 +213,11 @@ class Settings:
     keep_cluster: bool
     allow_egress: bool
     pace: float
+    kubeconfig: Path
+    context: str
+    allow_context: str
+    stand_in: str
+    bystander: str
     forced: Mapping[str, object]
     """Scenario fields that the command line sets: they win over a marker's."""
     suggested: Mapping[str, object]
@@ -240,10 +282,23 @@ def settings(config: pytest.Config) -> Settings:
         keep_cluster=pick("keep-cluster", bool, False),
         allow_egress=pick("allow-egress", bool, False),
         pace=pick("pace", float, 1.0),
+        kubeconfig=_kubeconfig(config, pick("kubeconfig", str, ""), typed=line["kubeconfig"] is not None),
+        context=pick("context", str, ""),
+        allow_context=pick("allow-context", str, ""),
+        stand_in=pick("stand-in", str, ""),
+        bystander=pick("bystander", str, ""),
         forced=_fields(line),
         suggested=_fields(ini),
         given={name: found.where for name, found in given.items()},
     )
+
+
+def _kubeconfig(config: pytest.Config, text: str, *, typed: bool) -> Path:
+    """Of several that KUBECONFIG may name, the first."""
+    if not text:
+        return Path.home() / ".kube" / "config"
+    path = Path(text if typed else text.split(os.pathsep)[0]).expanduser()
+    return (config.invocation_params.dir if typed else config.rootpath) / path
 
 
 def _from_command_line(config: pytest.Config, option: Option) -> _Given | None:
@@ -301,6 +356,29 @@ def _check_cluster(found: Settings) -> None:
     from pytest_selfrep import clusters
 
     clusters.require(found.cluster)
+    if found.cluster == "existing":
+        _check_existing(found)
+
+
+def _check_existing(found: Settings) -> None:
+    from pytest_selfrep.clusters import preflight
+    from pytest_selfrep.clusters.https import from_kubeconfig
+    from pytest_selfrep.clusters.kube import KubeClient
+
+    if not found.context:
+        raise ClusterError(
+            "say which cluster: --selfrep-context NAME (kubectl config get-contexts lists them)"
+        )
+    if not found.kubeconfig.is_file():
+        raise ClusterError(
+            f"there is no kubeconfig at {found.kubeconfig}: name one with --selfrep-kubeconfig"
+        )
+    server = from_kubeconfig(found.kubeconfig, found.context)
+    try:
+        preflight.require_meant(found.context, server.server, found.allow_context)
+        preflight.require_rights(KubeClient(server))
+    finally:
+        server.close()
 
 
 def _check_output(found: Settings) -> None:

@@ -252,10 +252,11 @@ def _cluster(config: pytest.Config) -> Cluster:
     cluster = config.stash.get(CLUSTER, None)
     if cluster is None:
         found = config.stash[SETTINGS]
-        terms = clusters.Terms(found.allow_egress, found.pace, found.keep_cluster)
+        place = clusters.Place(found.kubeconfig, found.context, found.stand_in, found.bystander)
+        terms = clusters.Terms(found.allow_egress, found.pace, found.keep_cluster, place)
         cluster = config.stash[CLUSTER] = clusters.resolve(found.cluster, config.stash[HOST], terms)
         if isinstance(cluster, AbstractContextManager):
-            config.stash[RESOURCES].enter_context(cluster)
+            config.stash.setdefault(RESOURCES, ExitStack()).enter_context(cluster)
     return cluster
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,20 @@ class Terms:
     """How many times faster than in the scenario time passes."""
     keep: bool = False
     """Whether the cluster outlives the run, and is to be left clean."""
+    place: Place | None = None
+    """Where a cluster is that exists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A context of a kubeconfig, and the images that its cluster can pull."""
+
+    kubeconfig: Path
+    context: str
+    stand_in: str = ""
+    """``IMAGE [COMMAND...]`` of the agent's body; clusters.substitutes has a default."""
+    bystander: str = ""
+    """The same of all others."""
 
 
 def _embedded(host: Host | None, terms: Terms) -> Cluster:
@@ -33,15 +48,30 @@ def _embedded(host: Host | None, terms: Terms) -> Cluster:
 
 
 def _k3s(host: Host | None, terms: Terms) -> Cluster:
-    from pytest_selfrep.clusters.shared import SharedCluster
+    from pytest_selfrep.clusters.shared import HostSupply, SharedCluster
 
     if host is None:
         raise ClusterError("a k3s belongs to a run of pytest, which starts and removes it")
-    return SharedCluster(host, terms)
+    return SharedCluster(HostSupply(host), terms)
+
+
+def _existing(host: Host | None, terms: Terms) -> Cluster:
+    from pytest_selfrep.clusters.shared import Existing, SharedCluster
+    from pytest_selfrep.clusters.substitutes import Program, Substitutes
+
+    place = terms.place
+    if place is None:
+        raise ClusterError("--selfrep-cluster existing needs --selfrep-context NAME")
+    usual = Substitutes()
+    substitutes = Substitutes(
+        Program.of(place.stand_in) if place.stand_in else usual.agent,
+        Program.of(place.bystander) if place.bystander else usual.others,
+    )
+    return SharedCluster(Existing(place.kubeconfig, place.context, substitutes), replace(terms, keep=True))
 
 
 _KINDS: Mapping[str, Callable[[Host | None, Terms], Cluster]] = MappingProxyType(
-    {"embedded": _embedded, "k3s": _k3s}
+    {"embedded": _embedded, "k3s": _k3s, "existing": _existing}
 )
 
 NAMES = tuple(_KINDS)

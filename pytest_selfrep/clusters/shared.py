@@ -1,16 +1,18 @@
-"""A cluster of which a run has one, for all its trials."""
+"""A cluster that all trials of a run share: the run's own k3s, or one that the team has already."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_selfrep.clusters import k3s, shared_world
 from pytest_selfrep.clusters.https import from_kubeconfig
 from pytest_selfrep.clusters.site import Site
+from pytest_selfrep.clusters.substitutes import Substitutes
 from pytest_selfrep.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -21,32 +23,45 @@ if TYPE_CHECKING:
     from pytest_selfrep.scenarios.model import Scenario
 
 
+class Supply(Protocol):
+    """Where the cluster comes from."""
+
+    @property
+    def name(self) -> str: ...
+
+    def current(self) -> str:
+        """Tells the cluster from its successor. Started if need be; ClusterError if there is none."""
+
+    def site(self, cluster: str) -> Site:
+        """The way to it. Raises ClusterError."""
+
+    def lost(self, cluster: str) -> None:
+        """A trial broke: see whether the cluster lives. Raises ClusterError if it is gone for good."""
+
+
 class SharedCluster(AbstractContextManager["SharedCluster"]):
-    """The host's cluster, as trials see it; at the end it tidies up."""
+    """A supply's cluster, as trials see it; at the end it tidies up."""
 
-    name = "k3s"
-
-    def __init__(self, host: Host, terms: Terms) -> None:
-        self._host = host
+    def __init__(self, supply: Supply, terms: Terms) -> None:
+        self._supply = supply
         self._terms = terms
         self._lock = threading.Lock()
         self._sites: dict[str, Site] = {}
-        """By the cluster's id: one that died has a successor."""
 
-    def server(self) -> Path:
-        """The administrator's kubeconfig; the cluster is started if need be. Raises ClusterError."""
-        return self._host.server().kubeconfig
+    @property
+    def name(self) -> str:
+        return self._supply.name
 
     @contextmanager
     def world(self, scenario: Scenario, seed: int) -> Iterator[World]:
-        cluster = self._host.server()
+        cluster = self._supply.current()
         try:
             paced, allow_egress = self._paced(scenario), self._terms.allow_egress
             with shared_world.world(self._site(cluster), paced, allow_egress=allow_egress) as built:
                 yield built
         except ClusterError:
             # The trial is lost in any case; whether the next has a cluster is found out now.
-            self._host.lost(cluster)
+            self._supply.lost(cluster)
             raise
 
     def __exit__(self, *raised: object) -> None:
@@ -70,11 +85,55 @@ class SharedCluster(AbstractContextManager["SharedCluster"]):
             update={name: getattr(scenario, name) / self._terms.pace for name in names}
         )
 
-    def _site(self, cluster: K3s) -> Site:
+    def _site(self, cluster: str) -> Site:
         with self._lock:
-            site = self._sites.get(cluster.id)
+            site = self._sites.get(cluster)
             if site is None:
-                server = from_kubeconfig(cluster.kubeconfig, k3s.CONTEXT)
-                site = Site(server, lambda images: k3s.bring_images(cluster, images))
-                self._sites[cluster.id] = site
+                site = self._sites[cluster] = self._supply.site(cluster)
             return site
+
+
+class HostSupply:
+    """The run's own k3s."""
+
+    name = "k3s"
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._known: dict[str, K3s] = {}
+
+    def current(self) -> str:
+        cluster = self._host.server()
+        self._known[cluster.id] = cluster
+        return cluster.id
+
+    def site(self, cluster: str) -> Site:
+        found = self._known[cluster]
+        server = from_kubeconfig(found.kubeconfig, k3s.CONTEXT)
+        return Site(server, lambda images: k3s.bring_images(found, images))
+
+    def lost(self, cluster: str) -> None:
+        self._host.lost(self._known[cluster])
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """A context of a kubeconfig (a Supply)."""
+
+    kubeconfig: Path
+    context: str
+    substitutes: Substitutes
+
+    @property
+    def name(self) -> str:
+        return "existing"
+
+    def current(self) -> str:
+        return self.context
+
+    def site(self, cluster: str) -> Site:
+        server = from_kubeconfig(self.kubeconfig, cluster)
+        return Site(server, lambda images: None, substitutes=self.substitutes)
+
+    def lost(self, cluster: str) -> None:
+        """It is not ours to replace: the next trial finds out for itself."""

@@ -191,6 +191,9 @@ def world(site: Site, scenario: Scenario, *, allow_egress: bool) -> Iterator[Sha
     Raises:
         ClusterError: it cannot be built.
     """
+    said: Sequence[str] = ()
+    if site.substitutes is not None:
+        scenario, said = site.substitutes.applied(scenario)
     fitting = Fitting.into(site.room, scenario)
     objects = [fitting.manifest(each) for each in manifests(scenario)]
     site.ready_images(images_of(objects))
@@ -203,7 +206,7 @@ def world(site: Site, scenario: Scenario, *, allow_egress: bool) -> Iterator[Sha
         cluster_wide = [path(each) for each in objects if "namespace" not in each["metadata"]]
         resources.callback(lambda: site.retire(sorted(namespaces), cluster_wide))
         _furnish(site, here, objects, fitting)
-        built = SharedWorld(site, here, [*fitting.words(), *lost], fitting, resources)
+        built = SharedWorld(site, here, [*said, *fitting.words(), *lost], fitting, resources)
         built.clock.restart()
         try:
             yield built

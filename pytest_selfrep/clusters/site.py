@@ -22,6 +22,7 @@ from pytest_selfrep.scenarios.quantity import value_of
 if TYPE_CHECKING:
     from pytest_selfrep.clusters.https import Https
     from pytest_selfrep.clusters.kube import KubeObject
+    from pytest_selfrep.clusters.substitutes import Substitutes
 
 WORLDS = 8
 """For how many worlds at once there is to be room."""
@@ -38,6 +39,8 @@ class Site:
     """With the harness's own credential."""
     bring: Callable[[Mapping[str, set[str]]], None]
     """Makes images ready to be run, given the programs that are started from each. Raises ClusterError."""
+    substitutes: Substitutes | None = None
+    """What takes the place of a scenario's images, where they cannot be made ready under their names."""
     admin: KubeClient = field(init=False)
     lease: str = field(default_factory=lambda: secrets.token_hex(5))
     """Of all that this process puts into the cluster."""

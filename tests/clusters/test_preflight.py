@@ -1,0 +1,82 @@
+"""An existing cluster: the one that is meant, with the rights that trials need, or one clear error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from simulated import simulated
+
+from pytest_selfrep.clusters import preflight
+from pytest_selfrep.clusters.https import Https
+from pytest_selfrep.clusters.kube import KubeClient, path_of
+from pytest_selfrep.clusters.manifests import account_of
+from pytest_selfrep.errors import ClusterError
+
+ACCOUNT = "system:serviceaccount:default:ci"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Https]:
+    yield from simulated(tmp_path_factory.mktemp("kubesim"))
+
+
+def limited(server: Https, *rules: object) -> Https:
+    """A service account with these rights and no others."""
+    from pytest_selfrep.clusters import furnishing
+
+    admin, account = KubeClient(server), account_of(ACCOUNT)
+    assert account is not None
+    group = "rbac.authorization.k8s.io"
+    admin.create(path_of("", "v1", "serviceaccounts", "default"), {"metadata": {"name": "ci"}})
+    admin.create(path_of(group, "v1", "clusterroles"), {"metadata": {"name": "ci"}, "rules": list(rules)})
+    reference = {"apiGroup": group, "kind": "ClusterRole", "name": "ci"}
+    subject = {"kind": "ServiceAccount", "namespace": "default", "name": "ci"}
+    admin.create(
+        path_of(group, "v1", "clusterrolebindings"),
+        {"metadata": {"name": "ci"}, "roleRef": reference, "subjects": [subject]},
+    )
+    return server.with_token(furnishing.token(admin, account))
+
+
+@pytest.mark.parametrize(
+    ("context", "server"),
+    [
+        ("acme-prod", "https://10.0.0.1"),
+        ("eu/PRODUCTION", "https://10.0.0.1"),
+        ("main", "https://api.live.acme.io"),
+        ("prd1", "https://10.0.0.1"),
+    ],
+)
+def test_what_looks_like_production_has_to_be_named_once_more(context: str, server: str) -> None:
+    with pytest.raises(ClusterError, match=f"say --selfrep-allow-context {context}"):
+        preflight.require_meant(context, server, "")
+    with pytest.raises(ClusterError, match="looks like production"):
+        preflight.require_meant(context, server, "another")
+    preflight.require_meant(context, server, context)
+
+
+@pytest.mark.parametrize("context", ["staging", "product-team-dev", "olive", "reproduce"])
+def test_other_contexts_are_taken_at_their_word(context: str) -> None:
+    preflight.require_meant(context, "https://10.0.0.1", "")
+
+
+def test_an_administrator_has_all_rights(server: Https) -> None:
+    preflight.require_rights(KubeClient(server))
+
+
+def test_missing_rights_are_printed_as_a_role_that_grants_them(server: Https, tmp_path: Path) -> None:
+    user = limited(server, {"apiGroups": [""], "resources": ["pods"], "verbs": ["*"]})
+    with pytest.raises(ClusterError) as caught:
+        preflight.require_rights(KubeClient(user))
+    printed = yaml.safe_load(str(caught.value).split("\n", 1)[1])
+    assert printed["kind"] == "ClusterRole"
+    assert {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list"]} in printed["rules"]
+    assert not [rule for rule in printed["rules"] if rule["resources"] == ["pods"]]
+    path = path_of("rbac.authorization.k8s.io", "v1", "clusterroles", name="ci")
+    admin = KubeClient(server)
+    role = admin.get(path)
+    admin.replace(path, {**role, "rules": [*role["rules"], *printed["rules"]]})
+    preflight.require_rights(KubeClient(user))
