@@ -1,4 +1,4 @@
-"""Before anything runs on a cluster of the team: is it the one that is meant, and may we do what we have to?"""
+"""Before anything runs on the cluster of a team: is it the one that is meant, and do we have the rights?"""
 
 from __future__ import annotations
 
