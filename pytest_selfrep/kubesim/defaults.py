@@ -186,6 +186,15 @@ def _pod(pod: Object) -> None:
         limits = container["resources"].get("limits")
         if limits:
             _fill(_within(container["resources"], "requests"), limits)
+    if spec.get("hostNetwork"):
+        _host_ports(spec)
+
+
+def _host_ports(spec: Object) -> None:
+    for container in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ())):
+        for port in container.get("ports") or ():
+            if not port.get("hostPort") and port.get("containerPort"):
+                port["hostPort"] = port["containerPort"]
 
 
 def _template(spec: Object, restart_policy: str | None = None) -> None:

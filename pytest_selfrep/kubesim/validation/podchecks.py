@@ -20,18 +20,21 @@ from pytest_selfrep.kubesim.validation.fieldchecks import (
     invalid_go,
     labels,
     one_of,
-    port,
     required,
 )
+from pytest_selfrep.kubesim.validation.namingchecks import dns_config_causes, host_alias_causes, name_causes
+from pytest_selfrep.kubesim.validation.portchecks import host_network_causes, host_port_causes, port_causes
+from pytest_selfrep.kubesim.validation.probechecks import init_probe_causes, probe_causes
 from pytest_selfrep.kubesim.validation.referencechecks import (
     environment_source_causes,
     value_source_causes,
     volume_source_causes,
 )
+from pytest_selfrep.kubesim.validation.securitychecks import pod_security_causes, security_causes
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
-_PROTOCOLS = ("SCTP", "TCP", "UDP")
+_MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
 _DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _COMPUTE = ("cpu", "memory", "ephemeral-storage")
@@ -114,34 +117,63 @@ def spec_causes(spec: Object, at: str) -> Iterable[Cause]:
     volumes: list[str] = []
     for index, volume in enumerate(spec.get("volumes") or ()):
         yield from _volume_causes(volume, f"{at}.volumes[{index}]", volumes)
+    yield from _containers_causes(spec, at, volumes)
+    if spec.get("hostNetwork"):
+        yield from host_network_causes(spec, at)
+    yield from one_of(f"{at}.restartPolicy", spec["restartPolicy"], RESTART_POLICIES)
+    yield from one_of(f"{at}.dnsPolicy", spec["dnsPolicy"], _DNS_POLICIES)
+    yield from at_least(f"{at}.terminationGracePeriodSeconds", spec["terminationGracePeriodSeconds"])
+    if spec.get("nodeSelector"):
+        yield from labels(f"{at}.nodeSelector", spec["nodeSelector"])
+    if spec["securityContext"] or spec.get("shareProcessNamespace"):
+        yield from pod_security_causes(spec, at)
+    if spec.get("affinity"):
+        yield from affinity_causes(spec["affinity"], f"{at}.affinity")
+    if spec.get("dnsConfig") or spec["dnsPolicy"] == "None":
+        yield from dns_config_causes(spec, f"{at}.dnsConfig")
+    for index, constraint in enumerate(spec.get("topologySpreadConstraints") or ()):
+        yield from spread_causes(constraint, f"{at}.topologySpreadConstraints[{index}]")
+    if spec.get("serviceAccountName"):
+        yield from formatted(f"{at}.serviceAccountName", spec["serviceAccountName"], dns_subdomain)
+    deadline = spec.get("activeDeadlineSeconds")
+    if deadline is not None and not 1 <= deadline <= 2147483647:
+        yield invalid(f"{at}.activeDeadlineSeconds", deadline, "must be between 1 and 2147483647, inclusive")
+    yield from name_causes(spec, at)
+    for index, toleration in enumerate(spec.get("tolerations") or ()):
+        yield from _toleration_causes(toleration, f"{at}.tolerations[{index}]")
+    if spec.get("hostAliases"):
+        yield from host_alias_causes(spec["hostAliases"], f"{at}.hostAliases")
+
+
+def _containers_causes(spec: Object, at: str, volumes: Sequence[str]) -> Iterable[Cause]:
+    """All containers: each kind may have what others may not."""
     if not spec.get("containers"):
         yield required(f"{at}.containers")
     seen: list[str] = []
-    for field in ("containers", "initContainers"):
-        for index, container in enumerate(spec.get(field) or ()):
-            yield from _container_causes(container, f"{at}.{field}[{index}]", seen, volumes)
+    grace = spec["terminationGracePeriodSeconds"]
+    ports: set[str] = set()
+    for index, container in enumerate(spec.get("containers") or ()):
+        path = f"{at}.containers[{index}]"
+        yield from _container_causes(container, path, seen, volumes)
+        yield from probe_causes(container, path, grace)
+        if container.get("restartPolicy") is not None:
+            yield forbidden(f"{path}.restartPolicy", "may not be set for non-init containers")
+        yield from host_port_causes(container, path, ports)
+    for index, container in enumerate(spec.get("initContainers") or ()):
+        path = f"{at}.initContainers[{index}]"
+        yield from _container_causes(container, path, seen, volumes)
+        yield from one_of(f"{path}.restartPolicy", container.get("restartPolicy"), ("Always",))
+        # Init containers run one by one.
+        yield from host_port_causes(container, path, set())
+        if container.get("restartPolicy") == "Always":
+            yield from probe_causes(container, path, grace)
+        else:
+            yield from init_probe_causes(container, path)
     others = list(seen)
     for index, container in enumerate(spec.get("ephemeralContainers") or ()):
         path = f"{at}.ephemeralContainers[{index}]"
         yield from _container_causes(container, path, seen, volumes)
         yield from _ephemeral_container_causes(container, path, others)
-    yield from one_of(f"{at}.restartPolicy", spec["restartPolicy"], RESTART_POLICIES)
-    yield from one_of(f"{at}.dnsPolicy", spec["dnsPolicy"], _DNS_POLICIES)
-    yield from at_least(f"{at}.terminationGracePeriodSeconds", spec["terminationGracePeriodSeconds"])
-    deadline = spec.get("activeDeadlineSeconds")
-    if deadline is not None and not 1 <= deadline <= 2147483647:
-        yield invalid(f"{at}.activeDeadlineSeconds", deadline, "must be between 1 and 2147483647, inclusive")
-    if spec.get("nodeSelector"):
-        yield from labels(f"{at}.nodeSelector", spec["nodeSelector"])
-    if spec.get("serviceAccountName"):
-        yield from formatted(f"{at}.serviceAccountName", spec["serviceAccountName"], dns_subdomain)
-    for index, toleration in enumerate(spec.get("tolerations") or ()):
-        yield from _toleration_causes(toleration, f"{at}.tolerations[{index}]")
-
-    if spec.get("affinity"):
-        yield from affinity_causes(spec["affinity"], f"{at}.affinity")
-    for index, constraint in enumerate(spec.get("topologySpreadConstraints") or ()):
-        yield from spread_causes(constraint, f"{at}.topologySpreadConstraints[{index}]")
 
 
 def _volume_causes(volume: Object, at: str, seen: list[str]) -> Iterable[Cause]:
@@ -160,6 +192,7 @@ def _volume_causes(volume: Object, at: str, seen: list[str]) -> Iterable[Cause]:
 
 
 def _container_causes(container: Object, at: str, seen: list[str], volumes: Sequence[str]) -> Iterable[Cause]:
+    """What all kinds of containers have in common."""
     name = container.get("name") or ""
     if name:
         yield from formatted(f"{at}.name", name, dns_label)
@@ -173,18 +206,23 @@ def _container_causes(container: Object, at: str, seen: list[str], volumes: Sequ
         yield required(f"{at}.image")
     elif image != image.strip():
         yield invalid(f"{at}.image", image, "must not have leading or trailing whitespace")
-    yield from one_of(f"{at}.imagePullPolicy", container["imagePullPolicy"], _PULL_POLICIES)
-    for index, each in enumerate(container.get("ports") or ()):
-        yield from _port_causes(each, f"{at}.ports[{index}]")
+    policy = container["terminationMessagePolicy"]
+    yield from one_of(f"{at}.terminationMessagePolicy", policy, _MESSAGE_POLICIES)
+    if container.get("ports"):
+        yield from port_causes(container["ports"], f"{at}.ports")
     for index, env in enumerate(container.get("env") or ()):
         yield from _env_causes(env, f"{at}.env[{index}]")
     for index, source in enumerate(container.get("envFrom") or ()):
         yield from environment_source_causes(source, f"{at}.envFrom[{index}]")
+    mounted: list[str] = []
     for index, mount in enumerate(container.get("volumeMounts") or ()):
-        yield from _mount_causes(mount, f"{at}.volumeMounts[{index}]", volumes)
+        yield from _mount_causes(mount, f"{at}.volumeMounts[{index}]", volumes, mounted)
+    yield from one_of(f"{at}.imagePullPolicy", container["imagePullPolicy"], _PULL_POLICIES)
     resources = container["resources"]
     if resources:
         yield from _resource_causes(resources, f"{at}.resources")
+    if container.get("securityContext"):
+        yield from security_causes(container["securityContext"], f"{at}.securityContext")
 
 
 def _ephemeral_container_causes(container: Object, at: str, others: Sequence[str]) -> Iterable[Cause]:
@@ -201,17 +239,6 @@ def _ephemeral_container_causes(container: Object, at: str, others: Sequence[str
                 yield forbidden(f"{at}.volumeMounts[{index}].{field}", _EPHEMERAL)
 
 
-def _port_causes(each: Object, at: str) -> Iterable[Cause]:
-    number = each.get("containerPort", 0)
-    if not number:
-        yield required(f"{at}.containerPort")
-    else:
-        yield from port(f"{at}.containerPort", number)
-    if each.get("hostPort"):
-        yield from port(f"{at}.hostPort", each["hostPort"])
-    yield from one_of(f"{at}.protocol", each["protocol"], _PROTOCOLS)
-
-
 def _env_causes(env: Object, at: str) -> Iterable[Cause]:
     name = env.get("name") or ""
     if not name:
@@ -224,14 +251,18 @@ def _env_causes(env: Object, at: str) -> Iterable[Cause]:
         yield from value_source_causes(env["valueFrom"], f"{at}.valueFrom")
 
 
-def _mount_causes(mount: Object, at: str, volumes: Sequence[str]) -> Iterable[Cause]:
-    name = mount.get("name") or ""
+def _mount_causes(mount: Object, at: str, volumes: Sequence[str], mounted: list[str]) -> Iterable[Cause]:
+    """One of a container's mounts, after those at the paths that are given."""
+    name, path = mount.get("name") or "", mount.get("mountPath") or ""
     if not name:
         yield required(f"{at}.name")
-    elif name not in volumes:
+    if name not in volumes:
         yield absent(f"{at}.name", name)
-    if not mount.get("mountPath"):
+    if not path:
         yield required(f"{at}.mountPath")
+    if path in mounted:
+        yield invalid(f"{at}.mountPath", path, "must be unique")
+    mounted.append(path)
 
 
 def _resource_causes(resources: Object, at: str) -> Iterable[Cause]:
