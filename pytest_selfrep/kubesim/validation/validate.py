@@ -22,6 +22,7 @@ from pytest_selfrep.kubesim.kinds import (
     INGRESS,
     INGRESS_CLASS,
     JOB,
+    LEASE,
     LIMIT_RANGE,
     NETWORK_POLICY,
     NODE,
@@ -45,6 +46,7 @@ from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.status import Cause
 from pytest_selfrep.kubesim.storage.checks import claim_causes, storage_class_causes, volume_causes
 from pytest_selfrep.kubesim.validation.endpointchecks import endpoint_slice_causes, endpoints_causes
+from pytest_selfrep.kubesim.validation.leasechecks import lease_causes
 from pytest_selfrep.kubesim.validation.metachecks import metadata_causes
 from pytest_selfrep.kubesim.validation.networkchecks import (
     ingress_causes,
@@ -83,6 +85,7 @@ CHECKS: Mapping[Kind, Check] = {
     SECRET: secret_causes,
     RESOURCE_QUOTA: quota_causes,
     LIMIT_RANGE: limit_range_causes,
+    LEASE: lease_causes,
     DEPLOYMENT: deployment_causes,
     REPLICA_SET: replica_set_causes,
     REPLICATION_CONTROLLER: replication_controller_causes,
