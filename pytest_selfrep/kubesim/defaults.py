@@ -341,13 +341,21 @@ def _cron_job(cron_job: Object) -> None:
 def _service(service: Object) -> None:
     spec = _within(service, "spec")
     _fill(spec, {"type": "ClusterIP", "sessionAffinity": "None"})
-    if spec["type"] != "ExternalName":
-        _fill(
-            spec,
-            {"internalTrafficPolicy": "Cluster", "ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4"]},
-        )
+    if spec["sessionAffinity"] == "None":
+        spec.pop("sessionAffinityConfig", None)
+    elif spec["sessionAffinity"] == "ClientIP":
+        _fill(_within(_within(spec, "sessionAffinityConfig"), "clientIP"), {"timeoutSeconds": 10800})
+    kind = spec["type"]
+    if kind in ("NodePort", "LoadBalancer") or (kind == "ClusterIP" and spec.get("externalIPs")):
+        _fill(spec, {"externalTrafficPolicy": "Cluster"})
+    if kind in ("ClusterIP", "NodePort", "LoadBalancer"):
+        _fill(spec, {"internalTrafficPolicy": "Cluster"})
+    if kind == "LoadBalancer":
+        _fill(spec, {"allocateLoadBalancerNodePorts": True})
     for port in spec.get("ports") or ():
-        _fill(port, {"protocol": "TCP", "targetPort": port.get("port")})
+        _fill(port, {"protocol": "TCP"})
+        if not port.get("targetPort"):
+            port["targetPort"] = port.get("port")
 
 
 def _secret(secret: Object) -> None:

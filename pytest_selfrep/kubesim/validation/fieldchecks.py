@@ -45,7 +45,12 @@ def forbidden(field: str, detail: str) -> Cause:
 
 
 def duplicate(field: str, value: Json) -> Cause:
-    return Cause("FieldValueDuplicate", f"Duplicate value: {_shown(value)}", field)
+    return duplicate_go(field, _shown(value))
+
+
+def duplicate_go(field: str, value: str) -> Cause:
+    """For values that Kubernetes prints as Go would."""
+    return Cause("FieldValueDuplicate", f"Duplicate value: {value}", field)
 
 
 def absent(field: str, value: Json) -> Cause:
