@@ -347,6 +347,116 @@ def test_names(kube: Kube, spec: Object, complaint: str) -> None:
     assert complaints(kube, pod("a", **spec)) == [complaint]
 
 
+QUALIFIED = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with"
+
+
+@pytest.mark.parametrize(
+    ("toleration", "complaint"),
+    [
+        ({"key": "a b", "operator": "Exists"}, f'key: Invalid value: "a b": {QUALIFIED}'),
+        ({"key": "a", "value": "b c"}, 'operator: Invalid value: "b c": a valid label must be an empty'),
+        ({"key": "a", "operator": "In"}, 'operator: Unsupported value: "In": supported values: "Equal", '),
+        (
+            {"effect": "NoSchedule"},
+            'operator: Invalid value: "": operator must be Exists when `key` is empty, '
+            'which means "match all values and all keys"',
+        ),
+        (
+            {"key": "a", "tolerationSeconds": 5},
+            "effect: Invalid value: \"\": effect must be 'NoExecute' when `tolerationSeconds` is set",
+        ),
+    ],
+)
+def test_tolerations(kube: Kube, toleration: Object, complaint: str) -> None:
+    (found,) = complaints(kube, pod("a", tolerations=[toleration]))
+    assert found.startswith(f"spec.tolerations[0].{complaint}")
+
+
+def test_conditions_and_nodes_have_names(kube: Kube) -> None:
+    (found,) = complaints(kube, pod("a", readinessGates=[{"conditionType": "a b"}]))
+    assert found.startswith(f'spec.readinessGates[0].conditionType: Invalid value: "a b": {QUALIFIED}')
+    (found,) = complaints(kube, pod("a", nodeName="A"))
+    assert found.startswith('spec.nodeName: Invalid value: "A": a lowercase RFC 1123 subdomain')
+
+
+POD_FIELDS = (
+    '"metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName", '
+    '"status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs"'
+)
+
+
+@pytest.mark.parametrize(
+    ("value_from", "complaint"),
+    [
+        ({"fieldRef": {}}, "fieldRef.fieldPath: Required value"),
+        (
+            {"fieldRef": {"fieldPath": "spec.image"}},
+            'fieldRef.fieldPath: Invalid value: "spec.image": error converting fieldPath: '
+            "field label not supported: spec.image",
+        ),
+        (
+            {"fieldRef": {"fieldPath": "metadata.labels"}},
+            f'fieldRef.fieldPath: Unsupported value: "metadata.labels": supported values: {POD_FIELDS}',
+        ),
+        (
+            {"fieldRef": {"fieldPath": "metadata.labels['a b']"}},
+            f'fieldRef: Invalid value: "a b": {QUALIFIED}',
+        ),
+        ({"resourceFieldRef": {}}, "resourceFieldRef.resource: Required value"),
+        (
+            {"resourceFieldRef": {"resource": "cpu"}},
+            'resourceFieldRef.resource: Unsupported value: "cpu": supported values: "limits.cpu", '
+            '"limits.ephemeral-storage", "limits.memory", "requests.cpu", "requests.ephemeral-storage", '
+            '"requests.memory"',
+        ),
+    ],
+)
+def test_what_environments_say_of_their_pod(kube: Kube, value_from: Object, complaint: str) -> None:
+    (found,) = complaints(kube, of_container(env=[{"name": "A", "valueFrom": value_from}]))
+    assert found.startswith(f"{WEB}.env[0].valueFrom.{complaint}")
+
+
+def test_what_environments_may_say_of_their_pod(kube: Kube) -> None:
+    paths = ("metadata.annotations['Acme.io/Team']", "metadata.labels['app']", "status.podIPs")
+    fields = [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": path}}} for path in paths]
+    resources = ("requests.cpu", "limits.hugepages-2Mi")
+    sizes = [{"name": "B", "valueFrom": {"resourceFieldRef": {"resource": each}}} for each in resources]
+    kube.create(PODS, of_container(env=[*fields, *sizes]))
+
+
+@pytest.mark.parametrize(
+    ("mount", "complaint"),
+    [
+        ({"subPath": "a/../b"}, "volumeMounts.subPath: Invalid value: \"a/../b\": must not contain '..'"),
+        ({"subPath": "/a"}, 'volumeMounts.subPath: Invalid value: "/a": must be a relative path'),
+        (
+            {"subPath": "a", "subPathExpr": "b"},
+            'volumeMounts[0].subPathExpr: Invalid value: "b": subPathExpr and subPath are mutually exclusive',
+        ),
+    ],
+)
+def test_mounts_stay_within_their_volume(kube: Kube, mount: Object, complaint: str) -> None:
+    wrong = of_container(volumeMounts=[{"name": "data", "mountPath": "/data", **mount}])
+    wrong["spec"]["volumes"] = [{"name": "data", "emptyDir": {}}]
+    assert complaints(kube, wrong) == [f"{WEB}.{complaint}"]
+
+
+def test_negative_seconds_to_end_are_one(kube: Kube) -> None:
+    kube.add_node("worker-1")
+    kube.add_pod("a", terminationGracePeriodSeconds=-1)
+    kube.advance(5)
+    kube.merge(f"{PODS}/a", {"spec": {"terminationGracePeriodSeconds": 1}})
+    refused = kube.refusal("PUT", f"{PODS}/a", {**kube.pod("a"), "spec": _lasting(kube, 2)})
+    assert "pod updates may not change fields other than" in refused["message"]
+    kube.add_pod("b", terminationGracePeriodSeconds=-1)
+    kube.advance(5)
+    assert kube.delete(f"{PODS}/b")["metadata"]["deletionGracePeriodSeconds"] == 1
+
+
+def _lasting(kube: Kube, seconds: int) -> Object:
+    return {**kube.pod("a")["spec"], "terminationGracePeriodSeconds": seconds}
+
+
 def test_the_last_words_of_a_container(kube: Kube) -> None:
     assert complaints(kube, of_container(terminationMessagePolicy="Log")) == [
         f'{WEB}.terminationMessagePolicy: Unsupported value: "Log": '

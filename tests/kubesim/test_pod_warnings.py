@@ -85,6 +85,11 @@ def test_containers(kube: Kube, fields: dict[str, Any], expected: list[str]) -> 
             {"imagePullSecrets": [{"name": "a"}, {"name": "a"}]},
             'spec.imagePullSecrets[1].name: duplicate name "a"',
         ),
+        (
+            {"terminationGracePeriodSeconds": -1},
+            "spec.terminationGracePeriodSeconds: "
+            "must be >= 0; negative values are invalid and will be treated as 1",
+        ),
         ({"imagePullSecrets": [{}]}, 'spec.imagePullSecrets[0].name: invalid empty name ""'),
     ],
 )

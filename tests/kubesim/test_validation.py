@@ -142,7 +142,7 @@ def test_containers(kube: Kube, fields: dict[str, Any], expected: str) -> None:
         (
             {"tolerations": [{"operator": "Equal"}]},
             'spec.tolerations[0].operator: Invalid value: "Equal": '
-            "operator must be Exists when `key` is empty",
+            'operator must be Exists when `key` is empty, which means "match all values and all keys"',
         ),
         (
             {"activeDeadlineSeconds": 0},

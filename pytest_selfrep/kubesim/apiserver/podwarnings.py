@@ -83,6 +83,9 @@ def _template_warnings(kind: Kind, obj: Object) -> Iterator[str]:
     for path, container in placed:
         yield from _container_warnings(container, path)
     yield from _port_warnings(placed)
+    if (spec.get("terminationGracePeriodSeconds") or 0) < 0:
+        why = "must be >= 0; negative values are invalid and will be treated as 1"
+        yield f"{at}.terminationGracePeriodSeconds: {why}"
 
 
 def _placed(spec: Object, at: str) -> Iterator[tuple[str, Object]]:

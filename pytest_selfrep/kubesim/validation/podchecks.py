@@ -10,7 +10,6 @@ from pytest_selfrep.kubesim.status import Cause
 from pytest_selfrep.kubesim.validation.affinitychecks import affinity_causes, spread_causes
 from pytest_selfrep.kubesim.validation.fieldchecks import (
     absent,
-    at_least,
     dns_label,
     dns_subdomain,
     duplicate,
@@ -18,8 +17,10 @@ from pytest_selfrep.kubesim.validation.fieldchecks import (
     formatted,
     invalid,
     invalid_go,
+    label_value,
     labels,
     one_of,
+    qualified_name,
     required,
 )
 from pytest_selfrep.kubesim.validation.namingchecks import dns_config_causes, host_alias_causes, name_causes
@@ -86,7 +87,7 @@ def ephemeral_causes(new: Object, old: Object) -> list[Cause]:
 def _update_causes(new: Object, old: Object) -> list[Cause]:
     if new is old or new == old:
         return []
-    if _fixed(new) != _fixed(old):
+    if _fixed(new) != _fixed(old) or not _may_last(new, old):
         return [forbidden("spec", _MAY_CHANGE)]
     causes = list(spec_causes(new, "spec"))
     for gate in new.get("schedulingGates") or ():
@@ -101,6 +102,12 @@ def _update_causes(new: Object, old: Object) -> list[Cause]:
             )
         )
     return causes
+
+
+def _may_last(new: Object, old: Object) -> bool:
+    """A pod has as long to end as it ever had; negative seconds may become the one they are taken for."""
+    before, after = (spec.get("terminationGracePeriodSeconds", 0) for spec in (old, new))
+    return bool(after == before or (before < 0 and after == 1))
 
 
 def _fixed(spec: Object) -> Object:
@@ -122,7 +129,6 @@ def spec_causes(spec: Object, at: str) -> Iterable[Cause]:
         yield from host_network_causes(spec, at)
     yield from one_of(f"{at}.restartPolicy", spec["restartPolicy"], RESTART_POLICIES)
     yield from one_of(f"{at}.dnsPolicy", spec["dnsPolicy"], _DNS_POLICIES)
-    yield from at_least(f"{at}.terminationGracePeriodSeconds", spec["terminationGracePeriodSeconds"])
     if spec.get("nodeSelector"):
         yield from labels(f"{at}.nodeSelector", spec["nodeSelector"])
     if spec["securityContext"] or spec.get("shareProcessNamespace"):
@@ -131,10 +137,15 @@ def spec_causes(spec: Object, at: str) -> Iterable[Cause]:
         yield from affinity_causes(spec["affinity"], f"{at}.affinity")
     if spec.get("dnsConfig") or spec["dnsPolicy"] == "None":
         yield from dns_config_causes(spec, f"{at}.dnsConfig")
+    for index, gate in enumerate(spec.get("readinessGates") or ()):
+        here = f"{at}.readinessGates[{index}].conditionType"
+        yield from formatted(here, gate.get("conditionType") or "", qualified_name)
     for index, constraint in enumerate(spec.get("topologySpreadConstraints") or ()):
         yield from spread_causes(constraint, f"{at}.topologySpreadConstraints[{index}]")
     if spec.get("serviceAccountName"):
         yield from formatted(f"{at}.serviceAccountName", spec["serviceAccountName"], dns_subdomain)
+    if spec.get("nodeName"):
+        yield from formatted(f"{at}.nodeName", spec["nodeName"], dns_subdomain)
     deadline = spec.get("activeDeadlineSeconds")
     if deadline is not None and not 1 <= deadline <= 2147483647:
         yield invalid(f"{at}.activeDeadlineSeconds", deadline, "must be between 1 and 2147483647, inclusive")
@@ -263,6 +274,21 @@ def _mount_causes(mount: Object, at: str, volumes: Sequence[str], mounted: list[
     if path in mounted:
         yield invalid(f"{at}.mountPath", path, "must be unique")
     mounted.append(path)
+    if mount.get("subPath"):
+        yield from _inside(f"{at.rpartition('[')[0]}.subPath", mount["subPath"])
+    if mount.get("subPathExpr"):
+        if mount.get("subPath"):
+            why = "subPathExpr and subPath are mutually exclusive"
+            yield invalid(f"{at}.subPathExpr", mount["subPathExpr"], why)
+        yield from _inside(f"{at.rpartition('[')[0]}.subPathExpr", mount["subPathExpr"])
+
+
+def _inside(at: str, path: str) -> Iterable[Cause]:
+    """A path that stays within its volume. Kubernetes names all mounts of a container, not the one."""
+    if path.startswith("/"):
+        yield invalid(at, path, "must be a relative path")
+    if ".." in path.split("/"):
+        yield invalid(at, path, "must not contain '..'")
 
 
 def _resource_causes(resources: Object, at: str) -> Iterable[Cause]:
@@ -294,20 +320,24 @@ def _amount_causes(name: str, text: str, at: str) -> Iterable[Cause]:
 
 
 def _toleration_causes(toleration: Object, at: str) -> Iterable[Cause]:
-    operator, effect = toleration.get("operator") or "Equal", toleration.get("effect")
-    if not toleration.get("key") and operator != "Exists":
-        yield invalid(f"{at}.operator", operator, "operator must be Exists when `key` is empty")
-    if operator not in ("Equal", "Exists"):
+    key, effect = toleration.get("key") or "", toleration.get("effect") or ""
+    operator, value = toleration.get("operator") or "", toleration.get("value") or ""
+    if key:
+        yield from formatted(f"{at}.key", key, qualified_name)
+    elif operator != "Exists":
+        why = 'operator must be Exists when `key` is empty, which means "match all values and all keys"'
+        yield invalid(f"{at}.operator", operator, why)
+    if toleration.get("tolerationSeconds") is not None and effect != "NoExecute":
+        yield invalid(f"{at}.effect", effect, "effect must be 'NoExecute' when `tolerationSeconds` is set")
+    if operator in ("", "Equal"):
+        yield from formatted(f"{at}.operator", value, label_value)
+    elif operator != "Exists":
         yield from one_of(f"{at}.operator", operator, ("Equal", "Exists"))
-    elif operator == "Exists" and toleration.get("value"):
+    elif value:
         why = "value must be empty when `operator` is 'Exists'"
         yield invalid_go(f"{at}.operator", _go_toleration(toleration), why)
     if effect:
         yield from one_of(f"{at}.effect", effect, _EFFECTS)
-    if toleration.get("tolerationSeconds") is not None and effect != "NoExecute":
-        yield invalid(
-            f"{at}.effect", effect or "", "effect must be 'NoExecute' when `tolerationSeconds` is set"
-        )
 
 
 def _go_toleration(toleration: Object) -> str:
