@@ -22,6 +22,8 @@ RANGE = ipaddress.ip_network("10.96.0.0/12")
 _RESERVED = 256
 """Addresses at the start of the range that are given to those only who ask for them."""
 _FIRST_NODE_PORT, _LAST_NODE_PORT = 30000, 32767
+_RESERVED_PORTS = 86
+"""Node ports at the start of their range, likewise."""
 CONTROL_PLANE, CONTROL_PLANE_PORT = "10.0.10.1", 6443
 API_SERVER = f"{CONTROL_PLANE}:{CONTROL_PLANE_PORT}"
 """Where the API server is reached from inside the network; the nodes' addresses follow (machines.py)."""
@@ -84,9 +86,14 @@ class Addresses:
         return set().union(*map(_ports_of, others))
 
     def _free_port(self, taken: set[int]) -> int:
+        """A port that is in ``taken`` from now on. Raises StatusError 500 if there is none."""
+        usual = range(_FIRST_NODE_PORT + _RESERVED_PORTS, _LAST_NODE_PORT + 1)
+        if len(taken) >= len(usual) and taken.issuperset(usual):
+            usual = range(_FIRST_NODE_PORT, usual.start)
+            if taken.issuperset(usual):
+                raise internal("Internal error occurred: failed to allocate a nodePort: range is full")
         while True:
-            span = _LAST_NODE_PORT - _FIRST_NODE_PORT + 1
-            number = _FIRST_NODE_PORT + int(self._names.random() * span)
+            number = usual[int(self._names.random() * len(usual))]
             if number not in taken:
                 taken.add(number)
                 return number

@@ -9,7 +9,8 @@ from applying import owned
 from kube_driver import Kube, Object
 
 SERVICES = "/api/v1/namespaces/default/services"
-FIRST, LAST = 30000, 32767
+FIRST, LAST = 30086, 32767
+"""Of the node ports that are given to those who ask for none."""
 NO_IP = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 OUT_OF_RANGE = "provided port is not in the valid range. The range of valid ports is 30000-32767"
 TAKEN = "provided port is already allocated"
@@ -214,6 +215,18 @@ def test_a_node_port_is_given_to_one_port_of_a_service(kube: Kube) -> None:
     answer = kube.send("PATCH", f"{SERVICES}/web", patch, content_type=merge).body
 
     assert (answer["code"], answer["message"]) == (500, "duplicate nodePort: {TCP 30100}")
+
+
+def test_node_ports_end(kube: Kube) -> None:
+    fixed = [port(number, nodePort=number) for number in range(30000, LAST)]
+    make(kube, *fixed, name="most", type="NodePort")
+    assert node_ports(make(kube, name="last", type="NodePort")) == [LAST]
+
+    answer = kube.refusal("POST", SERVICES, service(type="NodePort"))
+    assert answer["message"] == "Internal error occurred: failed to allocate a nodePort: range is full"
+
+    change(kube, "most", ports=fixed[1:])
+    assert node_ports(make(kube, type="NodePort")) == [30000]
 
 
 def test_a_dry_run_allocates_for_show_only(kube: Kube) -> None:
