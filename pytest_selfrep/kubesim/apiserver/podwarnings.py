@@ -44,6 +44,8 @@ _OLD_LABELS = {
     "failure-domain.beta.kubernetes.io/region": ("1.17", "topology.kubernetes.io/region"),
     "failure-domain.beta.kubernetes.io/zone": ("1.17", "topology.kubernetes.io/zone"),
 }
+_LISTED = (("hostAliases", "ip"), ("imagePullSecrets", "name"))
+"""Lists, and what tells their items apart."""
 _BYTES = ("memory", "ephemeral-storage")
 
 
@@ -74,15 +76,20 @@ def _template_warnings(kind: Kind, obj: Object) -> Iterator[str]:
         if key in _OLD_LABELS:
             version, better = _OLD_LABELS[key]
             yield f'{at}.nodeSelector[{key}]: deprecated since v{version}; use "{better}" instead'
-    yield from _repeated(spec, at, "hostAliases", "ip")
-    yield from _repeated(spec, at, "imagePullSecrets", "name")
+    for field, key in _LISTED:
+        if len(spec.get(field) or ()) > 1:
+            yield from _repeated(spec[field], f"{at}.{field}", key)
     for index, each in enumerate(spec.get("imagePullSecrets") or ()):
         if not each.get("name"):
             yield f'{at}.imagePullSecrets[{index}].name: invalid empty name ""'
     placed = list(_placed(spec, at))
     for path, container in placed:
-        yield from _container_warnings(container, path)
-    yield from _port_warnings(placed)
+        if container.get("resources"):
+            yield from _resource_warnings(container["resources"], f"{path}.resources")
+        if len(container.get("env") or ()) > 1:
+            yield from _environment_warnings(container["env"], f"{path}.env")
+    if sum(len(container.get("ports") or ()) for _, container in placed) > 1:
+        yield from _port_warnings(placed)
     if (spec.get("terminationGracePeriodSeconds") or 0) < 0:
         why = "must be >= 0; negative values are invalid and will be treated as 1"
         yield f"{at}.terminationGracePeriodSeconds: {why}"
@@ -94,33 +101,36 @@ def _placed(spec: Object, at: str) -> Iterator[tuple[str, Object]]:
             yield f"{at}.{field}[{index}]", container
 
 
-def _repeated(spec: Object, at: str, field: str, key: str) -> Iterator[str]:
+def _repeated(items: Sequence[Object], at: str, key: str) -> Iterator[str]:
     seen: list[str] = []
-    for index, each in enumerate(spec.get(field) or ()):
+    for index, each in enumerate(items):
         value = each.get(key) or ""
         if value in seen:
-            yield f'{at}.{field}[{index}].{key}: duplicate {key} "{value}"'
+            yield f'{at}[{index}].{key}: duplicate {key} "{value}"'
         seen.append(value)
 
 
-def _container_warnings(container: Object, at: str) -> Iterator[str]:
+def _resource_warnings(resources: Object, at: str) -> Iterator[str]:
     for which in ("limits", "requests"):
-        amounts = (container.get("resources") or {}).get(which) or {}
+        amounts = resources.get(which) or {}
         for name in _BYTES:
             text = amounts.get(name)
             # Only these may be fractions, as quantities are written.
             if text is not None and text.endswith("m") and quantity.parse(text).denominator != 1:
                 why = f'fractional byte value "{text}" is invalid, must be an integer'
-                yield f"{at}.resources.{which}[{name}]: {why}"
-    seen: list[str] = []
-    for index, each in enumerate(container.get("env") or ()):
+                yield f"{at}.{which}[{name}]: {why}"
+
+
+def _environment_warnings(variables: Sequence[Object], at: str) -> Iterator[str]:
+    seen: set[str] = set()
+    for index, each in enumerate(variables):
         name, value = each["name"], each.get("value") or ""
         if name in seen:
             reference = f"$({name})"
             if each.get("valueFrom") is not None or value == reference or reference not in value:
                 why = f'hides previous definition of "{name}", which may be dropped when using apply'
-                yield f"{at}.env[{index}]: {why}"
-        seen.append(name)
+                yield f"{at}[{index}]: {why}"
+        seen.add(name)
 
 
 def _port_warnings(placed: Sequence[tuple[str, Object]]) -> Iterator[str]:

@@ -22,10 +22,11 @@ from pytest_selfrep.kubesim.validation.fieldchecks import (
     one_of,
     qualified_name,
     required,
+    unsupported,
 )
 from pytest_selfrep.kubesim.validation.namingchecks import dns_config_causes, host_alias_causes, name_causes
 from pytest_selfrep.kubesim.validation.portchecks import host_network_causes, host_port_causes, port_causes
-from pytest_selfrep.kubesim.validation.probechecks import init_probe_causes, probe_causes
+from pytest_selfrep.kubesim.validation.probechecks import PROBED, init_probe_causes, probe_causes
 from pytest_selfrep.kubesim.validation.referencechecks import (
     environment_source_causes,
     value_source_causes,
@@ -149,7 +150,8 @@ def spec_causes(spec: Object, at: str) -> Iterable[Cause]:
     deadline = spec.get("activeDeadlineSeconds")
     if deadline is not None and not 1 <= deadline <= 2147483647:
         yield invalid(f"{at}.activeDeadlineSeconds", deadline, "must be between 1 and 2147483647, inclusive")
-    yield from name_causes(spec, at)
+    if spec.get("hostname") or spec.get("subdomain"):
+        yield from name_causes(spec, at)
     for index, toleration in enumerate(spec.get("tolerations") or ()):
         yield from _toleration_causes(toleration, f"{at}.tolerations[{index}]")
     if spec.get("hostAliases"):
@@ -166,10 +168,12 @@ def _containers_causes(spec: Object, at: str, volumes: Sequence[str]) -> Iterabl
     for index, container in enumerate(spec.get("containers") or ()):
         path = f"{at}.containers[{index}]"
         yield from _container_causes(container, path, seen, volumes)
-        yield from probe_causes(container, path, grace)
+        if not PROBED.isdisjoint(container):
+            yield from probe_causes(container, path, grace)
         if container.get("restartPolicy") is not None:
             yield forbidden(f"{path}.restartPolicy", "may not be set for non-init containers")
-        yield from host_port_causes(container, path, ports)
+        if container.get("ports"):
+            yield from host_port_causes(container, path, ports)
     for index, container in enumerate(spec.get("initContainers") or ()):
         path = f"{at}.initContainers[{index}]"
         yield from _container_causes(container, path, seen, volumes)
@@ -218,7 +222,8 @@ def _container_causes(container: Object, at: str, seen: list[str], volumes: Sequ
     elif image != image.strip():
         yield invalid(f"{at}.image", image, "must not have leading or trailing whitespace")
     policy = container["terminationMessagePolicy"]
-    yield from one_of(f"{at}.terminationMessagePolicy", policy, _MESSAGE_POLICIES)
+    if policy not in _MESSAGE_POLICIES:
+        yield unsupported(f"{at}.terminationMessagePolicy", policy, _MESSAGE_POLICIES)
     if container.get("ports"):
         yield from port_causes(container["ports"], f"{at}.ports")
     for index, env in enumerate(container.get("env") or ()):

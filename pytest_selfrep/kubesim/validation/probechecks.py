@@ -18,6 +18,8 @@ from pytest_selfrep.kubesim.validation.fieldchecks import (
 )
 
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+PROBED = frozenset(("lifecycle", *_PROBES))
+"""The fields of a container that are checked here."""
 _NUMBERS = ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold")
 _NOT_INIT = "may not be set for init containers without restartPolicy=Always"
 _HEADER = "[-A-Za-z0-9]+"
