@@ -136,6 +136,7 @@ def _container(container: Object) -> None:
     if container.get("imagePullPolicy") is None:
         container["imagePullPolicy"] = pull_policy(container.get("image") or "")
     resources = _within(container, "resources")
+    resources.pop("claims", None)
     canonicalise(resources.get("limits"))
     canonicalise(resources.get("requests"))
     for port in container.get("ports") or ():
@@ -167,6 +168,8 @@ def _volume(volume: Object) -> None:
 
 def _pod_spec(spec: Object) -> None:
     _fill(spec, POD_SPEC)
+    # Claims are dropped where resources are not allocated dynamically: by default, up to Kubernetes 1.33.
+    spec.pop("resourceClaims", None)
     _within(spec, "securityContext")
     account = spec.get("serviceAccountName") or spec.get("serviceAccount")
     if account:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
-from pytest_selfrep.kubesim import quantity
 from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.status import Cause
 from pytest_selfrep.kubesim.validation.affinitychecks import affinity_causes, spread_causes
@@ -16,8 +15,6 @@ from pytest_selfrep.kubesim.validation.fieldchecks import (
     forbidden,
     formatted,
     invalid,
-    invalid_go,
-    label_value,
     labels,
     one_of,
     qualified_name,
@@ -32,14 +29,14 @@ from pytest_selfrep.kubesim.validation.referencechecks import (
     value_source_causes,
     volume_source_causes,
 )
+from pytest_selfrep.kubesim.validation.resourcechecks import resource_causes
 from pytest_selfrep.kubesim.validation.securitychecks import pod_security_causes, security_causes
+from pytest_selfrep.kubesim.validation.tolerationchecks import toleration_causes
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
 _DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
-_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-_COMPUTE = ("cpu", "memory", "ephemeral-storage")
 _ENVIRONMENT_NAME = (
     "a valid environment variable name must consist only of printable ASCII characters other than '='"
 )
@@ -153,7 +150,7 @@ def spec_causes(spec: Object, at: str) -> Iterable[Cause]:
     if spec.get("hostname") or spec.get("subdomain"):
         yield from name_causes(spec, at)
     for index, toleration in enumerate(spec.get("tolerations") or ()):
-        yield from _toleration_causes(toleration, f"{at}.tolerations[{index}]")
+        yield from toleration_causes(toleration, f"{at}.tolerations[{index}]")
     if spec.get("hostAliases"):
         yield from host_alias_causes(spec["hostAliases"], f"{at}.hostAliases")
 
@@ -236,7 +233,7 @@ def _container_causes(container: Object, at: str, seen: list[str], volumes: Sequ
     yield from one_of(f"{at}.imagePullPolicy", container["imagePullPolicy"], _PULL_POLICIES)
     resources = container["resources"]
     if resources:
-        yield from _resource_causes(resources, f"{at}.resources")
+        yield from resource_causes(resources, f"{at}.resources")
     if container.get("securityContext"):
         yield from security_causes(container["securityContext"], f"{at}.securityContext")
 
@@ -294,61 +291,6 @@ def _inside(at: str, path: str) -> Iterable[Cause]:
         yield invalid(at, path, "must be a relative path")
     if ".." in path.split("/"):
         yield invalid(at, path, "must not contain '..'")
-
-
-def _resource_causes(resources: Object, at: str) -> Iterable[Cause]:
-    limits: Mapping[str, str] = resources.get("limits") or {}
-    requests: Mapping[str, str] = resources.get("requests") or {}
-    for which, amounts in (("limits", limits), ("requests", requests)):
-        for name, text in amounts.items():
-            yield from _amount_causes(name, text, f"{at}.{which}")
-    for name, text in requests.items():
-        limit = limits.get(name)
-        if name not in _COMPUTE and "/" in name:
-            if limit is None:
-                yield required(f"{at}.limits", "Limit must be set for non overcommitable resources")
-            elif quantity.parse(text) != quantity.parse(limit):
-                yield invalid(f"{at}.requests", text, f"must be equal to {name} limit of {limit}")
-        elif limit is not None and quantity.exceeds(text, limit):
-            yield invalid(f"{at}.requests", text, f"must be less than or equal to {name} limit of {limit}")
-
-
-def _amount_causes(name: str, text: str, at: str) -> Iterable[Cause]:
-    if name not in _COMPUTE and "/" not in name and not name.startswith("hugepages-"):
-        yield invalid(f"{at}[{name}]", name, "must be a standard resource type or fully qualified")
-        yield invalid(f"{at}[{name}]", name, "must be a standard resource for containers")
-    amount = quantity.parse(text)
-    if amount < 0:
-        yield invalid(f"{at}[{name}]", text, "must be greater than or equal to 0")
-    elif "/" in name and amount.denominator != 1:
-        yield invalid(f"{at}[{name}]", text, "must be an integer")
-
-
-def _toleration_causes(toleration: Object, at: str) -> Iterable[Cause]:
-    key, effect = toleration.get("key") or "", toleration.get("effect") or ""
-    operator, value = toleration.get("operator") or "", toleration.get("value") or ""
-    if key:
-        yield from formatted(f"{at}.key", key, qualified_name)
-    elif operator != "Exists":
-        why = 'operator must be Exists when `key` is empty, which means "match all values and all keys"'
-        yield invalid(f"{at}.operator", operator, why)
-    if toleration.get("tolerationSeconds") is not None and effect != "NoExecute":
-        yield invalid(f"{at}.effect", effect, "effect must be 'NoExecute' when `tolerationSeconds` is set")
-    if operator in ("", "Equal"):
-        yield from formatted(f"{at}.operator", value, label_value)
-    elif operator != "Exists":
-        yield from one_of(f"{at}.operator", operator, ("Equal", "Exists"))
-    elif value:
-        why = "value must be empty when `operator` is 'Exists'"
-        yield invalid_go(f"{at}.operator", _go_toleration(toleration), why)
-    if effect:
-        yield from one_of(f"{at}.effect", effect, _EFFECTS)
-
-
-def _go_toleration(toleration: Object) -> str:
-    names = {"Key": "key", "Operator": "operator", "Value": "value", "Effect": "effect"}
-    shown = ", ".join(f'{name}:"{toleration.get(field, "")}"' for name, field in names.items())
-    return f"core.Toleration{{{shown}, TolerationSeconds:(*int64)(nil)}}"
 
 
 def template_causes(
