@@ -441,6 +441,48 @@ def test_mounts_stay_within_their_volume(kube: Kube, mount: Object, complaint: s
     assert complaints(kube, wrong) == [f"{WEB}.{complaint}"]
 
 
+MODES = "must be a number between 0 and 0777 (octal), both inclusive"
+
+
+@pytest.mark.parametrize(("source", "name"), [("configMap", "name"), ("secret", "secretName")])
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ({"defaultMode": 1000}, f"defaultMode: Invalid value: 1000: {MODES}"),
+        ({"items": [{"path": "a"}]}, "items[0].key: Required value"),
+        ({"items": [{"key": "a"}]}, "items[0].path: Required value"),
+        (
+            {"items": [{"key": "a", "path": "/a"}]},
+            'items[0].path: Invalid value: "/a": must be a relative path',
+        ),
+        (
+            {"items": [{"key": "a", "path": "a/../b"}]},
+            "items[0].path: Invalid value: \"a/../b\": must not contain '..'",
+        ),
+        (
+            {"items": [{"key": "a", "path": "..a"}]},
+            "items[0].path: Invalid value: \"..a\": must not start with '..'",
+        ),
+        (
+            {"items": [{"key": "a", "path": "a", "mode": -1}]},
+            f"items[0].mode: Invalid value: -1: {MODES}",
+        ),
+    ],
+)
+def test_files_of_volumes(kube: Kube, source: str, name: str, fields: Object, complaint: str) -> None:
+    volume = {"name": "data", source: {name: "settings", **fields}}
+    assert complaints(kube, pod("a", volumes=[volume])) == [f"spec.volumes[0].{source}.{complaint}"]
+
+
+def test_paths_of_the_host(kube: Kube) -> None:
+    volume = {"name": "data", "hostPath": {"path": "/a/../b", "type": "Folder"}}
+    assert complaints(kube, pod("a", volumes=[volume])) == [
+        "spec.volumes[0].hostPath.path: Invalid value: \"/a/../b\": must not contain '..'",
+        'spec.volumes[0].hostPath.type: Unsupported value: "Folder": supported values: "", "BlockDevice", '
+        '"CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"',
+    ]
+
+
 def test_negative_seconds_to_end_are_one(kube: Kube) -> None:
     kube.add_node("worker-1")
     kube.add_pod("a", terminationGracePeriodSeconds=-1)

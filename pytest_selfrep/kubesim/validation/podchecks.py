@@ -26,6 +26,7 @@ from pytest_selfrep.kubesim.validation.portchecks import host_network_causes, ho
 from pytest_selfrep.kubesim.validation.probechecks import PROBED, init_probe_causes, probe_causes
 from pytest_selfrep.kubesim.validation.referencechecks import (
     environment_source_causes,
+    inside_causes,
     value_source_causes,
     volume_source_causes,
 )
@@ -277,20 +278,12 @@ def _mount_causes(mount: Object, at: str, volumes: Sequence[str], mounted: list[
         yield invalid(f"{at}.mountPath", path, "must be unique")
     mounted.append(path)
     if mount.get("subPath"):
-        yield from _inside(f"{at.rpartition('[')[0]}.subPath", mount["subPath"])
+        yield from inside_causes(f"{at.rpartition('[')[0]}.subPath", mount["subPath"])
     if mount.get("subPathExpr"):
         if mount.get("subPath"):
             why = "subPathExpr and subPath are mutually exclusive"
             yield invalid(f"{at}.subPathExpr", mount["subPathExpr"], why)
-        yield from _inside(f"{at.rpartition('[')[0]}.subPathExpr", mount["subPathExpr"])
-
-
-def _inside(at: str, path: str) -> Iterable[Cause]:
-    """A path that stays within its volume. Kubernetes names all mounts of a container, not the one."""
-    if path.startswith("/"):
-        yield invalid(at, path, "must be a relative path")
-    if ".." in path.split("/"):
-        yield invalid(at, path, "must not contain '..'")
+        yield from inside_causes(f"{at.rpartition('[')[0]}.subPathExpr", mount["subPathExpr"])
 
 
 def template_causes(

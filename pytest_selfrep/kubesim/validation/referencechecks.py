@@ -26,6 +26,17 @@ _VOLUME_FIELDS: Mapping[str, str] = {
 }
 """Volume source to the field without which it is none."""
 _PROJECTED = ("configMap", "secret")
+_PATH_TYPES = (
+    "",
+    "BlockDevice",
+    "CharDevice",
+    "Directory",
+    "DirectoryOrCreate",
+    "File",
+    "FileOrCreate",
+    "Socket",
+)
+_NO_WAY_BACK = "must not contain '..'"
 _ENVIRONMENT_SOURCES = ("configMapRef", "secretRef")
 _VALUE_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef")
 _KEYED = ("configMapKeyRef", "secretKeyRef")
@@ -66,10 +77,45 @@ def volume_source_causes(volume: Object, at: str) -> Iterable[Cause]:
         source = volume.get(kind)
         if source is not None and not source.get(field):
             yield required(f"{at}.{kind}.{field}")
+        if kind in _PROJECTED and source is not None:
+            yield from _file_causes(source, f"{at}.{kind}")
+    path = volume.get("hostPath")
+    if path is not None:
+        if ".." in (path.get("path") or "").split("/"):
+            yield invalid(f"{at}.hostPath.path", path["path"], _NO_WAY_BACK)
+        yield from one_of(f"{at}.hostPath.type", path.get("type"), _PATH_TYPES)
     for index, source in enumerate((volume.get("projected") or {}).get("sources") or ()):
         for kind in _PROJECTED:
             if source.get(kind) is not None and not source[kind].get("name"):
                 yield required(f"{at}.projected.sources[{index}].{kind}.name")
+
+
+def _file_causes(source: Object, at: str) -> Iterable[Cause]:
+    """Which keys become files, where, and who may read them."""
+    yield from _mode(f"{at}.defaultMode", source.get("defaultMode"))
+    for index, item in enumerate(source.get("items") or ()):
+        here, path = f"{at}.items[{index}]", item.get("path") or ""
+        if not item.get("key"):
+            yield required(f"{here}.key")
+        if not path:
+            yield required(f"{here}.path")
+        yield from inside_causes(f"{here}.path", path)
+        if path.startswith("..") and ".." not in path.split("/"):
+            yield invalid(f"{here}.path", path, "must not start with '..'")
+        yield from _mode(f"{here}.mode", item.get("mode"))
+
+
+def _mode(at: str, mode: int | None) -> Iterable[Cause]:
+    if mode is not None and not 0 <= mode <= 0o777:
+        yield invalid(at, mode, "must be a number between 0 and 0777 (octal), both inclusive")
+
+
+def inside_causes(at: str, path: str) -> Iterable[Cause]:
+    """A path that stays within its volume."""
+    if path.startswith("/"):
+        yield invalid(at, path, "must be a relative path")
+    if ".." in path.split("/"):
+        yield invalid(at, path, _NO_WAY_BACK)
 
 
 def environment_source_causes(source: Object, at: str) -> Iterable[Cause]:
