@@ -136,6 +136,7 @@ def _container(container: Object) -> None:
     if container.get("imagePullPolicy") is None:
         container["imagePullPolicy"] = pull_policy(container.get("image") or "")
     resources = _within(container, "resources")
+    resources.pop("claims", None)
     canonicalise(resources.get("limits"))
     canonicalise(resources.get("requests"))
     for port in container.get("ports") or ():
@@ -167,6 +168,8 @@ def _volume(volume: Object) -> None:
 
 def _pod_spec(spec: Object) -> None:
     _fill(spec, POD_SPEC)
+    # Claims are dropped where resources are not allocated dynamically: by default, up to Kubernetes 1.33.
+    spec.pop("resourceClaims", None)
     _within(spec, "securityContext")
     account = spec.get("serviceAccountName") or spec.get("serviceAccount")
     if account:
@@ -186,6 +189,15 @@ def _pod(pod: Object) -> None:
         limits = container["resources"].get("limits")
         if limits:
             _fill(_within(container["resources"], "requests"), limits)
+    if spec.get("hostNetwork"):
+        _host_ports(spec)
+
+
+def _host_ports(spec: Object) -> None:
+    for container in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ())):
+        for port in container.get("ports") or ():
+            if not port.get("hostPort") and port.get("containerPort"):
+                port["hostPort"] = port["containerPort"]
 
 
 def _template(spec: Object, restart_policy: str | None = None) -> None:
@@ -332,13 +344,21 @@ def _cron_job(cron_job: Object) -> None:
 def _service(service: Object) -> None:
     spec = _within(service, "spec")
     _fill(spec, {"type": "ClusterIP", "sessionAffinity": "None"})
-    if spec["type"] != "ExternalName":
-        _fill(
-            spec,
-            {"internalTrafficPolicy": "Cluster", "ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4"]},
-        )
+    if spec["sessionAffinity"] == "None":
+        spec.pop("sessionAffinityConfig", None)
+    elif spec["sessionAffinity"] == "ClientIP":
+        _fill(_within(_within(spec, "sessionAffinityConfig"), "clientIP"), {"timeoutSeconds": 10800})
+    kind = spec["type"]
+    if kind in ("NodePort", "LoadBalancer") or (kind == "ClusterIP" and spec.get("externalIPs")):
+        _fill(spec, {"externalTrafficPolicy": "Cluster"})
+    if kind in ("ClusterIP", "NodePort", "LoadBalancer"):
+        _fill(spec, {"internalTrafficPolicy": "Cluster"})
+    if kind == "LoadBalancer":
+        _fill(spec, {"allocateLoadBalancerNodePorts": True})
     for port in spec.get("ports") or ():
-        _fill(port, {"protocol": "TCP", "targetPort": port.get("port")})
+        _fill(port, {"protocol": "TCP"})
+        if not port.get("targetPort"):
+            port["targetPort"] = port.get("port")
 
 
 def _secret(secret: Object) -> None:

@@ -123,3 +123,11 @@ def total(*texts: Text) -> str:
             form = its_form
         amount += each
     return render(amount, form)
+
+
+@lru_cache(maxsize=4096)
+def less(text: Text, other: Text) -> str:
+    """The difference, written in the unit family of the first that is not zero."""
+    amount, form = _parse(str(text))
+    taken, its_form = _parse(str(other))
+    return render(amount - taken, form if amount else its_form)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pytest_selfrep.kubesim import defaults
+from pytest_selfrep.kubesim import defaults, serviceupdates
 from pytest_selfrep.kubesim.admission.chain import Admission, Operation, admit
 from pytest_selfrep.kubesim.apply.entries import wrong_entries
 from pytest_selfrep.kubesim.apply.history import Author
@@ -90,6 +90,10 @@ _ALWAYS_THERE: Mapping[str, Object] = {
 }
 
 
+Allocate = Callable[[Object, Object | None], None]
+"""Of a Service and what it replaces."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeleteOptions:
     """meta/v1 DeleteOptions."""
@@ -104,8 +108,8 @@ class DeleteOptions:
 class Registry:
     """The one place through which objects enter and leave the store. Its StatusErrors are the API's."""
 
-    def __init__(self, store: Store, clock: Clock, names: Names, allocate: Callable[[Object], None]) -> None:
-        """``allocate`` gives a Service its addresses, in place."""
+    def __init__(self, store: Store, clock: Clock, names: Names, allocate: Allocate) -> None:
+        """``allocate`` gives a Service, which may replace another, its addresses, in place."""
         self._store = store
         self._clock = clock
         self._names = names
@@ -126,12 +130,12 @@ class Registry:
             count_template(new, None)
         if kind is POD or kind is SERVICE:
             author = author._replace(claimed=_as_asked_for(new))
+        if kind is SERVICE:
+            self._allocate(new, None)
         new = self._admit("CREATE", kind, "", new, None, user, dry_run)
         key = Key(new["metadata"].get("namespace", ""), new["metadata"]["name"])
         if self._get(kind, key) is not None:
             raise already_exists(kind, key.name)
-        if kind is SERVICE:
-            self._allocate(new)
         if dry_run:
             self._store.managed.note_tried(kind.stored, author, None, new)
             return new
@@ -160,6 +164,9 @@ class Registry:
             defaults.apply(kind, new)
         if kind is DAEMON_SET and not subresource:
             count_template(new, old)
+        if kind is SERVICE and not subresource:
+            author = author._replace(claimed=_as_asked_for(new))
+            self._allocate(new, old)
         new = self._admit("UPDATE", kind, subresource, new, old, user, dry_run)
         return self._commit(kind, new, old, dry_run, author)
 
@@ -221,6 +228,8 @@ class Registry:
         why = Cause("FieldValueRequired", "Required value: name or generateName is required", "metadata.name")
         named = self._new(kind, {**obj, "metadata": {**obj["metadata"], "name": "x"}})
         defaults.apply(kind, named)
+        if kind is SERVICE:
+            serviceupdates.align(named["spec"], {})
         return invalid(kind, "", [why, *validate(kind, named, None)])
 
     def _first_metadata(self, kind: Kind, meta: Object) -> Object:

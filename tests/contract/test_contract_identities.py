@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 from api_client import Kube, Object, until
+from manifests import idle_pod
 
 AUTHORIZATION = "/apis/authorization.k8s.io/v1"
 AUTHENTICATION = "/apis/authentication.k8s.io/v1"
@@ -315,6 +318,30 @@ def test_a_token_is_for_an_audience(shared: Kube, agent: Kube) -> None:
     assert token_review(shared, token, audiences=["vault", "other"])["audiences"] == ["vault"]
     assert "authenticated" not in token_review(shared, token)
     assert "authenticated" not in token_review(shared, token, audiences=["other"])
+
+
+@pytest.mark.parametrize(
+    "kind", ["Pod", "Secret", pytest.param("Node", marks=pytest.mark.since("1.31"))], ids=str.lower
+)
+def test_kubectl_binds_a_token_to_an_object(kube: Kube, kind: str) -> None:
+    kube.create("serviceaccounts", {"metadata": {"name": "robot"}})
+    if kind == "Node":
+        path = f"/api/v1/nodes/{kube.get('/api/v1/nodes')['items'][0]['metadata']['name']}"
+    else:
+        path = f"{kind.lower()}s/a"
+        secret: Object = {"metadata": {"name": "a"}}
+        kube.create(path[:-2], idle_pod("a", serviceAccountName="robot") if kind == "Pod" else secret)
+    meta = kube.get(path)["metadata"]
+
+    options = f"--bound-object-kind={kind} --bound-object-name={meta['name']}"
+    token = kube.kubectl(f"create token robot {options} --bound-object-uid={meta['uid']}")
+
+    claims = orjson.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))["kubernetes.io"]
+    assert claims[kind.lower()] == {"name": meta["name"], "uid": meta["uid"]}
+    assert token_review(kube, token.strip())["authenticated"] is True
+    assert "does not match the UID in record" in kube.kubectl(
+        f"create token robot {options} --bound-object-uid=other", fails=True
+    )
 
 
 def test_a_token_must_be_sent(shared: Kube) -> None:

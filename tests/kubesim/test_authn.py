@@ -7,7 +7,8 @@ from typing import Any
 
 import orjson
 import pytest
-from kube_driver import Kube
+from kube_driver import NODES, PODS, Kube, Object
+from workloads import CORE
 
 from pytest_selfrep.kubesim.apiserver.http import Request, Response
 from pytest_selfrep.kubesim.cluster import Cluster
@@ -166,13 +167,75 @@ def test_a_token_ends_with_its_account_and_a_new_account_of_that_name_does_not_r
     assert status_of(web.cluster, token) == 401
 
 
-def test_a_token_bound_to_a_pod_ends_with_it(web: Kube) -> None:
-    web.add_pod("a")
-    bound = {"apiVersion": "v1", "kind": "Pod", "name": "a"}
-    token = f"Bearer {request_token(web, boundObjectRef=bound)['status']['token']}"
+@pytest.mark.parametrize(
+    ("kind", "path"), [("Pod", f"{PODS}/a"), ("Secret", f"{CORE}/secrets/a"), ("Node", f"{NODES}/a")]
+)
+def test_a_token_ends_with_what_it_is_bound_to(web: Kube, kind: str, path: str) -> None:
+    def make() -> None:
+        if kind == "Pod":
+            web.add_pod("a", serviceAccountName="web")
+        elif kind == "Secret":
+            web.create(f"{CORE}/secrets", {"metadata": {"name": "a"}})
+        else:
+            web.add_node("a")
+
+    make()
+    bound = {"apiVersion": "v1", "kind": kind, "name": "a"}
+    issued = request_token(web, boundObjectRef=bound)["status"]["token"]
+    token = f"Bearer {issued}"
+    claims = orjson.loads(base64.urlsafe_b64decode(issued.split(".")[1] + "=="))
+    uid = web.get(path)["metadata"]["uid"]
+    assert claims["kubernetes.io"][kind.lower()] == {"name": "a", "uid": uid}
     assert status_of(web.cluster, token) == 200
-    web.delete("/api/v1/namespaces/default/pods/a")
+    web.delete(path)
     assert status_of(web.cluster, token) == 401
+    make()
+    assert status_of(web.cluster, token) == 401
+
+
+def test_a_token_bound_to_a_node_says_which(web: Kube) -> None:
+    web.add_node("a")
+    token = request_token(web, boundObjectRef={"apiVersion": "v1", "kind": "Node", "name": "a"})["status"][
+        "token"
+    ]
+    extra, prefix = user_of(web.cluster, token)["extra"], "authentication.kubernetes.io"
+    assert extra[f"{prefix}/node-name"] == ["a"]
+    assert extra[f"{prefix}/node-uid"] == [web.get(f"{NODES}/a")["metadata"]["uid"]]
+
+
+@pytest.mark.parametrize(
+    ("bound", "code", "message"),
+    [
+        (
+            {"apiVersion": "v1", "kind": "ConfigMap", "name": "a"},
+            400,
+            "cannot bind token to object of type /v1, Kind=ConfigMap",
+        ),
+        (
+            {"apiVersion": "apps/v1", "kind": "Pod", "name": "a"},
+            400,
+            "cannot bind token to object of type apps/v1, Kind=Pod",
+        ),
+        (
+            {"apiVersion": "v1", "kind": "Pod", "name": "a"},
+            400,
+            'cannot bind token for serviceaccount "web" to pod running with different serviceaccount name.',
+        ),
+        ({"apiVersion": "v1", "kind": "Secret", "name": "gone"}, 404, 'secrets "gone" not found'),
+        ({"apiVersion": "v1", "kind": "Node", "name": "gone"}, 404, 'nodes "gone" not found'),
+        (
+            {"kind": "Secret", "name": "a", "uid": "other"},
+            409,
+            'Operation cannot be fulfilled on Secret "a": the UID in the bound object reference (other) '
+            "does not match the UID in record. The object might have been deleted and then recreated",
+        ),
+    ],
+)
+def test_a_token_is_not_bound_to_just_anything(web: Kube, bound: Object, code: int, message: str) -> None:
+    web.add_pod("a")
+    web.create(f"{CORE}/secrets", {"metadata": {"name": "a"}})
+    answer = web.refusal("POST", f"{ACCOUNTS}/web/token", {"spec": {"boundObjectRef": bound}})
+    assert (answer["code"], answer["message"]) == (code, message)
 
 
 @pytest.mark.parametrize(
@@ -182,8 +245,6 @@ def test_a_token_bound_to_a_pod_ends_with_it(web: Kube) -> None:
         ({"expirationSeconds": 1 << 40}, 422),
         ({"expirationSeconds": "long"}, 400),
         ({"audiences": "vault"}, 400),
-        ({"boundObjectRef": {"kind": "Node", "apiVersion": "v1"}}, 400),
-        ({"boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": "gone"}}, 404),
     ],
 )
 def test_a_token_request_that_cannot_be_met_is_refused(web: Kube, spec: dict[str, Any], code: int) -> None:

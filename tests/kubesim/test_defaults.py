@@ -39,6 +39,13 @@ def test_a_container(kube: Kube) -> None:
     }
 
 
+def test_claims_of_resources_are_dropped(kube: Kube) -> None:
+    claims = [{"name": "gpu", "resourceClaimName": "gpu"}]
+    spec = kube.add_pod("a", resourceClaims=claims, resources={"claims": [{"name": "gpu"}]})["spec"]
+    assert "resourceClaims" not in spec
+    assert spec["containers"][0]["resources"] == {}
+
+
 @pytest.mark.parametrize(
     ("image", "policy"),
     [

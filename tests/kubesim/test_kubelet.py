@@ -291,11 +291,11 @@ def test_a_deleted_pod_stops_within_its_grace_period_and_then_is_gone(kube: Kube
 
 
 def test_a_pre_stop_sleep_uses_up_the_grace_period(kube: Kube) -> None:
-    slow: Object = pod("a", terminationGracePeriodSeconds=8)
+    slow: Object = pod("a", terminationGracePeriodSeconds=60)
     slow["spec"]["containers"][0]["lifecycle"] = {"preStop": {"sleep": {"seconds": 60}}}
     kube.create(PODS, slow)
     kube.advance(5)
-    kube.delete(f"{PODS}/a")
+    kube.delete(f"{PODS}/a", {"gracePeriodSeconds": 8})
     kube.advance(7.5)
     assert kube.exists(f"{PODS}/a")
     kube.advance(1)

@@ -238,3 +238,52 @@ def test_a_quota_holds_from_the_moment_it_is_stored(kube: Kube) -> None:
     writer.create(POD, first)
     with pytest.raises(StatusError, match="exceeded quota: compute"):
         writer.create(POD, second)
+
+
+def test_a_service_is_charged_for_what_it_becomes(kube: Kube) -> None:
+    kube.create(QUOTAS, quota(services_nodeports="2", services_loadbalancers="0"))
+    ports = [{"name": name, "port": number} for name, number in (("a", 80), ("b", 81))]
+    kube.create(f"{CORE}/services", {"metadata": {"name": "web"}, "spec": {"ports": ports}})
+    path, merge = f"{CORE}/services/web", "application/merge-patch+json"
+
+    answer = kube.send("PATCH", path, {"spec": {"type": "LoadBalancer"}}, content_type=merge)
+    assert (answer.status, answer.body["message"]) == (
+        403,
+        'services "web" is forbidden: exceeded quota: compute, requested: services.loadbalancers=1, '
+        "used: services.loadbalancers=0, limited: services.loadbalancers=0",
+    )
+    kube.merge(path, {"spec": {"type": "NodePort"}})
+    assert used(kube) == {"services.nodeports": "2", "services.loadbalancers": "0"}
+    kube.merge(path, {"spec": {"ports": ports[:1]}})
+    assert used(kube) == {"services.nodeports": "1", "services.loadbalancers": "0"}
+    kube.merge(path, {"spec": {"type": "ClusterIP"}})
+    assert used(kube) == {"services.nodeports": "0", "services.loadbalancers": "0"}
+
+
+def test_a_change_that_takes_no_more_is_no_matter_of_quotas(kube: Kube) -> None:
+    web = {"metadata": {"name": "web"}, "spec": {"type": "NodePort", "ports": [{"port": 80}]}}
+    kube.create(f"{CORE}/services", web)
+    kube.create(QUOTAS, quota(services="0", services_nodeports="0"))
+
+    kube.merge(f"{CORE}/services/web", {"metadata": {"labels": {"a": "b"}}})
+
+    assert used(kube) == {"services": "2", "services.nodeports": "1"}
+
+
+def test_a_dry_run_of_a_change_charges_nothing(kube: Kube) -> None:
+    kube.create(QUOTAS, quota(services_nodeports="1"))
+    web = kube.create(f"{CORE}/services", {"metadata": {"name": "web"}, "spec": {"ports": [{"port": 80}]}})
+
+    changed = {**web, "spec": {**web["spec"], "type": "NodePort"}}
+    kube.ok("PUT", f"{CORE}/services/web", changed, {"dryRun": "All"})
+
+    assert used(kube) == {"services.nodeports": "0"}
+
+
+def test_node_ports_that_a_load_balancer_does_without_do_not_count(kube: Kube) -> None:
+    kube.create(QUOTAS, quota(services_nodeports="0", services_loadbalancers="1"))
+    spec = {"type": "LoadBalancer", "allocateLoadBalancerNodePorts": False, "ports": [{"port": 80}]}
+
+    kube.create(f"{CORE}/services", {"metadata": {"name": "web"}, "spec": spec})
+
+    assert used(kube) == {"services.nodeports": "0", "services.loadbalancers": "1"}

@@ -34,6 +34,27 @@ def test_quotas_count_claims_and_what_they_ask_for(kube: Kube) -> None:
     assert (used["requests.storage"], used["persistentvolumeclaims"]) == ("0", "0")
 
 
+def test_quotas_are_charged_for_what_claims_grow_by(kube: Kube) -> None:
+    kube.create(CLASSES, storage_class("manual", allowVolumeExpansion=True))
+    kube.create(VOLUMES, volume("disk", storageClassName="manual"))
+    kube.create(CLAIMS, claim(storageClassName="manual"))
+    kube.create(
+        f"{CORE}/resourcequotas", quota("storage", requests_storage="3Gi", persistentvolumeclaims="1")
+    )
+    bound = kube.get(f"{CLAIMS}/data")
+
+    def of_size(size: str) -> Object:
+        return {**bound, "spec": {**bound["spec"], "resources": {"requests": {"storage": size}}}}
+
+    assert complaint(kube, "PUT", f"{CLAIMS}/data", of_size("4Gi")) == (
+        'persistentvolumeclaims "data" is forbidden: exceeded quota: storage, '
+        "requested: requests.storage=3Gi, used: requests.storage=1Gi, limited: requests.storage=3Gi"
+    )
+    kube.replace(f"{CLAIMS}/data", of_size("2Gi"))
+    used = kube.get(f"{CORE}/resourcequotas/storage")["status"]["used"]
+    assert used == {"requests.storage": "2Gi", "persistentvolumeclaims": "1"}
+
+
 def test_limit_ranges_bound_what_claims_ask_for(kube: Kube) -> None:
     bounds = {"type": "PersistentVolumeClaim", "min": {"storage": "1Gi"}, "max": {"storage": "2Gi"}}
     kube.create(f"{CORE}/limitranges", {"metadata": {"name": "sizes"}, "spec": {"limits": [bounds]}})

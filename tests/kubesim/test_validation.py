@@ -142,7 +142,7 @@ def test_containers(kube: Kube, fields: dict[str, Any], expected: str) -> None:
         (
             {"tolerations": [{"operator": "Equal"}]},
             'spec.tolerations[0].operator: Invalid value: "Equal": '
-            "operator must be Exists when `key` is empty",
+            'operator must be Exists when `key` is empty, which means "match all values and all keys"',
         ),
         (
             {"activeDeadlineSeconds": 0},
@@ -470,8 +470,8 @@ def test_environment_says_where_it_comes_from(kube: Kube, container: Object, com
     [
         (
             "1.2.3.4",
-            'spec.clusterIPs: Invalid value: ["1.2.3.4"]: failed to allocate IP 1.2.3.4: the provided IP '
-            "(1.2.3.4) is not in the valid range. The range of valid IPs is 10.96.0.0/12",
+            'spec.clusterIPs: Invalid value: []string{"1.2.3.4"}: failed to allocate IP 1.2.3.4: the '
+            "provided IP (1.2.3.4) is not in the valid range. The range of valid IPs is 10.96.0.0/12",
         ),
         (
             "nonsense",

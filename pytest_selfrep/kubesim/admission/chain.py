@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +19,7 @@ from pytest_selfrep.kubesim.kinds import (
     POD,
     PRIORITY_CLASS,
     RESOURCE_QUOTA,
+    SERVICE,
     SERVICE_ACCOUNT,
     Kind,
 )
@@ -51,6 +52,8 @@ _TOKEN_VOLUME: Object = {
 }
 """Shared by all pods, as nothing that is stored is changed in place."""
 _NODE_TROUBLE_SECONDS = 300
+_GROWING = (SERVICE, PERSISTENT_VOLUME_CLAIM)
+"""Kinds whose objects may come to take more of a quota."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +119,11 @@ def admit(request: Admission) -> Object:
             _resize(request, request.old)
     if request.kind is PRIORITY_CLASS and request.obj.get("globalDefault"):
         _only_default(request)
-    if creating:
-        if request.kind is POD:
-            _limits(request, limitranges.broken_by_pod)
-            _pod_security(request)
-        if request.kind.namespaced:
-            _quota(request)
+    if creating and request.kind is POD:
+        _limits(request, limitranges.broken_by_pod)
+        _pod_security(request)
+    if request.kind.namespaced and (creating or request.kind in _GROWING):
+        _quota(request)
     return request.obj
 
 
@@ -318,8 +320,8 @@ def _quota(request: Admission) -> None:
         for quota in request.store.list(RESOURCE_QUOTA, request.namespace)
         if quotas.covers(quota, request.kind, request.obj)
     ]
-    wanted: Mapping[str, str] = quotas.usage_of(request.kind, request.obj) if covering else {}
-    for quota in covering:
+    wanted = quotas.growth(request.kind, request.obj, request.old) if covering else {}
+    for quota in covering if wanted else ():
         name = quota["metadata"]["name"]
         unsaid = quotas.unsaid(quota, request.obj) if request.kind is POD else ""
         if unsaid:

@@ -119,13 +119,27 @@ def _claim_usage(claim: Object) -> dict[str, str]:
 
 def _service_usage(service: Object) -> dict[str, str]:
     spec = service["spec"]
-    ports = len(spec.get("ports") or ())
-    match spec.get("type"):
-        case "NodePort":
-            return {"services.nodeports": str(ports)}
-        case "LoadBalancer":
-            return {"services.nodeports": str(ports), "services.loadbalancers": "1"}
-    return {}
+    kind, ports = spec.get("type"), spec.get("ports") or ()
+    if kind not in ("NodePort", "LoadBalancer"):
+        return {}
+    # A load balancer may do without node ports, except for those that are asked for.
+    if kind == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts") is False:
+        ports = [port for port in ports if port.get("nodePort")]
+    usage = {"services.nodeports": str(len(ports))}
+    return usage | ({"services.loadbalancers": "1"} if kind == "LoadBalancer" else {})
+
+
+def growth(kind: Kind, new: Object, old: Object | None) -> dict[str, str]:
+    """What an object takes more than the one it replaces: below zero if less, left out if as much."""
+    usage = usage_of(kind, new)
+    if old is None:
+        return usage
+    had = usage_of(kind, old)
+    more = {
+        name: quantity.less(usage.get(name, "0"), had.get(name, "0"))
+        for name in dict.fromkeys((*usage, *had))
+    }
+    return {name: text for name, text in more.items() if quantity.parse(text)}
 
 
 def used_in(store: Store, quota: Object) -> dict[str, str]:
@@ -221,6 +235,8 @@ def charge(store: Store, quota: Object, wanted: Mapping[str, str]) -> None:
         store.put(RESOURCE_QUOTA, {**quota, "metadata": meta, "status": {**status, "used": used}}, _AUTHOR)
 
 
-def counts_differently(new: Object, old: Object) -> bool:
-    """Whether a pod's change alters what it takes."""
-    return _is_over(new) != _is_over(old) or is_terminating(new) != is_terminating(old)
+def counts_differently(kind: Kind, new: Object, old: Object) -> bool:
+    """Whether a pod's or a Service's change alters what it takes."""
+    if kind is SERVICE:
+        return _service_usage(new) != _service_usage(old)
+    return kind is POD and (_is_over(new) != _is_over(old) or is_terminating(new) != is_terminating(old))

@@ -1,4 +1,4 @@
-"""Subresources that belong to no one part of the cluster: status, scale, finalize, binding, token."""
+"""Subresources that belong to no one part of the cluster: status, scale, finalize, binding."""
 
 from __future__ import annotations
 
@@ -7,18 +7,15 @@ from collections.abc import Mapping
 from pytest_selfrep.kubesim.apiserver import scales
 from pytest_selfrep.kubesim.apiserver.calls import Call, Handler
 from pytest_selfrep.kubesim.apiserver.http import Response
+from pytest_selfrep.kubesim.apiserver.tokenrequests import request_token
 from pytest_selfrep.kubesim.apiserver.verbs import check_patch_type, patched, sent_object, success
 from pytest_selfrep.kubesim.apply import requests
 from pytest_selfrep.kubesim.apply.history import Author
 from pytest_selfrep.kubesim.apply.options import APPLY, author_of
-from pytest_selfrep.kubesim.auth.authn import ISSUER
-from pytest_selfrep.kubesim.kinds import BY_KIND, NODE, POD, Kind
+from pytest_selfrep.kubesim.kinds import NODE, POD, Kind
 from pytest_selfrep.kubesim.objects import Key, Object
 from pytest_selfrep.kubesim.registry import check_named
 from pytest_selfrep.kubesim.status import StatusError, bad_request, conflict, not_found
-
-_SHORTEST, _USUAL, _LONGEST = 600, 3600, 1 << 32
-"""Seconds that a token may be asked to last."""
 
 
 def get_part(call: Call) -> Response:
@@ -139,50 +136,6 @@ def bind(call: Call) -> Response:
         }
         context.store.put(POD, bound)
     return Response(201, success())
-
-
-def request_token(call: Call) -> Response:
-    """TokenRequest: a token for the service account, which ends with its time or the pod it is bound to."""
-    spec = call.sent("TokenRequest", "authentication.k8s.io/v1")["spec"]
-    account, context = call.stored(), call.backend.context
-    seconds = spec.get("expirationSeconds", _USUAL)
-    if not _SHORTEST <= seconds <= _LONGEST:
-        limit = "less than 10 minutes" if seconds < _SHORTEST else "longer than 2^32 seconds"
-        why = f"spec.expirationSeconds: Invalid value: {seconds}: may not specify a duration {limit}"
-        details = {"group": "authentication.k8s.io", "kind": "TokenRequest"}
-        raise StatusError(422, "Invalid", f'TokenRequest.authentication.k8s.io "" is invalid: {why}', details)
-    audiences = tuple(spec.get("audiences") or (ISSUER,))
-    token = call.backend.authenticator.service_account_token(
-        account, seconds, audiences, _bound_pod(call, spec.get("boundObjectRef"))
-    )
-    answer = {
-        "kind": "TokenRequest",
-        "apiVersion": "authentication.k8s.io/v1",
-        "metadata": {"name": call.target.name, "namespace": call.key.namespace},
-        "spec": {**spec, "audiences": list(audiences), "expirationSeconds": seconds},
-        "status": {
-            "token": token,
-            "expirationTimestamp": context.clock.timestamp(context.clock.now + seconds),
-        },
-    }
-    return Response(201, answer)
-
-
-def _bound_pod(call: Call, ref: Object | None) -> Object | None:
-    if ref is None:
-        return None
-    kind = BY_KIND.get((ref.get("apiVersion", ""), ref.get("kind", "")))
-    if kind is not POD:
-        raise bad_request(f"cannot bind token for serviceaccount to object of type {ref.get('kind', '')}")
-    name = ref.get("name", "")
-    pod = call.backend.context.store.get(POD, Key(call.key.namespace, name))
-    if pod is None:
-        raise not_found(POD, name)
-    uid = pod["metadata"]["uid"]
-    if ref.get("uid", uid) != uid:
-        why = f"the UID in the bound object reference ({ref['uid']}) does not match the UID in record ({uid})"
-        raise conflict(POD, name, why)
-    return pod
 
 
 SUBRESOURCES: Mapping[tuple[str, str, str], Handler] = {

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pytest_selfrep.kubesim.apiserver import lists, patch
 from pytest_selfrep.kubesim.apiserver.calls import Call, Handler, type_of
 from pytest_selfrep.kubesim.apiserver.http import Response
+from pytest_selfrep.kubesim.apiserver.podwarnings import creation_warnings, update_warnings
 from pytest_selfrep.kubesim.apiserver.watch import Present
 from pytest_selfrep.kubesim.apply import requests
 from pytest_selfrep.kubesim.apply.history import Author
@@ -21,6 +22,7 @@ from pytest_selfrep.kubesim.kinds import (
     CLUSTER_ROLE,
     CLUSTER_ROLE_BINDING,
     EVENT,
+    JOB,
     LEASE,
     LIMIT_RANGE,
     POD,
@@ -57,6 +59,10 @@ _NOT_STRATEGIC = (
     "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
 )
 _POLICIES = ("Foreground", "Background", "Orphan")
+_PODS_STAY = (
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove "
+    "them or set propagationPolicy=Orphan to suppress this warning"
+)
 
 
 def sent_object(call: Call) -> Object:
@@ -83,12 +89,18 @@ def _check_taken(call: Call) -> None:
 
 def _created(call: Call, obj: Object, author: Author) -> Object:
     registry, user = call.backend.registry, call.user.name
-    return registry.create(call.kind, obj, user, dry_run=call.dry_run, author=author)
+    stored = registry.create(call.kind, obj, user, dry_run=call.dry_run, author=author)
+    call.warnings.extend(creation_warnings(call.kind, stored))
+    return stored
 
 
 def _replaced(call: Call, obj: Object, author: Author) -> Object:
     registry, user = call.backend.registry, call.user.name
-    return registry.update(call.kind, obj, user, dry_run=call.dry_run, author=author)
+    before = call.backend.context.store.get(call.kind.stored, call.key)
+    stored = registry.update(call.kind, obj, user, dry_run=call.dry_run, author=author)
+    if before is not None:
+        call.warnings.extend(update_warnings(call.kind, stored, before["metadata"].get("generation")))
+    return stored
 
 
 def get(call: Call) -> Response:
@@ -295,7 +307,10 @@ def delete_collection(call: Call) -> Response:
 
 
 def delete_options(call: Call) -> DeleteOptions:
-    """DeleteOptions from the body and the query. Raises StatusError 400, 422 or 500."""
+    """DeleteOptions from the body and the query; a warning of pods that stay.
+
+    Raises StatusError 400, 422 or 500.
+    """
     sent = call.request.body
     body = receive_options(bodies.decode(sent, call.content_type, "") if sent else None)
     policy = body.get("propagationPolicy") or call.query.get("propagationPolicy")
@@ -304,6 +319,8 @@ def delete_options(call: Call) -> DeleteOptions:
         raise _invalid_policy(policy, orphan)
     if orphan is not None and policy is None:
         policy = "Orphan" if orphan in (True, "true") else "Background"
+    if policy is None and call.kind is JOB:
+        call.warnings.append(_PODS_STAY)
     preconditions = body.get("preconditions") or {}
     return DeleteOptions(
         grace_seconds=_grace(call, body),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import orjson
 
 from pytest_selfrep.kubesim.clock import Clock
-from pytest_selfrep.kubesim.kinds import NODE, POD, SERVICE_ACCOUNT
+from pytest_selfrep.kubesim.kinds import NODE, POD, SECRET, SERVICE_ACCOUNT, Kind
 from pytest_selfrep.kubesim.names import Names
 from pytest_selfrep.kubesim.objects import Key, Object
 from pytest_selfrep.kubesim.status import StatusError, unauthorized
@@ -21,6 +22,8 @@ AUTHENTICATED = "system:authenticated"
 UNAUTHENTICATED = "system:unauthenticated"
 MASTERS = "system:masters"
 SERVICE_ACCOUNT_PREFIX = "system:serviceaccount:"
+BINDS: Mapping[str, Kind] = {"pod": POD, "secret": SECRET, "node": NODE}
+"""What a token may be bound to, by its claims; it ends with the first of them that it names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,8 @@ class _Bound:
     account: Key
     expires: float
     audiences: tuple[str, ...]
-    pod: tuple[Key, str] | None
-    """Key and uid of the pod without which the token is void."""
+    needs: tuple[Kind, Key, str] | None
+    """Kind, key and uid of the object without which the token is void."""
 
 
 class WrongAudience(StatusError):
@@ -80,6 +83,11 @@ def _service_account(claims: Object) -> User:
     )
 
 
+def _reference(kind: Kind, namespace: str, private: Object) -> tuple[Kind, Key, str]:
+    claim = private[kind.kind.lower()]
+    return kind, Key(namespace if kind.namespaced else "", claim["name"]), claim["uid"]
+
+
 class Authenticator:
     """Issues tokens and recognises them."""
 
@@ -98,19 +106,21 @@ class Authenticator:
         return token
 
     def service_account_token(
-        self, account: Object, seconds: int, audiences: tuple[str, ...] = (ISSUER,), pod: Object | None = None
+        self,
+        account: Object,
+        seconds: int,
+        audiences: tuple[str, ...] = (ISSUER,),
+        bound: Object | None = None,
     ) -> str:
-        """A token as TokenRequest issues it, which ends with its time, its account or its pod."""
+        """A token as TokenRequest issues it, which ends with its time, its account or what it is bound to."""
         meta, now = account["metadata"], self._clock.unix_nanoseconds() // 1_000_000_000
         private: Object = {
             "namespace": meta["namespace"],
             "serviceaccount": {"name": meta["name"], "uid": meta["uid"]},
         }
-        if pod is not None:
-            private["pod"] = {"name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}
-            node = self._store.get(NODE, Key("", pod["spec"].get("nodeName", "")))
-            if node is not None:
-                private["node"] = {"name": node["metadata"]["name"], "uid": node["metadata"]["uid"]}
+        for each in self._named(bound):
+            claim = {"name": each["metadata"]["name"], "uid": each["metadata"]["uid"]}
+            private[each["kind"].lower()] = claim
         claims = {
             "aud": list(audiences),
             "exp": now + seconds,
@@ -125,13 +135,23 @@ class Authenticator:
         signed = f"{_encode(orjson.dumps(header))}.{_encode(orjson.dumps(claims))}"
         return f"{signed}.{self._sign(signed.encode())}"
 
+    def _named(self, bound: Object | None) -> Iterator[Object]:
+        """What a token says that it is bound to: of a pod its node too."""
+        if bound is None:
+            return
+        yield bound
+        if bound["kind"] == POD.kind:
+            node = self._store.get(NODE, Key("", bound["spec"].get("nodeName", "")))
+            if node is not None:
+                yield node
+
     def pod_token(self, pod: Object, seconds: int) -> bytes:
         """The token that is mounted into a pod; nothing if its account is gone."""
         spec, namespace = pod["spec"], pod["metadata"]["namespace"]
         account = self._store.get(SERVICE_ACCOUNT, Key(namespace, spec.get("serviceAccountName", "default")))
         if account is None:
             return b""
-        return self.service_account_token(account, seconds, pod=pod).encode()
+        return self.service_account_token(account, seconds, bound=pod).encode()
 
     def authenticate(self, authorization: str) -> User:
         """The user behind an ``Authorization`` header, nobody without one. Raises StatusError 401."""
@@ -159,9 +179,10 @@ class Authenticator:
         account = self._store.get(SERVICE_ACCOUNT, bound.account)
         if account is None or account["metadata"]["uid"] != bound.user.uid:
             return False
-        if bound.pod is not None:
-            pod = self._store.get(POD, bound.pod[0])
-            if pod is None or pod["metadata"]["uid"] != bound.pod[1]:
+        if bound.needs is not None:
+            kind, key, uid = bound.needs
+            found = self._store.get(kind, key)
+            if found is None or found["metadata"]["uid"] != uid:
                 return False
         return self._clock.now < bound.expires
 
@@ -172,14 +193,14 @@ class Authenticator:
         claims = orjson.loads(_decode(signed.partition(".")[2]))
         private = claims["kubernetes.io"]
         namespace, account = private["namespace"], private["serviceaccount"]
-        pod = private.get("pod")
+        needs = next((kind for name, kind in BINDS.items() if name in private), None)
         age = self._clock.unix_nanoseconds() / 1e9 - claims["iat"]
         return _Bound(
             _service_account(claims),
             Key(namespace, account["name"]),
             self._clock.now - age + claims["exp"] - claims["iat"],
             tuple(claims["aud"]),
-            (Key(namespace, pod["name"]), pod["uid"]) if pod else None,
+            _reference(needs, namespace, private) if needs is not None else None,
         )
 
     def _sign(self, text: bytes) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pytest_selfrep.kubesim.admission import quotas
 from pytest_selfrep.kubesim.controllers.base import Context, Mapper
 from pytest_selfrep.kubesim.controllers.common import itself, with_status
-from pytest_selfrep.kubesim.kinds import ANY_CUSTOM, EVENT, LEASE, POD, RESOURCE_QUOTA, Kind
+from pytest_selfrep.kubesim.kinds import ANY_CUSTOM, EVENT, LEASE, RESOURCE_QUOTA, Kind
 from pytest_selfrep.kubesim.objects import Key, is_terminating, key_of
 from pytest_selfrep.kubesim.store import Change
 
@@ -34,9 +34,7 @@ class ResourceQuotaController:
         if not self._context.store.count(RESOURCE_QUOTA, namespace):
             return ()
         if change.type == "MODIFIED" and not (
-            change.kind is POD
-            and change.old is not None
-            and quotas.counts_differently(change.object, change.old)
+            change.old is not None and quotas.counts_differently(change.kind, change.object, change.old)
         ):
             return ()
         return tuple(

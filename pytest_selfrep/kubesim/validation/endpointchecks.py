@@ -22,7 +22,7 @@ from pytest_selfrep.kubesim.validation.fieldchecks import (
 
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 _ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
-_NO_ADDRESS = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+NO_ADDRESS = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 _MOST_ENDPOINTS, _MOST_ADDRESSES, _MOST_PORTS = 1000, 100, 20000
 
 
@@ -43,8 +43,8 @@ def endpoints_causes(endpoints: Object, _old: Object | None) -> list[Cause]:
 
 def _address_causes(address: Object, at: str) -> Iterable[Cause]:
     text = address.get("ip") or ""
-    problems = _ip_problems(text)
-    if problems != (_NO_ADDRESS,):
+    problems = address_problems(text)
+    if problems != (NO_ADDRESS,):
         if address.get("hostname"):
             yield from formatted(f"{at}.hostname", address["hostname"], dns_label)
         if address.get("nodeName"):
@@ -54,12 +54,12 @@ def _address_causes(address: Object, at: str) -> Iterable[Cause]:
 
 
 @lru_cache(maxsize=4096)
-def _ip_problems(text: str) -> tuple[str, ...]:
+def address_problems(text: str) -> tuple[str, ...]:
     """Why pods cannot be reached at an address; the same ones are written again and again."""
     try:
         found = ip_address(text)
     except ValueError:
-        return (_NO_ADDRESS,)
+        return (NO_ADDRESS,)
     rules = (
         (found.is_unspecified, f"may not be unspecified ({text})"),
         (found.is_loopback, "may not be in the loopback range (127.0.0.0/8, ::1/128)"),

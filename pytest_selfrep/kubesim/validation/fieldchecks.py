@@ -45,7 +45,12 @@ def forbidden(field: str, detail: str) -> Cause:
 
 
 def duplicate(field: str, value: Json) -> Cause:
-    return Cause("FieldValueDuplicate", f"Duplicate value: {_shown(value)}", field)
+    return duplicate_go(field, _shown(value))
+
+
+def duplicate_go(field: str, value: str) -> Cause:
+    """For values that Kubernetes prints as Go would."""
+    return Cause("FieldValueDuplicate", f"Duplicate value: {value}", field)
 
 
 def absent(field: str, value: Json) -> Cause:
@@ -135,7 +140,10 @@ def _format(text: str, pattern: str, most: int, rule: str) -> str:
 @lru_cache(maxsize=4096)
 def dns_label(text: str) -> str:
     """What is wrong with an RFC 1123 label; empty if nothing is."""
-    return _format(text, _LABEL, 63, _LABEL_RULE)
+    why = _format(text, _LABEL, 63, _LABEL_RULE)
+    if why and "." in text and len(text) <= 63 and re.fullmatch(_SUBDOMAIN, text):
+        return "must not contain dots"
+    return why
 
 
 @lru_cache(maxsize=4096)

@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
-from pytest_selfrep.kubesim import quantity
 from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.status import Cause
 from pytest_selfrep.kubesim.validation.affinitychecks import affinity_causes, spread_causes
 from pytest_selfrep.kubesim.validation.fieldchecks import (
     absent,
-    at_least,
     dns_label,
     dns_subdomain,
     duplicate,
     forbidden,
     formatted,
     invalid,
-    invalid_go,
     labels,
     one_of,
-    port,
+    qualified_name,
     required,
+    unsupported,
 )
+from pytest_selfrep.kubesim.validation.namingchecks import dns_config_causes, host_alias_causes, name_causes
+from pytest_selfrep.kubesim.validation.portchecks import host_network_causes, host_port_causes, port_causes
+from pytest_selfrep.kubesim.validation.probechecks import PROBED, init_probe_causes, probe_causes
 from pytest_selfrep.kubesim.validation.referencechecks import (
     environment_source_causes,
+    inside_causes,
     value_source_causes,
     volume_source_causes,
 )
+from pytest_selfrep.kubesim.validation.resourcechecks import resource_causes
+from pytest_selfrep.kubesim.validation.securitychecks import pod_security_causes, security_causes
+from pytest_selfrep.kubesim.validation.tolerationchecks import toleration_causes
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
-_PROTOCOLS = ("SCTP", "TCP", "UDP")
+_MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
 _DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
-_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-_COMPUTE = ("cpu", "memory", "ephemeral-storage")
 _ENVIRONMENT_NAME = (
     "a valid environment variable name must consist only of printable ASCII characters other than '='"
 )
@@ -83,7 +86,7 @@ def ephemeral_causes(new: Object, old: Object) -> list[Cause]:
 def _update_causes(new: Object, old: Object) -> list[Cause]:
     if new is old or new == old:
         return []
-    if _fixed(new) != _fixed(old):
+    if _fixed(new) != _fixed(old) or not _may_last(new, old):
         return [forbidden("spec", _MAY_CHANGE)]
     causes = list(spec_causes(new, "spec"))
     for gate in new.get("schedulingGates") or ():
@@ -100,6 +103,12 @@ def _update_causes(new: Object, old: Object) -> list[Cause]:
     return causes
 
 
+def _may_last(new: Object, old: Object) -> bool:
+    """A pod has as long to end as it ever had; negative seconds may become the one they are taken for."""
+    before, after = (spec.get("terminationGracePeriodSeconds", 0) for spec in (old, new))
+    return bool(after == before or (before < 0 and after == 1))
+
+
 def _fixed(spec: Object) -> Object:
     """The part of a pod's spec that stays as it was created."""
     fixed = {name: value for name, value in spec.items() if name not in _CHANGEABLE}
@@ -114,34 +123,70 @@ def spec_causes(spec: Object, at: str) -> Iterable[Cause]:
     volumes: list[str] = []
     for index, volume in enumerate(spec.get("volumes") or ()):
         yield from _volume_causes(volume, f"{at}.volumes[{index}]", volumes)
+    yield from _containers_causes(spec, at, volumes)
+    if spec.get("hostNetwork"):
+        yield from host_network_causes(spec, at)
+    yield from one_of(f"{at}.restartPolicy", spec["restartPolicy"], RESTART_POLICIES)
+    yield from one_of(f"{at}.dnsPolicy", spec["dnsPolicy"], _DNS_POLICIES)
+    if spec.get("nodeSelector"):
+        yield from labels(f"{at}.nodeSelector", spec["nodeSelector"])
+    if spec["securityContext"] or spec.get("shareProcessNamespace"):
+        yield from pod_security_causes(spec, at)
+    if spec.get("affinity"):
+        yield from affinity_causes(spec["affinity"], f"{at}.affinity")
+    if spec.get("dnsConfig") or spec["dnsPolicy"] == "None":
+        yield from dns_config_causes(spec, f"{at}.dnsConfig")
+    for index, gate in enumerate(spec.get("readinessGates") or ()):
+        here = f"{at}.readinessGates[{index}].conditionType"
+        yield from formatted(here, gate.get("conditionType") or "", qualified_name)
+    for index, constraint in enumerate(spec.get("topologySpreadConstraints") or ()):
+        yield from spread_causes(constraint, f"{at}.topologySpreadConstraints[{index}]")
+    if spec.get("serviceAccountName"):
+        yield from formatted(f"{at}.serviceAccountName", spec["serviceAccountName"], dns_subdomain)
+    if spec.get("nodeName"):
+        yield from formatted(f"{at}.nodeName", spec["nodeName"], dns_subdomain)
+    deadline = spec.get("activeDeadlineSeconds")
+    if deadline is not None and not 1 <= deadline <= 2147483647:
+        yield invalid(f"{at}.activeDeadlineSeconds", deadline, "must be between 1 and 2147483647, inclusive")
+    if spec.get("hostname") or spec.get("subdomain"):
+        yield from name_causes(spec, at)
+    for index, toleration in enumerate(spec.get("tolerations") or ()):
+        yield from toleration_causes(toleration, f"{at}.tolerations[{index}]")
+    if spec.get("hostAliases"):
+        yield from host_alias_causes(spec["hostAliases"], f"{at}.hostAliases")
+
+
+def _containers_causes(spec: Object, at: str, volumes: Sequence[str]) -> Iterable[Cause]:
+    """All containers: each kind may have what others may not."""
     if not spec.get("containers"):
         yield required(f"{at}.containers")
     seen: list[str] = []
-    for field in ("containers", "initContainers"):
-        for index, container in enumerate(spec.get(field) or ()):
-            yield from _container_causes(container, f"{at}.{field}[{index}]", seen, volumes)
+    grace = spec["terminationGracePeriodSeconds"]
+    ports: set[str] = set()
+    for index, container in enumerate(spec.get("containers") or ()):
+        path = f"{at}.containers[{index}]"
+        yield from _container_causes(container, path, seen, volumes)
+        if not PROBED.isdisjoint(container):
+            yield from probe_causes(container, path, grace)
+        if container.get("restartPolicy") is not None:
+            yield forbidden(f"{path}.restartPolicy", "may not be set for non-init containers")
+        if container.get("ports"):
+            yield from host_port_causes(container, path, ports)
+    for index, container in enumerate(spec.get("initContainers") or ()):
+        path = f"{at}.initContainers[{index}]"
+        yield from _container_causes(container, path, seen, volumes)
+        yield from one_of(f"{path}.restartPolicy", container.get("restartPolicy"), ("Always",))
+        # Init containers run one by one.
+        yield from host_port_causes(container, path, set())
+        if container.get("restartPolicy") == "Always":
+            yield from probe_causes(container, path, grace)
+        else:
+            yield from init_probe_causes(container, path)
     others = list(seen)
     for index, container in enumerate(spec.get("ephemeralContainers") or ()):
         path = f"{at}.ephemeralContainers[{index}]"
         yield from _container_causes(container, path, seen, volumes)
         yield from _ephemeral_container_causes(container, path, others)
-    yield from one_of(f"{at}.restartPolicy", spec["restartPolicy"], RESTART_POLICIES)
-    yield from one_of(f"{at}.dnsPolicy", spec["dnsPolicy"], _DNS_POLICIES)
-    yield from at_least(f"{at}.terminationGracePeriodSeconds", spec["terminationGracePeriodSeconds"])
-    deadline = spec.get("activeDeadlineSeconds")
-    if deadline is not None and not 1 <= deadline <= 2147483647:
-        yield invalid(f"{at}.activeDeadlineSeconds", deadline, "must be between 1 and 2147483647, inclusive")
-    if spec.get("nodeSelector"):
-        yield from labels(f"{at}.nodeSelector", spec["nodeSelector"])
-    if spec.get("serviceAccountName"):
-        yield from formatted(f"{at}.serviceAccountName", spec["serviceAccountName"], dns_subdomain)
-    for index, toleration in enumerate(spec.get("tolerations") or ()):
-        yield from _toleration_causes(toleration, f"{at}.tolerations[{index}]")
-
-    if spec.get("affinity"):
-        yield from affinity_causes(spec["affinity"], f"{at}.affinity")
-    for index, constraint in enumerate(spec.get("topologySpreadConstraints") or ()):
-        yield from spread_causes(constraint, f"{at}.topologySpreadConstraints[{index}]")
 
 
 def _volume_causes(volume: Object, at: str, seen: list[str]) -> Iterable[Cause]:
@@ -160,6 +205,7 @@ def _volume_causes(volume: Object, at: str, seen: list[str]) -> Iterable[Cause]:
 
 
 def _container_causes(container: Object, at: str, seen: list[str], volumes: Sequence[str]) -> Iterable[Cause]:
+    """What all kinds of containers have in common."""
     name = container.get("name") or ""
     if name:
         yield from formatted(f"{at}.name", name, dns_label)
@@ -173,18 +219,24 @@ def _container_causes(container: Object, at: str, seen: list[str], volumes: Sequ
         yield required(f"{at}.image")
     elif image != image.strip():
         yield invalid(f"{at}.image", image, "must not have leading or trailing whitespace")
-    yield from one_of(f"{at}.imagePullPolicy", container["imagePullPolicy"], _PULL_POLICIES)
-    for index, each in enumerate(container.get("ports") or ()):
-        yield from _port_causes(each, f"{at}.ports[{index}]")
+    policy = container["terminationMessagePolicy"]
+    if policy not in _MESSAGE_POLICIES:
+        yield unsupported(f"{at}.terminationMessagePolicy", policy, _MESSAGE_POLICIES)
+    if container.get("ports"):
+        yield from port_causes(container["ports"], f"{at}.ports")
     for index, env in enumerate(container.get("env") or ()):
         yield from _env_causes(env, f"{at}.env[{index}]")
     for index, source in enumerate(container.get("envFrom") or ()):
         yield from environment_source_causes(source, f"{at}.envFrom[{index}]")
+    mounted: list[str] = []
     for index, mount in enumerate(container.get("volumeMounts") or ()):
-        yield from _mount_causes(mount, f"{at}.volumeMounts[{index}]", volumes)
+        yield from _mount_causes(mount, f"{at}.volumeMounts[{index}]", volumes, mounted)
+    yield from one_of(f"{at}.imagePullPolicy", container["imagePullPolicy"], _PULL_POLICIES)
     resources = container["resources"]
     if resources:
-        yield from _resource_causes(resources, f"{at}.resources")
+        yield from resource_causes(resources, f"{at}.resources")
+    if container.get("securityContext"):
+        yield from security_causes(container["securityContext"], f"{at}.securityContext")
 
 
 def _ephemeral_container_causes(container: Object, at: str, others: Sequence[str]) -> Iterable[Cause]:
@@ -201,17 +253,6 @@ def _ephemeral_container_causes(container: Object, at: str, others: Sequence[str
                 yield forbidden(f"{at}.volumeMounts[{index}].{field}", _EPHEMERAL)
 
 
-def _port_causes(each: Object, at: str) -> Iterable[Cause]:
-    number = each.get("containerPort", 0)
-    if not number:
-        yield required(f"{at}.containerPort")
-    else:
-        yield from port(f"{at}.containerPort", number)
-    if each.get("hostPort"):
-        yield from port(f"{at}.hostPort", each["hostPort"])
-    yield from one_of(f"{at}.protocol", each["protocol"], _PROTOCOLS)
-
-
 def _env_causes(env: Object, at: str) -> Iterable[Cause]:
     name = env.get("name") or ""
     if not name:
@@ -224,65 +265,25 @@ def _env_causes(env: Object, at: str) -> Iterable[Cause]:
         yield from value_source_causes(env["valueFrom"], f"{at}.valueFrom")
 
 
-def _mount_causes(mount: Object, at: str, volumes: Sequence[str]) -> Iterable[Cause]:
-    name = mount.get("name") or ""
+def _mount_causes(mount: Object, at: str, volumes: Sequence[str], mounted: list[str]) -> Iterable[Cause]:
+    """One of a container's mounts, after those at the paths that are given."""
+    name, path = mount.get("name") or "", mount.get("mountPath") or ""
     if not name:
         yield required(f"{at}.name")
-    elif name not in volumes:
+    if name not in volumes:
         yield absent(f"{at}.name", name)
-    if not mount.get("mountPath"):
+    if not path:
         yield required(f"{at}.mountPath")
-
-
-def _resource_causes(resources: Object, at: str) -> Iterable[Cause]:
-    limits: Mapping[str, str] = resources.get("limits") or {}
-    requests: Mapping[str, str] = resources.get("requests") or {}
-    for which, amounts in (("limits", limits), ("requests", requests)):
-        for name, text in amounts.items():
-            yield from _amount_causes(name, text, f"{at}.{which}")
-    for name, text in requests.items():
-        limit = limits.get(name)
-        if name not in _COMPUTE and "/" in name:
-            if limit is None:
-                yield required(f"{at}.limits", "Limit must be set for non overcommitable resources")
-            elif quantity.parse(text) != quantity.parse(limit):
-                yield invalid(f"{at}.requests", text, f"must be equal to {name} limit of {limit}")
-        elif limit is not None and quantity.exceeds(text, limit):
-            yield invalid(f"{at}.requests", text, f"must be less than or equal to {name} limit of {limit}")
-
-
-def _amount_causes(name: str, text: str, at: str) -> Iterable[Cause]:
-    if name not in _COMPUTE and "/" not in name and not name.startswith("hugepages-"):
-        yield invalid(f"{at}[{name}]", name, "must be a standard resource type or fully qualified")
-        yield invalid(f"{at}[{name}]", name, "must be a standard resource for containers")
-    amount = quantity.parse(text)
-    if amount < 0:
-        yield invalid(f"{at}[{name}]", text, "must be greater than or equal to 0")
-    elif "/" in name and amount.denominator != 1:
-        yield invalid(f"{at}[{name}]", text, "must be an integer")
-
-
-def _toleration_causes(toleration: Object, at: str) -> Iterable[Cause]:
-    operator, effect = toleration.get("operator") or "Equal", toleration.get("effect")
-    if not toleration.get("key") and operator != "Exists":
-        yield invalid(f"{at}.operator", operator, "operator must be Exists when `key` is empty")
-    if operator not in ("Equal", "Exists"):
-        yield from one_of(f"{at}.operator", operator, ("Equal", "Exists"))
-    elif operator == "Exists" and toleration.get("value"):
-        why = "value must be empty when `operator` is 'Exists'"
-        yield invalid_go(f"{at}.operator", _go_toleration(toleration), why)
-    if effect:
-        yield from one_of(f"{at}.effect", effect, _EFFECTS)
-    if toleration.get("tolerationSeconds") is not None and effect != "NoExecute":
-        yield invalid(
-            f"{at}.effect", effect or "", "effect must be 'NoExecute' when `tolerationSeconds` is set"
-        )
-
-
-def _go_toleration(toleration: Object) -> str:
-    names = {"Key": "key", "Operator": "operator", "Value": "value", "Effect": "effect"}
-    shown = ", ".join(f'{name}:"{toleration.get(field, "")}"' for name, field in names.items())
-    return f"core.Toleration{{{shown}, TolerationSeconds:(*int64)(nil)}}"
+    if path in mounted:
+        yield invalid(f"{at}.mountPath", path, "must be unique")
+    mounted.append(path)
+    if mount.get("subPath"):
+        yield from inside_causes(f"{at.rpartition('[')[0]}.subPath", mount["subPath"])
+    if mount.get("subPathExpr"):
+        if mount.get("subPath"):
+            why = "subPathExpr and subPath are mutually exclusive"
+            yield invalid(f"{at}.subPathExpr", mount["subPathExpr"], why)
+        yield from inside_causes(f"{at.rpartition('[')[0]}.subPathExpr", mount["subPathExpr"])
 
 
 def template_causes(

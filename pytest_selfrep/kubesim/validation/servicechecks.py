@@ -1,74 +1,148 @@
-"""What is checked of Services, ConfigMaps and Secrets."""
+"""What is checked of Services."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterable
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.status import Cause
+from pytest_selfrep.kubesim.validation.endpointchecks import NO_ADDRESS, address_problems
 from pytest_selfrep.kubesim.validation.fieldchecks import (
-    data_key,
     dns_label,
+    dns_subdomain,
     duplicate,
+    duplicate_go,
     forbidden,
     formatted,
+    go_strings,
     invalid,
+    invalid_go,
     labels,
     one_of,
     port,
+    port_name,
+    qualified_name,
     required,
-    too_long,
 )
 
+EXTERNAL = ("LoadBalancer", "NodePort")
+"""The types of Services that have node ports."""
 _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
-_SECRET_KEYS = {
-    "kubernetes.io/tls": ("tls.crt", "tls.key"),
-    "kubernetes.io/dockercfg": (".dockercfg",),
-    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
-    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
-}
-"""What Secrets of a type must hold."""
-MOST_DATA_BYTES = 1024 * 1024
+_POLICIES = ("Cluster", "Local")
+_FAMILIES = ("IPv4", "IPv6")
+_FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
+_LONGEST_AFFINITY_SECONDS = 86400
+_BALANCERS_ONLY = "may only be used when `type` is 'LoadBalancer'"
+_NO_RANGES = "must be a list of IP ranges. For example, 10.240.0.0/24,10.250.0.0/24 "
 
 
 def service_causes(service: Object, old: Object | None) -> list[Cause]:
     spec = service["spec"]
-    causes = list(one_of("spec.type", spec["type"], _TYPES))
-    causes += one_of("spec.sessionAffinity", spec["sessionAffinity"], ("ClientIP", "None"))
+    causes = list(_change_causes(spec, old["spec"])) if old is not None else []
     ports = spec.get("ports") or []
-    if not ports and spec.get("clusterIP") != "None" and spec["type"] != "ExternalName":
+    if not ports and not is_headless(spec) and spec["type"] != "ExternalName":
         causes.append(required("spec.ports"))
+    causes += _type_causes(spec)
     names: list[str] = []
     for index, each in enumerate(ports):
         causes += _port_causes(each, f"spec.ports[{index}]", names, many=len(ports) > 1)
-    if spec.get("selector"):
-        causes += labels("spec.selector", spec["selector"])
-    if spec["type"] == "ExternalName" and not spec.get("externalName"):
-        causes.append(required("spec.externalName"))
-    if spec.get("clusterIP") not in (None, "", "None") and not _is_address(spec["clusterIP"]):
-        why = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
-        causes.append(invalid("spec.clusterIPs[0]", spec["clusterIP"], why))
-    before = (old or {}).get("spec") or {}
-    if (
-        before.get("clusterIP")
-        and spec.get("clusterIP") != before["clusterIP"]
-        and before["type"] != "ExternalName"
-    ):
-        value = [spec["clusterIP"]] if spec.get("clusterIP") else []
-        causes.append(invalid("spec.clusterIPs[0]", value, "may not change once set"))
+    causes += labels("spec.selector", spec.get("selector"))
+    causes += _affinity_causes(spec)
+    causes += address_causes(spec)
+    for index, text in enumerate(spec.get("externalIPs") or ()):
+        for why in address_problems(text):
+            causes.append(invalid(f"spec.externalIPs[{index}]", text, why))
+    causes += one_of("spec.type", spec["type"], _TYPES)
+    causes += _together_causes(spec["type"], ports)
+    causes += _balancer_causes(spec)
+    causes += _policy_causes(spec)
     return causes
 
 
-def _is_address(text: str) -> bool:
+def is_headless(spec: Object) -> bool:
+    return bool(spec.get("clusterIP") == "None")
+
+
+def is_external(spec: Object) -> bool:
+    """Whether something outside the cluster is meant to reach it."""
+    return spec["type"] in EXTERNAL or bool(spec["type"] == "ClusterIP" and spec.get("externalIPs"))
+
+
+def needs_health_check(spec: Object) -> bool:
+    """Whether a load balancer asks the nodes which of them have pods of it."""
+    return spec["type"] == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
+
+
+def address_causes(spec: Object) -> list[Cause]:
+    """``clusterIP``, ``clusterIPs``, ``ipFamilies`` and ``ipFamilyPolicy`` by themselves and together."""
+    if spec["type"] == "ExternalName":
+        return []
+    address, addresses = spec.get("clusterIP") or "", spec.get("clusterIPs") or []
+    causes: list[Cause] = []
+    if address and not addresses:
+        causes.append(required("spec.clusterIPs"))
+    elif address and addresses[0] != address:
+        why = "first value must match `clusterIP`"
+        causes.append(invalid_go("spec.clusterIPs", go_strings(addresses), why))
+    elif addresses and not address:
+        why = "must be empty when `clusterIP` is not specified"
+        causes.append(invalid_go("spec.clusterIPs", go_strings(addresses), why))
+    families = spec.get("ipFamilies") or []
+    for index, family in enumerate(families):
+        causes += one_of(f"spec.ipFamilies[{index}]", family, _FAMILIES)
+        if family in families[:index]:
+            causes.append(duplicate(f"spec.ipFamilies[{index}]", family))
+    causes += one_of("spec.ipFamilyPolicy", spec.get("ipFamilyPolicy"), _FAMILY_POLICIES)
+    for index, text in enumerate(addresses):
+        if index or text != "None":
+            causes += _address_causes(f"spec.clusterIPs[{index}]", text)
+        elif len(addresses) > 1:
+            why = "'None' must be the first and only value"
+            causes.append(invalid_go("spec.clusterIPs", go_strings(addresses), why))
+    return causes
+
+
+def _address_causes(at: str, text: str) -> Iterable[Cause]:
     try:
         ip_address(text)
     except ValueError:
-        return False
-    return True
+        yield invalid(at, text, NO_ADDRESS)
+
+
+def _change_causes(spec: Object, before: Object) -> Iterable[Cause]:
+    have, had = spec.get("clusterIPs") or [], before.get("clusterIPs") or []
+    if "ExternalName" not in (spec["type"], before["type"]):
+        if had and not have:
+            why = "primary clusterIP can not be unset"
+            yield invalid_go("spec.clusterIPs[0]", go_strings(have), why)
+        elif had and have[0] != had[0]:
+            yield invalid_go("spec.clusterIPs[0]", go_strings(have), "may not change once set")
+    if spec["type"] == before["type"] == "LoadBalancer":
+        chosen = spec.get("loadBalancerClass")
+        if chosen != before.get("loadBalancerClass"):
+            yield invalid("spec.loadBalancerClass", chosen, "may not change once set")
+    checked = needs_health_check(spec) and needs_health_check(before)
+    if checked and spec.get("healthCheckNodePort") != before.get("healthCheckNodePort"):
+        yield forbidden("spec.healthCheckNodePort", "field is immutable")
+
+
+def _type_causes(spec: Object) -> Iterable[Cause]:
+    """What a Service of a type may not do without, and what it cannot have."""
+    kind = spec["type"]
+    if kind in EXTERNAL and is_headless(spec):
+        yield invalid("spec.clusterIPs[0]", "None", f"may not be set to 'None' for {kind} services")
+    if kind != "ExternalName":
+        return
+    for field in ("clusterIPs", "ipFamilies", "ipFamilyPolicy"):
+        if spec.get(field):
+            yield forbidden(f"spec.{field}", "may not be set for ExternalName services")
+    name = (spec.get("externalName") or "").removesuffix(".")
+    if name:
+        yield from formatted("spec.externalName", name, dns_subdomain)
+    else:
+        yield required("spec.externalName")
 
 
 def _port_causes(each: Object, at: str, names: list[str], *, many: bool) -> Iterable[Cause]:
@@ -81,55 +155,88 @@ def _port_causes(each: Object, at: str, names: list[str], *, many: bool) -> Iter
             yield duplicate(f"{at}.name", name)
         names.append(name)
     yield from port(f"{at}.port", each.get("port") or 0)
-    target = each.get("targetPort")
+    yield from one_of(f"{at}.protocol", each["protocol"], _PROTOCOLS)
+    target = each.get("targetPort") or 0
     if isinstance(target, int):
         yield from port(f"{at}.targetPort", target)
-    node_port = each.get("nodePort") or 0
-    if node_port and not 30000 <= node_port <= 32767:
-        why = "provided port is not in the valid range. The range of valid ports is 30000-32767"
-        yield invalid(f"{at}.nodePort", node_port, why)
-    yield from one_of(f"{at}.protocol", each["protocol"], _PROTOCOLS)
+    else:
+        for why in port_name(target):
+            yield invalid(f"{at}.targetPort", target, why)
+    if each.get("appProtocol") is not None:
+        yield from formatted(f"{at}.appProtocol", each["appProtocol"], qualified_name)
 
 
-def data_causes(config_map: Object, old: Object | None) -> list[Cause]:
-    """A ConfigMap; sizes are of keys and values together."""
-    causes = list(_frozen_causes(config_map, old, ("data", "binaryData")))
-    size = 0
-    for field in ("data", "binaryData"):
-        for key, value in (config_map.get(field) or {}).items():
-            causes += formatted(f"{field}[{key}]", key, data_key)
-            size += len(base64.b64decode(value) if field == "binaryData" else value.encode())
-    if size > MOST_DATA_BYTES:
-        causes.append(too_long("[]", MOST_DATA_BYTES))
-    return causes
+def _together_causes(kind: str, ports: list[Object]) -> Iterable[Cause]:
+    """What ports cannot be beside each other, or in a Service of this type."""
+    if kind == "ClusterIP":
+        for index, each in enumerate(ports):
+            if each.get("nodePort"):
+                why = "may not be used when `type` is 'ClusterIP'"
+                yield forbidden(f"spec.ports[{index}].nodePort", why)
+    seen: list[tuple[str, int]] = []
+    for index, each in enumerate(ports):
+        number = each.get("nodePort") or 0
+        if number and (each["protocol"], number) in seen:
+            yield duplicate(f"spec.ports[{index}].nodePort", number)
+        seen.append((each["protocol"], number))
+    seen.clear()
+    for index, each in enumerate(ports):
+        key = each["protocol"], each.get("port") or 0
+        if key in seen:
+            yield duplicate_go(f"spec.ports[{index}]", _go_port(*key))
+        seen.append(key)
 
 
-def secret_causes(secret: Object, old: Object | None) -> list[Cause]:
-    causes = list(_frozen_causes(secret, old, ("data",)))
-    size = 0
-    for key, value in (secret.get("data") or {}).items():
-        causes += formatted(f"data[{key}]", key, data_key)
-        try:
-            size += len(base64.b64decode(value, validate=True))
-        except binascii.Error:
-            causes.append(invalid(f"data[{key}]", value, "illegal base64 data"))
-    if size > MOST_DATA_BYTES:
-        causes.append(too_long("data", MOST_DATA_BYTES))
-    for key in _SECRET_KEYS.get(secret["type"], ()):
-        if key not in (secret.get("data") or {}):
-            causes.append(required(f"data[{key}]"))
-    if old is not None and secret["type"] != old["type"]:
-        causes.append(invalid("type", secret["type"], "field is immutable"))
-    return causes
+def _go_port(protocol: str, number: int) -> str:
+    return (
+        f'core.ServicePort{{Name:"", Protocol:"{protocol}", AppProtocol:(*string)(nil), Port:{number}, '
+        'TargetPort:intstr.IntOrString{Type:0, IntVal:0, StrVal:""}, NodePort:0}'
+    )
 
 
-def _frozen_causes(obj: Object, old: Object | None, fields: Iterable[str]) -> Iterable[Cause]:
-    """``immutable: true`` holds for good."""
-    if old is None or not old.get("immutable"):
-        return
-    why = "field is immutable when `immutable` is set"
-    if not obj.get("immutable"):
-        yield forbidden("immutable", why)
-    for field in fields:
-        if (obj.get(field) or {}) != (old.get(field) or {}):
-            yield forbidden(field, why)
+def _affinity_causes(spec: Object) -> Iterable[Cause]:
+    yield from one_of("spec.sessionAffinity", spec["sessionAffinity"], ("ClientIP", "None"))
+    if spec["sessionAffinity"] == "ClientIP":
+        seconds = spec["sessionAffinityConfig"]["clientIP"]["timeoutSeconds"]
+        if not 0 < seconds <= _LONGEST_AFFINITY_SECONDS:
+            why = f"must be greater than 0 and less than {_LONGEST_AFFINITY_SECONDS}"
+            yield invalid("spec.sessionAffinityConfig.clientIP.timeoutSeconds", seconds, why)
+
+
+def _balancer_causes(spec: Object) -> Iterable[Cause]:
+    is_balancer, ranges = spec["type"] == "LoadBalancer", spec.get("loadBalancerSourceRanges")
+    if ranges:
+        at = "spec.LoadBalancerSourceRanges"
+        if not is_balancer:
+            yield forbidden(at, _BALANCERS_ONLY)
+        if not all(map(_is_range, ranges)):
+            yield invalid(at, f"[{' '.join(ranges)}]", _NO_RANGES)
+    if spec.get("allocateLoadBalancerNodePorts") is not None and not is_balancer:
+        yield forbidden("spec.allocateLoadBalancerNodePorts", _BALANCERS_ONLY)
+    chosen = spec.get("loadBalancerClass")
+    if chosen is not None and is_balancer:
+        yield from formatted("spec.loadBalancerClass", chosen, qualified_name)
+    elif chosen is not None:
+        yield forbidden("spec.loadBalancerClass", _BALANCERS_ONLY)
+
+
+def _is_range(text: str) -> bool:
+    try:
+        ip_network(text.strip(), strict=False)
+    except ValueError:
+        return False
+    return "/" in text
+
+
+def _policy_causes(spec: Object) -> Iterable[Cause]:
+    policy = spec.get("externalTrafficPolicy") or ""
+    if is_external(spec):
+        yield from one_of("spec.externalTrafficPolicy", policy, _POLICIES)
+    elif policy:
+        why = "may only be set for externally-accessible services"
+        yield invalid("spec.externalTrafficPolicy", policy, why)
+    checked = spec.get("healthCheckNodePort") or 0
+    if checked and not needs_health_check(spec):
+        why = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
+        yield invalid("spec.healthCheckNodePort", checked, why)
+    yield from one_of("spec.internalTrafficPolicy", spec.get("internalTrafficPolicy"), _POLICIES)

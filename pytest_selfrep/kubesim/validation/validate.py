@@ -22,6 +22,7 @@ from pytest_selfrep.kubesim.kinds import (
     INGRESS,
     INGRESS_CLASS,
     JOB,
+    LEASE,
     LIMIT_RANGE,
     NETWORK_POLICY,
     NODE,
@@ -44,7 +45,9 @@ from pytest_selfrep.kubesim.kinds import (
 from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.status import Cause
 from pytest_selfrep.kubesim.storage.checks import claim_causes, storage_class_causes, volume_causes
+from pytest_selfrep.kubesim.validation.datachecks import data_causes, secret_causes
 from pytest_selfrep.kubesim.validation.endpointchecks import endpoint_slice_causes, endpoints_causes
+from pytest_selfrep.kubesim.validation.leasechecks import lease_causes
 from pytest_selfrep.kubesim.validation.metachecks import metadata_causes
 from pytest_selfrep.kubesim.validation.networkchecks import (
     ingress_causes,
@@ -61,7 +64,7 @@ from pytest_selfrep.kubesim.validation.policychecks import (
     quota_causes,
     role_causes,
 )
-from pytest_selfrep.kubesim.validation.servicechecks import data_causes, secret_causes, service_causes
+from pytest_selfrep.kubesim.validation.servicechecks import service_causes
 from pytest_selfrep.kubesim.validation.workloadchecks import (
     cron_job_causes,
     daemon_set_causes,
@@ -83,6 +86,7 @@ CHECKS: Mapping[Kind, Check] = {
     SECRET: secret_causes,
     RESOURCE_QUOTA: quota_causes,
     LIMIT_RANGE: limit_range_causes,
+    LEASE: lease_causes,
     DEPLOYMENT: deployment_causes,
     REPLICA_SET: replica_set_causes,
     REPLICATION_CONTROLLER: replication_controller_causes,
