@@ -165,6 +165,10 @@ class Kube:
         """What is at a path, as soon as it is as wanted."""
         return until(lambda: self.get(path, **query), true)
 
+    def admits(self, pod: Object) -> None:
+        """Until a pod could be created: what its service account needs comes a little after the account."""
+        until(lambda: self.send("POST", "pods", pod, dryRun="All").code, lambda code: code == 201)
+
     def gone(self, path: str) -> None:
         until(lambda: self.send("GET", path).code, lambda code: code == 404)
 

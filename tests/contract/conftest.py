@@ -139,7 +139,8 @@ def namespace(cluster: Connection, folder: Path, config: pytest.Config) -> Itera
     kube = Kube(cluster, f"contract-{worker}-{next(_numbers)}", folder)
     kube.create("/api/v1/namespaces", {"metadata": {"name": kube.namespace}})
     # Its service account, and what else pods need, comes a little later.
-    until(lambda: kube.send("POST", "pods", idle_pod("probe"), dryRun="All").code, lambda code: code == 201)
+    kube.admits(idle_pod("probe"))
+    until(lambda: kube.exists("configmaps/kube-root-ca.crt"), bool)
     yield kube
     # It goes in its own time: nobody waits for it.
     kube.delete(f"/api/v1/namespaces/{kube.namespace}")

@@ -300,7 +300,7 @@ def test_tokens_speak_for_their_account_until_it_goes(kube: Kube) -> None:
     assert (asked["kind"], asked["apiVersion"]) == ("TokenRequest", "authentication.k8s.io/v1")
     assert asked["spec"]["expirationSeconds"] == 3600
     assert len(asked["status"]["token"].split(".")) == 3
-    assert agent.names("configmaps")
+    assert "kube-root-ca.crt" in agent.names("configmaps")
     kube.delete("serviceaccounts/agent")
     until(lambda: agent.send("GET", "configmaps").code, lambda code: code == 401)
 

@@ -325,6 +325,7 @@ def test_a_token_is_for_an_audience(shared: Kube, agent: Kube) -> None:
 )
 def test_kubectl_binds_a_token_to_an_object(kube: Kube, kind: str) -> None:
     kube.create("serviceaccounts", {"metadata": {"name": "robot"}})
+    kube.admits(idle_pod("a", serviceAccountName="robot"))
     if kind == "Node":
         path = f"/api/v1/nodes/{kube.get('/api/v1/nodes')['items'][0]['metadata']['name']}"
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import orjson
 import pytest
@@ -22,6 +23,7 @@ from pytest_selfrep.kubesim.schema import struct_for
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+SERVICES = "/api/v1/namespaces/default/services"
 SECRETS = "/api/v1/namespaces/default/secrets"
 REPLICA_SETS = "/apis/apps/v1/namespaces/default/replicasets"
 SECONDS = 3.0
@@ -385,3 +387,53 @@ def test_what_is_wrong_with_json_is_said_in_go_words(kube: Kube, text: bytes, wh
 def test_what_is_no_text_is_replaced(kube: Kube, text: bytes, read: str) -> None:
     created = _sent(kube, "POST", CONFIG_MAPS, b'{"metadata":{"name":"a"},"data":{"a":"' + text + b'"}}')
     assert created.body["data"]["a"] == read
+
+
+MANY = 15_000
+WIDE: dict[str, Any] = {
+    "ports": [{"containerPort": 80}] * MANY,
+    "ports of hosts": [
+        {"containerPort": 80, "hostPort": 1 + each % 60_000, "hostIP": f"10.0.{each >> 8}.{each & 255}"}
+        for each in range(MANY)
+    ],
+    "named ports": [{"containerPort": 80 + each, "name": f"a{each}"} for each in range(MANY)],
+}
+
+
+@pytest.mark.parametrize("ports", WIDE)
+def test_a_pod_with_very_many_ports_takes_no_longer_than_it_should(kube: Kube, ports: str) -> None:
+    made = pod("a")
+    made["spec"]["containers"][0]["ports"] = WIDE[ports]
+    response = _sent(kube, "POST", PODS, orjson.dumps(made))
+    assert response.status == 201
+    assert sum(map(len, response.warnings)) < 5000
+
+
+@pytest.mark.parametrize(
+    ("field", "items"),
+    [
+        ("hostAliases", [{"ip": f"10.{each >> 8}.{each & 255}.1"} for each in range(MANY)]),
+        ("imagePullSecrets", [{"name": f"a{each}"} for each in range(MANY)]),
+        ("volumes", [{"name": f"a{each}", "emptyDir": {}} for each in range(MANY)]),
+        ("containers", [{"name": f"a{each}", "image": "a"} for each in range(MANY)]),
+    ],
+)
+def test_a_pod_that_is_very_wide_takes_no_longer_than_it_should(kube: Kube, field: str, items: Any) -> None:
+    made = pod("a")
+    made["spec"][field] = items
+    assert _sent(kube, "POST", PODS, orjson.dumps(made)).status == 201
+
+
+def test_a_service_with_very_many_ports_takes_no_longer_than_it_should(kube: Kube) -> None:
+    ports = [{"name": f"a{each}", "port": 1 + each} for each in range(MANY)]
+    body = {"metadata": {"name": "a"}, "spec": {"ports": ports}}
+    assert _sent(kube, "POST", SERVICES, orjson.dumps(body)).status == 201
+
+
+def test_warnings_are_told_once_and_end_when_there_are_too_many(kube: Kube) -> None:
+    made = pod("a")
+    made["spec"]["containers"][0]["env"] = [{"name": "a" * 100, "value": "b"}] * 100
+    told = _sent(kube, "POST", PODS, orjson.dumps(made)).warnings
+    assert told[0].startswith("spec.containers[0].env[1]: hides previous definition")
+    assert max(map(len, told)) <= 256
+    assert 4096 <= sum(map(len, told)) < 4096 + 256

@@ -62,7 +62,7 @@ class Api:
         if target.resource:
             self._note(request, target, verb, (sender, user), call, response)
         if call is not None and call.warnings:
-            return replace(shown, warnings=tuple(dict.fromkeys(call.warnings)))
+            return replace(shown, warnings=call.warnings.told())
         return shown
 
     def flow(self, request: Request) -> Flow | None:
@@ -128,7 +128,7 @@ class Api:
             raise method_not_allowed()
         call = Call(request, self._backend, target, kind, user, verb, query)
         if kind.custom is not None and kind.custom.deprecation:
-            call.warnings.append(kind.custom.deprecation)
+            call.warnings.add(kind.custom.deprecation)
         return call, handler
 
     def _unrouted(

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from pytest_selfrep.kubesim.apiserver.http import Request, Response
 from pytest_selfrep.kubesim.apiserver.routes import Target
+from pytest_selfrep.kubesim.apiserver.warnings import Warnings
 from pytest_selfrep.kubesim.apiserver.watch import Watches
 from pytest_selfrep.kubesim.auth.authn import Authenticator, User
 from pytest_selfrep.kubesim.auth.rbac import Authorizer
@@ -51,7 +52,7 @@ class Call:
     user: User
     verb: str
     query: Mapping[str, str] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
+    warnings: Warnings = field(default_factory=Warnings)
     """What the client is told besides the answer (``Warning`` headers)."""
 
     @property

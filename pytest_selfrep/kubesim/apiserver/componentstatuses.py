@@ -19,14 +19,14 @@ _DEPRECATED = "v1 ComponentStatus is deprecated in v1.19+"
 
 
 def _get(call: Call) -> Response:
-    call.warnings.append(_DEPRECATED)
+    call.warnings.add(_DEPRECATED)
     if call.target.name not in _COMPONENTS:
         raise internal(f"Component not found: {call.target.name}")
     return Response(200, {"kind": "ComponentStatus", "apiVersion": "v1", **_healthy(call.target.name)})
 
 
 def _list(call: Call) -> Response:
-    call.warnings.append(_DEPRECATED)
+    call.warnings.add(_DEPRECATED)
     query = call.query
     wanted = predicate(COMPONENT_STATUS, query.get("labelSelector", ""), query.get("fieldSelector", ""))
     items = [each for each in map(_healthy, _COMPONENTS) if wanted is None or wanted(each)]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from heapq import merge
+from operator import attrgetter
+from typing import NamedTuple
 
 from pytest_selfrep.kubesim import quantity
 from pytest_selfrep.kubesim.kinds import (
@@ -102,12 +105,12 @@ def _placed(spec: Object, at: str) -> Iterator[tuple[str, Object]]:
 
 
 def _repeated(items: Sequence[Object], at: str, key: str) -> Iterator[str]:
-    seen: list[str] = []
+    seen: set[str] = set()
     for index, each in enumerate(items):
         value = each.get(key) or ""
         if value in seen:
             yield f'{at}[{index}].{key}: duplicate {key} "{value}"'
-        seen.append(value)
+        seen.add(value)
 
 
 def _resource_warnings(resources: Object, at: str) -> Iterator[str]:
@@ -133,27 +136,56 @@ def _environment_warnings(variables: Sequence[Object], at: str) -> Iterator[str]
         seen.add(name)
 
 
+class _Ports:
+    """Ports so far of one number and protocol. None is compared with those that it leaves alone."""
+
+    def __init__(self) -> None:
+        self._all: list[_Seen] = []
+        self._inside: list[_Seen] = []
+        """Those without a port of the host."""
+        self._by_address: dict[tuple[int, bool], list[_Seen]] = {}
+        self._same: dict[tuple[int, str], list[_Seen]] = {}
+
+    def overlaps(self, port: int, address: str) -> Iterator[tuple[str, str]]:
+        """How a port of the host goes with earlier ones, and where they are."""
+        same = self._same.get((port, address), [])
+        if port:
+            mixed = self._by_address.get((port, not address), [])
+            others = merge(self._inside, same, mixed, key=attrgetter("number"))
+        else:
+            others = (each for each in self._all)
+        for each in others:
+            if (each.port, each.address) == (port, address):
+                yield "duplicate", each.at
+            else:
+                yield "overlapping" if not port or not each.port else "dangerously ambiguous", each.at
+
+    def add(self, at: str, port: int, address: str) -> None:
+        seen = _Seen(len(self._all), at, port, address)
+        self._all.append(seen)
+        if not port:
+            self._inside.append(seen)
+            return
+        self._by_address.setdefault((port, bool(address)), []).append(seen)
+        self._same.setdefault((port, address), []).append(seen)
+
+
+class _Seen(NamedTuple):
+    number: int
+    at: str
+    port: int
+    """Of the host; 0 if it has none."""
+    address: str
+
+
 def _port_warnings(placed: Sequence[tuple[str, Object]]) -> Iterator[str]:
     """Ports that containers of one pod have in common."""
-    known: dict[tuple[int, str], list[tuple[str, Object]]] = {}
+    known: dict[tuple[int, str], _Ports] = {}
     for path, container in placed:
         for index, each in enumerate(container.get("ports") or ()):
             at = f"{path}.ports[{index}]"
-            others = known.setdefault((each["containerPort"], each["protocol"]), [])
-            for other_at, other in others:
-                how = _overlap(each, other)
-                if how:
-                    yield f"{at}: {how} port definition with {other_at}"
-            others.append((at, each))
-
-
-def _overlap(each: Object, other: Object) -> str:
-    address, other_address = each.get("hostIP") or "", other.get("hostIP") or ""
-    port, other_port = each.get("hostPort") or 0, other.get("hostPort") or 0
-    if (address, port) == (other_address, other_port):
-        return "duplicate"
-    if not port or not other_port:
-        return "overlapping"
-    if port == other_port and bool(address) != bool(other_address):
-        return "dangerously ambiguous"
-    return ""
+            ports = known.setdefault((each["containerPort"], each["protocol"]), _Ports())
+            port, address = each.get("hostPort") or 0, each.get("hostIP") or ""
+            for how, other in ports.overlaps(port, address):
+                yield f"{at}: {how} port definition with {other}"
+            ports.add(at, port, address)

@@ -320,7 +320,7 @@ def delete_options(call: Call) -> DeleteOptions:
     if orphan is not None and policy is None:
         policy = "Orphan" if orphan in (True, "true") else "Background"
     if policy is None and call.kind is JOB:
-        call.warnings.append(_PODS_STAY)
+        call.warnings.add(_PODS_STAY)
     preconditions = body.get("preconditions") or {}
     return DeleteOptions(
         grace_seconds=_grace(call, body),

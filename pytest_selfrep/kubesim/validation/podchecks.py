@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.status import Cause
@@ -120,7 +120,7 @@ def _fixed(spec: Object) -> Object:
 
 def spec_causes(spec: Object, at: str) -> Iterable[Cause]:
     """A PodSpec with its defaults."""
-    volumes: list[str] = []
+    volumes: set[str] = set()
     for index, volume in enumerate(spec.get("volumes") or ()):
         yield from _volume_causes(volume, f"{at}.volumes[{index}]", volumes)
     yield from _containers_causes(spec, at, volumes)
@@ -156,11 +156,11 @@ def spec_causes(spec: Object, at: str) -> Iterable[Cause]:
         yield from host_alias_causes(spec["hostAliases"], f"{at}.hostAliases")
 
 
-def _containers_causes(spec: Object, at: str, volumes: Sequence[str]) -> Iterable[Cause]:
+def _containers_causes(spec: Object, at: str, volumes: Collection[str]) -> Iterable[Cause]:
     """All containers: each kind may have what others may not."""
     if not spec.get("containers"):
         yield required(f"{at}.containers")
-    seen: list[str] = []
+    seen: set[str] = set()
     grace = spec["terminationGracePeriodSeconds"]
     ports: set[str] = set()
     for index, container in enumerate(spec.get("containers") or ()):
@@ -182,14 +182,14 @@ def _containers_causes(spec: Object, at: str, volumes: Sequence[str]) -> Iterabl
             yield from probe_causes(container, path, grace)
         else:
             yield from init_probe_causes(container, path)
-    others = list(seen)
+    others = frozenset(seen)
     for index, container in enumerate(spec.get("ephemeralContainers") or ()):
         path = f"{at}.ephemeralContainers[{index}]"
         yield from _container_causes(container, path, seen, volumes)
         yield from _ephemeral_container_causes(container, path, others)
 
 
-def _volume_causes(volume: Object, at: str, seen: list[str]) -> Iterable[Cause]:
+def _volume_causes(volume: Object, at: str, seen: set[str]) -> Iterable[Cause]:
     name = volume.get("name") or ""
     if not name:
         yield required(f"{at}.name")
@@ -197,21 +197,23 @@ def _volume_causes(volume: Object, at: str, seen: list[str]) -> Iterable[Cause]:
     yield from formatted(f"{at}.name", name, dns_label)
     if name in seen:
         yield duplicate(f"{at}.name", name)
-    seen.append(name)
+    seen.add(name)
     sources = [field for field in volume if field != "name" and volume[field] is not None]
     for extra in sources[1:]:
         yield forbidden(f"{at}.{extra}", "may not specify more than 1 volume type")
     yield from volume_source_causes(volume, at)
 
 
-def _container_causes(container: Object, at: str, seen: list[str], volumes: Sequence[str]) -> Iterable[Cause]:
+def _container_causes(
+    container: Object, at: str, seen: set[str], volumes: Collection[str]
+) -> Iterable[Cause]:
     """What all kinds of containers have in common."""
     name = container.get("name") or ""
     if name:
         yield from formatted(f"{at}.name", name, dns_label)
         if name in seen:
             yield duplicate(f"{at}.name", name)
-        seen.append(name)
+        seen.add(name)
     else:
         yield required(f"{at}.name")
     image = container.get("image") or ""
@@ -228,7 +230,7 @@ def _container_causes(container: Object, at: str, seen: list[str], volumes: Sequ
         yield from _env_causes(env, f"{at}.env[{index}]")
     for index, source in enumerate(container.get("envFrom") or ()):
         yield from environment_source_causes(source, f"{at}.envFrom[{index}]")
-    mounted: list[str] = []
+    mounted: set[str] = set()
     for index, mount in enumerate(container.get("volumeMounts") or ()):
         yield from _mount_causes(mount, f"{at}.volumeMounts[{index}]", volumes, mounted)
     yield from one_of(f"{at}.imagePullPolicy", container["imagePullPolicy"], _PULL_POLICIES)
@@ -239,7 +241,7 @@ def _container_causes(container: Object, at: str, seen: list[str], volumes: Sequ
         yield from security_causes(container["securityContext"], f"{at}.securityContext")
 
 
-def _ephemeral_container_causes(container: Object, at: str, others: Sequence[str]) -> Iterable[Cause]:
+def _ephemeral_container_causes(container: Object, at: str, others: Collection[str]) -> Iterable[Cause]:
     """What an ephemeral container may have less than others, whose names are given."""
     target = container.get("targetContainerName")
     if target and target not in others:
@@ -265,7 +267,7 @@ def _env_causes(env: Object, at: str) -> Iterable[Cause]:
         yield from value_source_causes(env["valueFrom"], f"{at}.valueFrom")
 
 
-def _mount_causes(mount: Object, at: str, volumes: Sequence[str], mounted: list[str]) -> Iterable[Cause]:
+def _mount_causes(mount: Object, at: str, volumes: Collection[str], mounted: set[str]) -> Iterable[Cause]:
     """One of a container's mounts, after those at the paths that are given."""
     name, path = mount.get("name") or "", mount.get("mountPath") or ""
     if not name:
@@ -276,7 +278,7 @@ def _mount_causes(mount: Object, at: str, volumes: Sequence[str], mounted: list[
         yield required(f"{at}.mountPath")
     if path in mounted:
         yield invalid(f"{at}.mountPath", path, "must be unique")
-    mounted.append(path)
+    mounted.add(path)
     if mount.get("subPath"):
         yield from inside_causes(f"{at.rpartition('[')[0]}.subPath", mount["subPath"])
     if mount.get("subPathExpr"):

@@ -20,7 +20,7 @@ _PROTOCOLS = ("SCTP", "TCP", "UDP")
 
 def port_causes(ports: Iterable[Object], at: str) -> Iterable[Cause]:
     """The ports of one container."""
-    names: list[str] = []
+    names: set[str] = set()
     for index, each in enumerate(ports):
         here, name = f"{at}[{index}]", each.get("name")
         if name:
@@ -35,13 +35,13 @@ def port_causes(ports: Iterable[Object], at: str) -> Iterable[Cause]:
         yield from one_of(f"{here}.protocol", each["protocol"], _PROTOCOLS)
 
 
-def _name_causes(name: str, at: str, seen: list[str]) -> Iterable[Cause]:
+def _name_causes(name: str, at: str, seen: set[str]) -> Iterable[Cause]:
     wrong = port_name(name)
     for why in wrong:
         yield invalid(at, name, why)
     if not wrong and name in seen:
         yield duplicate(at, name)
-    seen.append(name)
+    seen.add(name)
 
 
 def host_port_causes(container: Object, at: str, taken: set[str]) -> Iterable[Cause]:

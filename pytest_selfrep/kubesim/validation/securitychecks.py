@@ -58,7 +58,7 @@ def pod_security_causes(spec: Object, at: str) -> Iterable[Cause]:
     if spec.get("shareProcessNamespace") and spec.get("hostPID"):
         why = "ShareProcessNamespace and HostPID cannot both be enabled"
         yield invalid(f"{here}.shareProcessNamespace", True, why)
-    names: list[str] = []
+    names: set[str] = set()
     for index, sysctl in enumerate(context.get("sysctls") or ()):
         yield from _sysctl_causes(sysctl.get("name") or "", f"{here}.sysctls[{index}].name", names)
     yield from one_of(f"{here}.fsGroupChangePolicy", context.get("fsGroupChangePolicy"), _CHANGE_POLICIES)
@@ -78,7 +78,7 @@ def _id(at: str, value: int) -> Iterable[Cause]:
         yield invalid(at, value, f"must be between 0 and {_MOST_ID}, inclusive")
 
 
-def _sysctl_causes(name: str, at: str, seen: list[str]) -> Iterable[Cause]:
+def _sysctl_causes(name: str, at: str, seen: set[str]) -> Iterable[Cause]:
     if not name:
         yield required(at)
     elif len(name) > _MOST_SYSCTL_LENGTH or not re.fullmatch(_SYSCTL, name):
@@ -86,7 +86,7 @@ def _sysctl_causes(name: str, at: str, seen: list[str]) -> Iterable[Cause]:
         yield invalid(at, name, why)
     elif name in seen:
         yield duplicate(at, name)
-    seen.append(name)
+    seen.add(name)
 
 
 def _seccomp_causes(profile: Object, at: str) -> Iterable[Cause]:

@@ -45,7 +45,7 @@ def service_causes(service: Object, old: Object | None) -> list[Cause]:
     if not ports and not is_headless(spec) and spec["type"] != "ExternalName":
         causes.append(required("spec.ports"))
     causes += _type_causes(spec)
-    names: list[str] = []
+    names: set[str] = set()
     for index, each in enumerate(ports):
         causes += _port_causes(each, f"spec.ports[{index}]", names, many=len(ports) > 1)
     causes += labels("spec.selector", spec.get("selector"))
@@ -92,7 +92,7 @@ def address_causes(spec: Object) -> list[Cause]:
     families = spec.get("ipFamilies") or []
     for index, family in enumerate(families):
         causes += one_of(f"spec.ipFamilies[{index}]", family, _FAMILIES)
-        if family in families[:index]:
+        if families.index(family) < index:
             causes.append(duplicate(f"spec.ipFamilies[{index}]", family))
     causes += one_of("spec.ipFamilyPolicy", spec.get("ipFamilyPolicy"), _FAMILY_POLICIES)
     for index, text in enumerate(addresses):
@@ -145,7 +145,7 @@ def _type_causes(spec: Object) -> Iterable[Cause]:
         yield required("spec.externalName")
 
 
-def _port_causes(each: Object, at: str, names: list[str], *, many: bool) -> Iterable[Cause]:
+def _port_causes(each: Object, at: str, names: set[str], *, many: bool) -> Iterable[Cause]:
     name = each.get("name") or ""
     if not name and many:
         yield required(f"{at}.name")
@@ -153,7 +153,7 @@ def _port_causes(each: Object, at: str, names: list[str], *, many: bool) -> Iter
         yield from formatted(f"{at}.name", name, dns_label)
         if name in names:
             yield duplicate(f"{at}.name", name)
-        names.append(name)
+        names.add(name)
     yield from port(f"{at}.port", each.get("port") or 0)
     yield from one_of(f"{at}.protocol", each["protocol"], _PROTOCOLS)
     target = each.get("targetPort") or 0
@@ -173,18 +173,18 @@ def _together_causes(kind: str, ports: list[Object]) -> Iterable[Cause]:
             if each.get("nodePort"):
                 why = "may not be used when `type` is 'ClusterIP'"
                 yield forbidden(f"spec.ports[{index}].nodePort", why)
-    seen: list[tuple[str, int]] = []
+    seen: set[tuple[str, int]] = set()
     for index, each in enumerate(ports):
         number = each.get("nodePort") or 0
         if number and (each["protocol"], number) in seen:
             yield duplicate(f"spec.ports[{index}].nodePort", number)
-        seen.append((each["protocol"], number))
+        seen.add((each["protocol"], number))
     seen.clear()
     for index, each in enumerate(ports):
         key = each["protocol"], each.get("port") or 0
         if key in seen:
             yield duplicate_go(f"spec.ports[{index}]", _go_port(*key))
-        seen.append(key)
+        seen.add(key)
 
 
 def _go_port(protocol: str, number: int) -> str:
