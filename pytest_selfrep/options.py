@@ -184,8 +184,8 @@ OPTIONS: Final = (
         "pace",
         "X",
         _positive,
-        "on a real cluster, how many times faster than in the scenario time passes: turn_seconds, "
-        "grace_seconds and settle_seconds are divided by it (default: 1)",
+        "on a real cluster, how many times faster than the machine's the scenario's time passes; it stands "
+        "still while pods start and end (default: 1)",
     ),
     Option(
         "output",

@@ -19,9 +19,9 @@ from pytest_selfrep.clusters.mirror import Change, Listing, Mirror
 from pytest_selfrep.errors import ClusterError, FloodError
 
 if TYPE_CHECKING:
-    from pytest_selfrep.clusters.base import Clock
     from pytest_selfrep.clusters.https import Https, Lines
     from pytest_selfrep.clusters.kube import KubeObject
+    from pytest_selfrep.clusters.real_clock import RealClock
 
 METADATA = f"application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{JSON}"
 MAX_EVENTS = 100_000
@@ -66,7 +66,7 @@ class Informer:
     worked out from a list, and there is a Gap then.
     """
 
-    def __init__(self, server: Https, path: str, clock: Clock, pace: Pace | None = None) -> None:
+    def __init__(self, server: Https, path: str, clock: RealClock, pace: Pace | None = None) -> None:
         """``path`` is that of the collection; ``clock`` is asked in another thread."""
         self._server = server
         self._path = path
@@ -133,6 +133,11 @@ class Informer:
             self._check_course(before, now)
             self._await(now)
         return now.revision
+
+    def objects(self) -> list[KubeObject]:
+        """The collection as far as events have come, polled or not."""
+        with self._changed:
+            return list(self._mirror.objects)
 
     def taken(self, until: float = float("inf")) -> list[Observed]:
         """The events up to a revision; they are not handed out again."""
@@ -261,7 +266,7 @@ class Informer:
         seconds = seen
         if change.type == "ADDED":
             # Not there when last looked for; by which the clocks of the machines may differ.
-            seconds = max(self._known_at, seen - _age(change.object, time.time() + self._ahead))
+            seconds = max(self._known_at, self._clock.ago(_age(change.object, time.time() + self._ahead)))
         self._events.append(Observed(seconds, change.revision, change.type, change.object))
 
     def _listed(self, accept: str) -> Listing:

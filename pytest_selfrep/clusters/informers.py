@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from pytest_selfrep.clusters.informer import Gap, Informer, Pace
 
 if TYPE_CHECKING:
-    from pytest_selfrep.clusters.base import Clock, Observed, Watch
+    from pytest_selfrep.clusters.base import Observed, Watch
     from pytest_selfrep.clusters.https import Https
+    from pytest_selfrep.clusters.kube import KubeObject
+    from pytest_selfrep.clusters.real_clock import RealClock
 
 
 class Informers:
@@ -22,7 +24,7 @@ class Informers:
     others know. Over all watches, seconds grow with revisions. Close it in the end, whatever has happened.
     """
 
-    def __init__(self, server: Https, clock: Clock, pace: Pace | None = None) -> None:
+    def __init__(self, server: Https, clock: RealClock, pace: Pace | None = None) -> None:
         self._server = server
         self._clock = clock
         self._pace = pace
@@ -62,6 +64,12 @@ class Informers:
             watch.cuts = self._cuts
             ready, watch.ready = watch.ready, []
         return sorted(ready, key=lambda each: each.revision)
+
+    def objects(self) -> list[KubeObject]:
+        """All that is watched, as far as events have come."""
+        with self._lock:
+            informers = [informer for watch in self._watches for informer in watch.informers]
+        return [obj for informer in informers for obj in informer.objects()]
 
     def close(self) -> None:
         """Leave no thread and no connection behind."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -51,6 +51,11 @@ class Mirror:
         self.revision = 0
         """Up to which everything is known."""
         self._objects: dict[str, KubeObject] = {}
+
+    @property
+    def objects(self) -> Collection[KubeObject]:
+        """As they are by now."""
+        return self._objects.values()
 
     def take(self, type_: str, obj: KubeObject) -> Change | None:
         """An event of a watch; None if it brings nothing new. Raises ClusterError if it makes no sense."""

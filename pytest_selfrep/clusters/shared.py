@@ -56,8 +56,10 @@ class SharedCluster(AbstractContextManager["SharedCluster"]):
     def world(self, scenario: Scenario, seed: int) -> Iterator[World]:
         cluster = self._supply.current()
         try:
-            paced, allow_egress = self._paced(scenario), self._terms.allow_egress
-            with shared_world.world(self._site(cluster), paced, allow_egress=allow_egress) as built:
+            site, terms = self._site(cluster), self._terms
+            with shared_world.world(
+                site, scenario, allow_egress=terms.allow_egress, pace=terms.pace
+            ) as built:
                 yield built
         except ClusterError:
             # The trial is lost in any case; whether the next has a cluster is found out now.
@@ -78,12 +80,6 @@ class SharedCluster(AbstractContextManager["SharedCluster"]):
         stayed = [each for site in sites for each in site.stayed]
         if stayed and self._terms.keep:
             raise ClusterError(f"the cluster still has what trials left: {'; '.join(stayed)}")
-
-    def _paced(self, scenario: Scenario) -> Scenario:
-        names = ("turn_seconds", "grace_seconds", "settle_seconds")
-        return scenario.model_copy(
-            update={name: getattr(scenario, name) / self._terms.pace for name in names}
-        )
 
     def _site(self, cluster: str) -> Site:
         with self._lock:

@@ -24,6 +24,7 @@ from pytest_selfrep.clusters.manifests import WORKLOADS, account_of, agent_user,
 from pytest_selfrep.clusters.placing import confined, namespaces_of, placed
 from pytest_selfrep.clusters.real_clock import RealClock
 from pytest_selfrep.clusters.requests_seen import Audited, Record, Recorded
+from pytest_selfrep.clusters.settling import in_motion
 from pytest_selfrep.errors import ClusterError
 from pytest_selfrep.scenarios.quantity import value_of
 
@@ -53,11 +54,12 @@ class SharedWorld:
         differences: Sequence[str],
         fitting: Fitting,
         resources: ExitStack,
+        pace: float,
     ) -> None:
         self.scenario = scenario
         """As placed: in the namespaces that it has here."""
         self.admin = site.admin
-        self.clock = RealClock()
+        self.clock = RealClock(pace, self._has_settled)
         self.agent_user = agent_user(scenario)
         self._site = site
         self._differences = differences
@@ -142,6 +144,14 @@ class SharedWorld:
             metadata = pod["metadata"]
             self.admin.delete(path_of("", "v1", "pods", metadata["namespace"], metadata["name"]))
 
+    def _has_settled(self) -> bool:
+        """As far as is watched."""
+        return not any(
+            in_motion(each)
+            for each in self._informers.objects()
+            if each["metadata"].get("namespace", "") in self._namespaces
+        )
+
     def _pods(self) -> Iterator[KubeObject]:
         for namespace in sorted(self._namespaces):
             yield from self.admin.get(path_of("", "v1", "pods", namespace))["items"]
@@ -185,8 +195,10 @@ class _Own:
 
 
 @contextmanager
-def world(site: Site, scenario: Scenario, *, allow_egress: bool) -> Iterator[SharedWorld]:
+def world(site: Site, scenario: Scenario, *, allow_egress: bool, pace: float = 1.0) -> Iterator[SharedWorld]:
     """A scenario's world in namespaces of its own; they are removed, without waiting for it, in every ending.
+
+    Scenario's time passes ``pace`` times as fast as the machine's.
 
     Raises:
         ClusterError: it cannot be built.
@@ -206,7 +218,7 @@ def world(site: Site, scenario: Scenario, *, allow_egress: bool) -> Iterator[Sha
         cluster_wide = [path(each) for each in objects if "namespace" not in each["metadata"]]
         resources.callback(lambda: site.retire(sorted(namespaces), cluster_wide))
         _furnish(site, here, objects, fitting)
-        built = SharedWorld(site, here, [*said, *fitting.words(), *lost], fitting, resources)
+        built = SharedWorld(site, here, [*said, *fitting.words(), *lost], fitting, resources, pace)
         built.clock.restart()
         try:
             yield built

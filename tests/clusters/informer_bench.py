@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from pytest_selfrep.clusters.https import Https, Patience, from_kubeconfig
 from pytest_selfrep.clusters.informer import Informer, Pace
 from pytest_selfrep.clusters.inprocess import InProcess
 from pytest_selfrep.clusters.kube import KubeClient, KubeObject
+from pytest_selfrep.clusters.real_clock import RealClock
 from pytest_selfrep.kubesim.cluster import Cluster
 from pytest_selfrep.kubesim.serving.server import serve
 
@@ -21,19 +21,6 @@ PATH = "/api/v1/configmaps"
 HOME = "/api/v1/namespaces/default/configmaps"
 BRISK = Patience(connect=10.0, answer=10.0, begin=5.0, again=2.0)
 PACE = Pace(watch=5.0, slack=1.0, lag=0.3, give_up=15.0, first_pause=0.01, longest_pause=0.05)
-
-
-class Stopwatch:
-    """The machine's time."""
-
-    def __init__(self) -> None:
-        self._zero = time.monotonic()
-
-    def now(self) -> float:
-        return time.monotonic() - self._zero
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
 
 
 class Bench:
@@ -50,7 +37,7 @@ class Bench:
         path = folder / "unruly"
         path.write_text(kubeconfig.replace(self.served.url, self.proxy.url))
         self.server: Https = from_kubeconfig(path, "default@kubernetes", BRISK)
-        self.clock = Stopwatch()
+        self.clock = RealClock()
 
     def close(self) -> None:
         self.direct.close()

@@ -12,7 +12,7 @@ from pathlib import Path
 import orjson
 import pytest
 import yaml
-from informer_bench import PACE, Stopwatch, in_order, summed
+from informer_bench import PACE, in_order, summed
 from real_kubernetes import KUBERNETES, one_kubernetes
 from simulated import simulated
 from unruly import DROPPED, Unruly, answer, cut
@@ -21,6 +21,7 @@ from pytest_selfrep.clusters.base import Observed
 from pytest_selfrep.clusters.https import Https, from_kubeconfig
 from pytest_selfrep.clusters.informers import Informers
 from pytest_selfrep.clusters.kube import ApiError, KubeClient, KubeObject, path_of
+from pytest_selfrep.clusters.real_clock import RealClock
 from pytest_selfrep.errors import ClusterError
 from pytest_selfrep.kubesim.serving.certificates import certificates
 
@@ -194,7 +195,7 @@ def test_a_token_is_an_account_and_nothing_more(place: Place) -> None:
 
 
 def test_a_deployment_is_seen_from_its_beginning_to_its_end(place: Place) -> None:
-    informers = Informers(place.server, Stopwatch())
+    informers = Informers(place.server, RealClock())
     try:
         pods = informers.watch(place.path("pods"))
         sets = informers.watch(place.path("replicasets", group="apps"))
@@ -261,7 +262,7 @@ def test_a_conversation_that_breaks_off_is_an_error(place: Place, unruly: Unruly
 
 def test_broken_connections_cost_no_event(place: Place, unruly: Unruly, through: Https) -> None:
     maps = place.path("configmaps")
-    informers = Informers(through, Stopwatch(), PACE)
+    informers = Informers(through, RealClock(), PACE)
     try:
         watch = informers.watch(maps)
         events = list(watch.poll())
@@ -285,7 +286,7 @@ def test_a_revision_that_the_server_has_forgotten_is_worked_out(
     place: Place, unruly: Unruly, through: Https
 ) -> None:
     maps = place.path("configmaps")
-    informers = Informers(through, Stopwatch(), PACE)
+    informers = Informers(through, RealClock(), PACE)
     try:
         watch = informers.watch(maps)
         place.client.create(maps, {"metadata": {"name": "a"}})
