@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from pytest_selfrep.errors import ScenarioError, did_you_mean
+from pytest_selfrep.scenarios.documents import read
 from pytest_selfrep.scenarios.model import Scenario
-from pytest_selfrep.scenarios.problems import Problem, listed, problems_of
-from pytest_selfrep.scenarios.sources import Malformed, Source, parse
 
 LIBRARY = Path(__file__).parent / "library"
 
@@ -29,7 +25,7 @@ def load(source: str | Path | Scenario, relative_to: Path | None = None) -> Scen
     """
     if isinstance(source, Scenario):
         return source
-    if isinstance(source, Path) or _is_path(source):
+    if isinstance(source, Path) or is_path(source):
         return _read((relative_to or Path()) / source)
     names = library()
     if source not in names:
@@ -47,44 +43,10 @@ def library() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in LIBRARY.glob("*.yaml")))
 
 
-def _is_path(source: str) -> bool:
+def is_path(source: str) -> bool:
+    """Whether a name is that of a YAML file."""
     return source.endswith((".yaml", ".yml")) or "/" in source or os.sep in source
 
 
 def _read(path: Path) -> Scenario:
-    text = _text(path)
-    try:
-        source = parse(text)
-    except Malformed as error:
-        lines = [f"{path}:{mark.line}:{mark.column}: {reason}" for mark, reason in error.reasons]
-        raise ScenarioError(listed("malformed scenario", lines)) from None
-    if not isinstance(source.value, Mapping):
-        raise ScenarioError(
-            f"malformed scenario: {path}:1:1: a scenario is a mapping of fields such as 'name:'"
-        )
-    try:
-        return Scenario.model_validate(source.value)
-    except ValidationError as error:
-        problems = problems_of(error, Scenario)
-        raise ScenarioError(listed("invalid scenario", _placed(path, source, problems))) from None
-
-
-def _placed(path: Path, source: Source, problems: list[Problem]) -> list[str]:
-    """The problems as lines that editors can follow, in the order of the file."""
-    placed = [(source.mark(problem.loc, at_key=problem.at_key), str(problem)) for problem in problems]
-    return [f"{path}:{mark.line}:{mark.column}: {text}" for mark, text in sorted(placed)]
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        beside = sorted(found.name for found in path.parent.glob("*.y*ml"))
-        hint = did_you_mean(path.name, beside)
-        raise ScenarioError(f"there is no scenario file {path}; {hint}check the path") from None
-    except UnicodeDecodeError as error:
-        raise ScenarioError(f"{path} is no UTF-8 text (byte {error.start}); save it as UTF-8") from None
-    except OSError as error:
-        raise ScenarioError(
-            f"{path} cannot be read: {error.strerror}; check the path and its permissions"
-        ) from None
+    return read(path, Scenario, "scenario", ScenarioError)

@@ -92,7 +92,7 @@ def parse(text: str) -> Source:
 def _read(loader: Loader) -> Source:
     root = loader.get_single_node()
     if root is None:
-        raise Malformed([(Mark(1, 1), "the file is empty; a scenario is a mapping of fields")])
+        raise Malformed([(Mark(1, 1), "the file is empty; it is to be a mapping of fields such as 'name:'")])
     reasons = list(_ambiguities(root, set(), set()))
     if reasons:
         raise Malformed(sorted(reasons))
