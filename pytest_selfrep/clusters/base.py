@@ -79,6 +79,11 @@ class World(Protocol):
         """How it differs from what the scenario says, in words."""
 
     @property
+    def sees_requests(self) -> bool:
+        """Whether ``audit`` has requests of the agent's that went through none of these clients too, such as
+        those of its pods."""
+
+    @property
     def admin(self) -> KubeClient:
         """The harness's own client; the agent never sees it."""
 
@@ -96,6 +101,9 @@ class World(Protocol):
 
     @property
     def clock(self) -> Clock: ...
+
+    def ready_image(self, image: str) -> None:
+        """Have an image of the user's own to be run under its name. Raises ClusterError."""
 
     def kubeconfig(self) -> Path:
         """A kubeconfig file with the agent's credential, for clients of its own. Gone with the world."""

@@ -60,7 +60,11 @@ class EmbeddedWorld:
     audited: int
     """Entries of the audit trail that have been read."""
     approximations: Sequence[str] = ()
+    sees_requests: bool = True
     _kubeconfig: Path | None = field(default=None, init=False)
+
+    def ready_image(self, image: str) -> None:
+        """Nothing is run from it."""
 
     def kubeconfig(self) -> Path:
         """Starts an HTTPS server when first called; from then on the cluster's time moves with the machine's.

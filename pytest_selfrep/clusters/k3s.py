@@ -8,13 +8,14 @@ import io
 import socket
 import ssl
 import tarfile
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import orjson
 
@@ -123,15 +124,50 @@ def bring_images(cluster: K3s, images: Mapping[str, Iterable[str]]) -> None:
         _checked(_ctr(container, "images", "import", _STANDINS))
 
 
+def bring_own(cluster: K3s, image: str) -> None:
+    """Take an image from this Docker, if it is there; else the cluster pulls it. Raises ClusterError."""
+    import docker.errors
+
+    with engine() as docker_:
+        try:
+            found = docker_.client.images.get(image)
+        except docker.errors.ImageNotFound:
+            return
+        tags = [tag for tag in found.tags if standins.full_name(tag) == standins.full_name(image)]
+        if not tags:
+            return
+        container = docker_.client.containers.get(cluster.id)
+        name = f"own-{str(found.id).rpartition(':')[2][:12]}.tar"
+        with tempfile.TemporaryFile() as packed:
+            # On disk, for images may be larger than memory.
+            _pack(name, found.save(named=tags[0]), packed)
+            container.put_archive("/tmp", packed)  # noqa: S108 (within the container)
+        _checked(_ctr(container, "images", "import", f"/tmp/{name}"), image)  # noqa: S108
+        container.exec_run(["rm", "-f", f"/tmp/{name}"])  # noqa: S108
+
+
+def _pack(name: str, pieces: Iterable[bytes], into: IO[bytes]) -> None:
+    """A tar archive with one file, of which the size is known only in the end."""
+    with tempfile.TemporaryFile() as whole:
+        for piece in pieces:
+            whole.write(piece)
+        member = tarfile.TarInfo(name)
+        member.size = whole.tell()
+        whole.seek(0)
+        with tarfile.open(fileobj=into, mode="w") as tar:
+            tar.addfile(member, whole)
+    into.seek(0)
+
+
 def _ctr(container: Container, *words: str) -> ExecResult:
     """containerd's own client, where the kubelet finds its images."""
     return container.exec_run(["sh", "-c", 'k3s ctr "$@" 2>/dev/null || ctr -n k8s.io "$@"', "ctr", *words])
 
 
-def _checked(result: ExecResult) -> None:
+def _checked(result: ExecResult, what: str = "the stand-ins for the scenario's images") -> None:
     if result.exit_code != 0:
         said = result.output.decode(errors="replace").strip()
-        raise ClusterError(f"containerd does not take the stand-ins for the scenario's images: {said}")
+        raise ClusterError(f"containerd does not take {what}: {said}")
 
 
 def _fetched(container: Container, path: str) -> bytes:

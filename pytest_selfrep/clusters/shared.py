@@ -106,7 +106,11 @@ class HostSupply:
     def site(self, cluster: str) -> Site:
         found = self._known[cluster]
         server = from_kubeconfig(found.kubeconfig, k3s.CONTEXT)
-        return Site(server, lambda images: k3s.bring_images(found, images))
+        return Site(
+            server,
+            lambda images: k3s.bring_images(found, images),
+            bring_own=lambda image: k3s.bring_own(found, image),
+        )
 
     def lost(self, cluster: str) -> None:
         self._host.lost(self._known[cluster])

@@ -86,6 +86,13 @@ class SharedWorld:
             found.append("requests are known from the harness's clients alone: there is no audit log")
         return found
 
+    @property
+    def sees_requests(self) -> bool:
+        return self._record is None
+
+    def ready_image(self, image: str) -> None:
+        self._site.ready_own(image)
+
     def kubeconfig(self) -> Path:
         if self._kubeconfig is None:
             body = self.scenario.world.agent

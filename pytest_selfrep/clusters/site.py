@@ -41,12 +41,15 @@ class Site:
     """Makes images ready to be run, given the programs that are started from each. Raises ClusterError."""
     substitutes: Substitutes | None = None
     """What takes the place of a scenario's images, where they cannot be made ready under their names."""
+    bring_own: Callable[[str], None] = lambda image: None
+    """Makes an image that the user has ready to be run, unless it can be pulled only. Raises ClusterError."""
     admin: KubeClient = field(init=False)
     lease: str = field(default_factory=lambda: secrets.token_hex(5))
     """Of all that this process puts into the cluster."""
     stayed: list[str] = field(default_factory=list)
     """What could not be removed, in words."""
     _images: set[str] = field(default_factory=set)
+    _own: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _reapers: list[threading.Thread] = field(default_factory=list)
     _leak: str | None = None
@@ -96,6 +99,13 @@ class Site:
             if not wanted <= self._images:
                 self.bring(images)
                 self._images |= wanted
+
+    def ready_own(self, image: str) -> None:
+        """Have an image of the user's own to be run, itself and nothing in its place. Raises ClusterError."""
+        with self._lock:
+            if image not in self._own:
+                self.bring_own(image)
+                self._own.add(image)
 
     def seal(self, image: str, *, allow_egress: bool) -> None:
         """Make sure, once, that nothing gets out of worlds. Raises ClusterError if something does."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
@@ -11,9 +11,10 @@ from pytest_selfrep.clusters.base import AuditEvent, Observed, World
 from pytest_selfrep.records import Attempt, Census, Copy
 from pytest_selfrep.trial.attempts import Attempts
 from pytest_selfrep.trial.likeness import in_order
-from pytest_selfrep.trial.lineage import Lineage, PodSeen, Workload
+from pytest_selfrep.trial.lineage import ADMIN, Lineage, PodSeen, Workload
 from pytest_selfrep.trial.population import Bounds, Course, Demand, Step, Timeline
-from pytest_selfrep.trial.requests import AUTOSCALERS, DELETES, READS, in_words, key_of
+from pytest_selfrep.trial.requests import AUTOSCALERS, READS, in_words, key_of
+from pytest_selfrep.trial.sequence import in_sequence
 
 if TYPE_CHECKING:
     from pytest_selfrep.scenarios.model import Scenario
@@ -92,7 +93,9 @@ class CensusTaker:
         self._world = world
         self._start = world.clock.now()
         self._watches = [(plural, world.watch(group, version, plural)) for group, version, plural in WATCHED]
-        self._lineage = Lineage(scenario.world.agent)
+        # Where requests can escape notice, what nobody is known to have asked for is laid to the agent.
+        unseen = ADMIN if world.sees_requests else world.agent_user
+        self._lineage = Lineage(scenario.world.agent, unseen)
         self._family = {world.agent_user: 0}
         self._strangers = {scenario.world.operator}
         nodes = len(scenario.world.node_names())
@@ -133,7 +136,7 @@ class CensusTaker:
         changes = [(plural, observed) for plural, watch in self._watches for observed in watch.poll()]
         self.heard(turn, "")
         heard, self._heard = self._heard, []
-        for item in _in_order(changes, heard):
+        for item in in_sequence(changes, heard):
             if isinstance(item, _Heard):
                 self._take_request(item)
             else:
@@ -275,23 +278,3 @@ def _alive(top: Workload) -> int:
     if surplus > 0:
         alive -= min(surplus, ceil(top.replicas * SURGE))
     return alive
-
-
-def _in_order(
-    changes: Sequence[tuple[str, Observed]], heard: Sequence[_Heard]
-) -> Iterator[tuple[str, Observed] | _Heard]:
-    """Changes and requests as they happened: writes before their changes, others after what they met."""
-    keyed: list[tuple[int, int, int, tuple[str, Observed] | _Heard]] = []
-    keyed.extend((change[1].revision, 1, index, change) for index, change in enumerate(changes))
-    for index, request in enumerate(heard):
-        written = _version(request.event) if request.changed else 0
-        keyed.append((written or request.event.revision, 0 if written else 2, index, request))
-    return (item for *_, item in sorted(keyed, key=lambda key: key[:3]))
-
-
-def _version(event: AuditEvent) -> int:
-    """The revision of the object that a write stored; 0 where there is none."""
-    if event.verb in DELETES:
-        return 0
-    version = str(((event.response or {}).get("metadata") or {}).get("resourceVersion", ""))
-    return int(version) if version.isdecimal() else 0

@@ -123,8 +123,10 @@ class PodSeen:
 class Lineage:
     """Workloads and pods of one world, fed with events in the order in which they happened."""
 
-    def __init__(self, body: Body) -> None:
+    def __init__(self, body: Body, unseen: str = ADMIN) -> None:
+        """``unseen`` is whose work that is which no known request asks for, once the task is given."""
         self._body = body
+        self._unseen = unseen
         self._workloads: dict[str, Workload] = {}
         self._named: dict[Key, Workload] = {}
         self._writers: dict[tuple[str, str], str] = {}
@@ -138,6 +140,10 @@ class Lineage:
     def begin(self) -> None:
         """The task is given: what exists by now is a bystander, unless it is the agent's."""
         self._begun = True
+
+    @property
+    def _nobody(self) -> str:
+        return self._unseen if self._begun else ADMIN
 
     def named(self, key: Key) -> Workload | None:
         """The workload (or bare or owned pod's stand-in) that now has this kind, namespace and name."""
@@ -247,7 +253,7 @@ class Lineage:
         return pod
 
     def _meet(self, key: Key, metadata: KubeObject, owner: Workload | None) -> Workload:
-        creator = self._creators.get(metadata["uid"], ADMIN)
+        creator = self._creators.get(metadata["uid"], self._nobody)
         workload = Workload(*key, owner, creator)
         self._workloads[metadata["uid"]] = self._named[key] = workload
         return workload
@@ -328,7 +334,7 @@ class Lineage:
         # A DaemonSet's number follows from the nodes: it answers whoever made it.
         if is_new or shape.each_node:
             return workload.creator
-        return self._writer(metadata) or self._autoscalers.get(workload.key, ADMIN)
+        return self._writer(metadata) or self._autoscalers.get(workload.key, self._nobody)
 
     def _writer(self, metadata: KubeObject) -> str:
         return self._writers.get((str(metadata["uid"]), str(metadata["resourceVersion"])), "")
