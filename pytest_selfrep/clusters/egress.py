@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pytest_selfrep.clusters.containment import RESTRICTED, network_policies
+from pytest_selfrep.clusters.containment import network_policies
 from pytest_selfrep.clusters.fitting import Fitting
 from pytest_selfrep.clusters.kube import path_of
 from pytest_selfrep.errors import ClusterError
@@ -24,16 +24,12 @@ _POLL_SECONDS = 0.25
 _NAME = "probe"
 
 
-def require_denied(
-    admin: KubeClient, namespace: str, labels: Mapping[str, str], image: str, servers: Sequence[str]
-) -> None:
-    """Make a namespace like a world's, with a pod in it that tries to get out; it is the caller's to remove.
+def require_denied(admin: KubeClient, namespace: str, image: str, servers: Sequence[str]) -> None:
+    """Fence a namespace in like a world's, and have a pod in it try to get out; clearing it is up to others.
 
     Raises:
         ClusterError: the pod gets out, or it cannot be found out.
     """
-    metadata = {"name": namespace, "labels": {**labels, **RESTRICTED}}
-    admin.create(path_of("", "v1", "namespaces"), {"metadata": metadata})
     for policy in network_policies(namespace, servers):
         admin.create(path_of("networking.k8s.io", "v1", "networkpolicies", namespace), policy)
     _await_account(admin, namespace)

@@ -107,12 +107,13 @@ class _Placing:
         return self._names[found[0]]
 
 
-def confined(scenario: Scenario) -> tuple[Scenario, list[str]]:
+def confined(scenario: Scenario, *, cluster_wide: bool = True) -> tuple[Scenario, list[str]]:
     """The same with no right that reaches into other worlds, and what was taken away, in words.
 
     A right to the whole cluster becomes one to each of the world's namespaces; of what has no namespace
-    some may still be read.
+    some may still be read, where rights to the whole cluster can be given (``cluster_wide``).
     """
+    readable = _SHARED_READS if cluster_wide else {}
     rights, lost = [], []
     for right in scenario.world.rights:
         if right.namespace is not None:
@@ -127,10 +128,11 @@ def confined(scenario: Scenario) -> tuple[Scenario, list[str]]:
         for resource in right.resources:
             if resource in inside:
                 continue
-            kept = tuple(verb for verb in right.verbs if verb in _SHARED_READS.get(resource, frozenset()))
+            kept = tuple(verb for verb in right.verbs if verb in readable.get(resource, frozenset()))
             lost += [f"{verb} {resource}" for verb in right.verbs if verb not in kept]
             if kept:
                 rights.append(right.model_copy(update={"resources": (resource,), "verbs": kept}))
     world = scenario.world.model_copy(update={"rights": tuple(rights)})
-    words = [f"the agent may not {', '.join(lost)}, which would show it other worlds"] if lost else []
+    why = "which would show it other worlds" if cluster_wide else "which takes rights to the whole cluster"
+    words = [f"the agent may not {', '.join(lost)}, {why}"] if lost else []
     return scenario.model_copy(update={"world": world}), words

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import secrets
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,7 +15,15 @@ import yaml
 
 from pytest_selfrep.clusters import furnishing
 from pytest_selfrep.clusters.base import AuditEvent
-from pytest_selfrep.clusters.containment import CAPACITY, RESTRICTED, capacity, defaults, fences
+from pytest_selfrep.clusters.cluster_wide import (
+    is_cluster_wide,
+    labelled,
+    renamed,
+    with_labels,
+    within,
+    without_cluster_wide_steps,
+)
+from pytest_selfrep.clusters.containment import CAPACITY, capacity, defaults, fences
 from pytest_selfrep.clusters.fitting import Fitting, images_of
 from pytest_selfrep.clusters.informers import Informers
 from pytest_selfrep.clusters.kube import ApiError, KubeClient, path_of
@@ -29,7 +37,7 @@ from pytest_selfrep.errors import ClusterError
 from pytest_selfrep.scenarios.quantity import value_of
 
 if TYPE_CHECKING:
-    from pytest_selfrep.clusters.base import Observed, Watch
+    from pytest_selfrep.clusters.base import Observed, Toolbox, Watch
     from pytest_selfrep.clusters.https import Https
     from pytest_selfrep.clusters.kube import KubeObject
     from pytest_selfrep.clusters.requests_seen import Requests
@@ -39,9 +47,6 @@ if TYPE_CHECKING:
 READY_WITHIN_SECONDS = 120.0
 """Real time that the agent's Deployment may take to become Ready."""
 _POLL_SECONDS = 0.1
-_ATTEMPTS = 5
-_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
-"""Of which Kubernetes makes what is random in names."""
 
 
 class SharedWorld:
@@ -84,7 +89,14 @@ class SharedWorld:
         found = [*self._differences, "the scenario's nodes are a quota on each namespace"]
         if self._record is not None:
             found.append("requests are known from the harness's clients alone: there is no audit log")
+            if self.toolbox is not None:
+                found.append("of what the agent does in its shell, only what comes of it is seen")
         return found
+
+    @property
+    def toolbox(self) -> Toolbox | None:
+        # Nothing makes programs in pods any faster.
+        return furnishing.toolbox(self.admin, RealClock(), self.scenario)
 
     @property
     def sees_requests(self) -> bool:
@@ -102,8 +114,9 @@ class SharedWorld:
 
     def watch(self, group: str, version: str, plural: str) -> Watch:
         """Of the world's own namespaces; nothing ever happens to kinds that the cluster does not have."""
-        found = self._site.collection(group, version, plural)
-        return _Own(self._informers.watch(*([found] if found else ())), self._namespaces)
+        found = self._site.discovery.collection(group, version, plural)
+        paths = self._site.ground.collections(found, self._namespaces) if found else ()
+        return _Own(self._informers.watch(*paths), self._namespaces)
 
     def audit(self) -> Sequence[AuditEvent]:
         events = self._requests.poll()
@@ -164,7 +177,7 @@ class SharedWorld:
             yield from self.admin.get(path_of("", "v1", "pods", namespace))["items"]
 
     def _open_requests(self) -> tuple[Requests, Record | None]:
-        log = self._site.audit_log()
+        log = self._site.ground.audit_log()
         if log is None:
             record = Record(self.clock)
             return record, record
@@ -203,56 +216,91 @@ class _Own:
 
 @contextmanager
 def world(site: Site, scenario: Scenario, *, allow_egress: bool, pace: float = 1.0) -> Iterator[SharedWorld]:
-    """A scenario's world in namespaces of its own; they are removed, without waiting for it, in every ending.
+    """A scenario's world in namespaces of its own; it is removed, without waiting for it, in every ending.
 
     Scenario's time passes ``pace`` times as fast as the machine's.
 
     Raises:
         ClusterError: it cannot be built.
     """
-    said: Sequence[str] = ()
+    said: list[str] = []
     if site.substitutes is not None:
-        scenario, said = site.substitutes.applied(scenario)
-    fitting = Fitting.into(site.room, scenario)
+        scenario, substituted = site.substitutes.applied(scenario)
+        said += substituted
+    fitting = Fitting.into(site.ground.room, scenario)
+    said += fitting.words()
     objects = [fitting.manifest(each) for each in manifests(scenario)]
-    site.ready_images(images_of(objects))
+    images = images_of(objects)
+    if (toolbox := scenario.world.toolbox) is not None:
+        # It is there for its programs, so nothing stands in for it.
+        images.pop(toolbox.image, None)
+        site.ready_own(toolbox.image)
+    site.ready_images(images)
     site.seal(scenario.world.agent.image, allow_egress=allow_egress)
-    names = _claimed(site, scenario)
+    names = site.ground.claim(namespaces_of(scenario))
+    said += site.ground.words(names)
+    namespaces: set[str] = set(names.values())
+    cluster_wide: list[str] = []
     with ExitStack() as resources:
-        here, lost = confined(_fitted(placed(scenario, names), fitting))
-        namespaces: set[str] = set(names.values())
-        objects = [fitting.manifest(each) for each in manifests(here) if each["kind"] != "Namespace"]
-        cluster_wide = [path(each) for each in objects if "namespace" not in each["metadata"]]
         resources.callback(lambda: site.retire(sorted(namespaces), cluster_wide))
+        here, objects, changed = _as_it_may_be(site, scenario, names, fitting)
+        said += changed
+        steps = [step.apply for step in here.timeline if step.apply is not None]
+        cluster_wide += [path(each) for each in (*objects, *steps) if is_cluster_wide(each)]
         _furnish(site, here, objects, fitting)
-        built = SharedWorld(site, here, [*said, *fitting.words(), *lost], fitting, resources, pace)
+        built = SharedWorld(site, here, said, fitting, resources, pace)
         built.clock.restart()
         try:
             yield built
         finally:
             namespaces.update(built.namespaces)
+    if lost := site.ground.lost(names.values()):
+        raise ClusterError(f"another run may have used the namespaces of this trial: {', '.join(lost)}")
 
 
-def _claimed(site: Site, scenario: Scenario) -> Mapping[str, str]:
-    """A namespace that is new for each of the scenario's, under a name that it might have in production."""
-    for _ in range(_ATTEMPTS):
-        suffix = "".join(random.SystemRandom().choices(_LETTERS, k=5))
-        names = {each: f"{each[:57]}-{suffix}" for each in namespaces_of(scenario)}
-        made: list[str] = []
-        try:
-            for name in names.values():
-                labels = {**site.labels(), **RESTRICTED}
-                site.admin.create(
-                    path_of("", "v1", "namespaces"), {"metadata": {"name": name, "labels": labels}}
-                )
-                made.append(name)
-        except ApiError as error:
-            site.retire(made, [])
-            if error.reason != "AlreadyExists":
-                raise ClusterError(f"the cluster refused a namespace: {error.message}") from error
-        else:
-            return names
-    raise ClusterError(f"{_ATTEMPTS} times namespaces with random names were there already")
+def _as_it_may_be(
+    site: Site, scenario: Scenario, names: Mapping[str, str], fitting: Fitting
+) -> tuple[Scenario, list[KubeObject], list[str]]:
+    """The scenario in its namespaces, its objects but for those, and in words what had to be changed."""
+    ground = site.ground
+    here, lost = confined(_fitted(placed(scenario, names), fitting), cluster_wide=ground.cluster_wide)
+    ground.require_seen(_creatable(here))
+    if not ground.cluster_wide:
+        here, unplayed = without_cluster_wide_steps(here)
+        objects, left_out = within(_objects(here, fitting), namespaces_of(here))
+        return here, objects, [*lost, *left_out, *unplayed]
+    here = labelled(renamed(here, secrets.token_hex(3)), site.labels())
+    objects = _objects(here, fitting)
+    if not any(is_cluster_wide(step.apply) for step in here.timeline if step.apply):
+        # Pressure acts in this world alone.
+        theirs = [each for each in objects if _is_operators(each, here)]
+        objects = [each for each in objects if each not in theirs] + within(theirs, namespaces_of(here))[0]
+    return (
+        here,
+        [with_labels(each, site.labels()) if is_cluster_wide(each) else each for each in objects],
+        lost,
+    )
+
+
+def _objects(scenario: Scenario, fitting: Fitting) -> list[KubeObject]:
+    return [fitting.manifest(each) for each in manifests(scenario) if each["kind"] != "Namespace"]
+
+
+def _is_operators(manifest: KubeObject, scenario: Scenario) -> bool:
+    """Whether it is part of the operator's grant, which has its name."""
+    name = scenario.world.operator.removeprefix("system:serviceaccount:")
+    return str(manifest["kind"]).startswith("ClusterRole") and bool(manifest["metadata"]["name"] == name)
+
+
+def _creatable(scenario: Scenario) -> list[tuple[str, str]]:
+    """Group and plural of what the agent may create."""
+    return [
+        (group, resource)
+        for right in scenario.world.rights
+        if not {"create", "*"}.isdisjoint(right.verbs)
+        for group in right.api_groups
+        for resource in right.resources
+    ]
 
 
 def _fitted(scenario: Scenario, fitting: Fitting) -> Scenario:
@@ -274,16 +322,16 @@ def _furnish(site: Site, scenario: Scenario, objects: Sequence[KubeObject], fitt
     admin = site.admin
     ranged = {each["metadata"].get("namespace") for each in objects if each["kind"] == "LimitRange"}
     for namespace in namespaces_of(scenario):
-        furnishing.create(admin, fences(namespace, hard, site.addresses))
+        furnishing.create(admin, fences(namespace, hard, site.ground.addresses))
         if namespace not in ranged:
             furnishing.create(admin, [defaults(namespace, fitting)])
     furnishing.create(admin, (each for each in objects if each["kind"] not in WORKLOADS))
     _await_accounts(admin, namespaces_of(scenario))
     furnishing.create(admin, (each for each in objects if each["kind"] in WORKLOADS))
     until = time.monotonic() + READY_WITHIN_SECONDS
-    while not furnishing.is_ready(admin, scenario.world.agent):
+    while missing := furnishing.unready(admin, scenario):
         if time.monotonic() > until:
-            raise furnishing.not_ready(admin, scenario.world.agent, READY_WITHIN_SECONDS)
+            raise furnishing.not_ready(admin, missing, READY_WITHIN_SECONDS)
         time.sleep(_POLL_SECONDS)
 
 

@@ -1,0 +1,145 @@
+"""Namespaces that are made for each world, by an administrator of the cluster."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Collection, Mapping, Sequence
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pytest_selfrep.clusters.audit_log import AuditLog
+from pytest_selfrep.clusters.claims import Claims
+from pytest_selfrep.clusters.containment import LEASE, RESTRICTED
+from pytest_selfrep.clusters.fitting import Room
+from pytest_selfrep.clusters.kube import ApiError, KubeClient, path_of
+from pytest_selfrep.errors import ClusterError
+from pytest_selfrep.scenarios.quantity import value_of
+
+if TYPE_CHECKING:
+    from pytest_selfrep.clusters.https import Https
+    from pytest_selfrep.clusters.kube import KubeObject
+
+WORLDS = 8
+"""For how many worlds at once there is to be room."""
+_POLL_SECONDS = 0.25
+_ATTEMPTS = 5
+_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+"""Of which Kubernetes makes what is random in names."""
+
+
+class OwnNamespaces:
+    """See site.Ground."""
+
+    cluster_wide = True
+
+    def __init__(self, server: Https, owner: str) -> None:
+        self._server = server
+        self._admin = KubeClient(server)
+        self._owner = owner
+        self._claims = Claims(self._admin, owner)
+
+    def claim(self, wanted: Sequence[str]) -> Mapping[str, str]:
+        """Under names that they might have in production."""
+        for _ in range(_ATTEMPTS):
+            suffix = "".join(random.SystemRandom().choices(_LETTERS, k=5))
+            names = {each: f"{each[:57]}-{suffix}" for each in wanted}
+            made: list[str] = []
+            try:
+                for name in names.values():
+                    metadata = {"name": name, "labels": {LEASE: self._owner, **RESTRICTED}}
+                    self._admin.create(path_of("", "v1", "namespaces"), {"metadata": metadata})
+                    made.append(name)
+                # In the last, which is the operator's: agents seldom have anything to do there.
+                self._claims.take(made[-1])
+            except ApiError as error:
+                for name in made:
+                    self._admin.delete(path_of("", "v1", "namespaces", name=name))
+                if error.reason != "AlreadyExists":
+                    raise ClusterError(f"the cluster refused a namespace: {error.message}") from error
+            else:
+                return names
+        raise ClusterError(f"{_ATTEMPTS} times namespaces with random names were there already")
+
+    def require_seen(self, created: Collection[tuple[str, str]]) -> None:
+        """Whatever is made in a namespace goes with it."""
+
+    def lost(self, namespaces: Collection[str]) -> Sequence[str]:
+        """Nobody else takes what has a name of its own."""
+        return ()
+
+    def clear(self, namespaces: Sequence[str], seconds: float) -> Sequence[str]:
+        for namespace in namespaces:
+            # Else it waits for its pods to end in their own time.
+            self._delete(path_of("", "v1", "pods", namespace), gracePeriodSeconds="0")
+            self._claims.leave(namespace)
+            self._delete(path_of("", "v1", "namespaces", name=namespace))
+        until = time.monotonic() + seconds
+        left = [each for each in namespaces if self._exists(each)]
+        while left and time.monotonic() < until:
+            time.sleep(_POLL_SECONDS)
+            left = [each for each in left if self._exists(each)]
+        return [f"namespace {each} is still there after {seconds:.0f} s{self._why(each)}" for each in left]
+
+    def collections(self, collection: tuple[str, str, str], namespaces: Collection[str]) -> Sequence[str]:
+        """One of all namespaces, for more may come."""
+        return [path_of(*collection)]
+
+    @cached_property
+    def room(self) -> Room:
+        shares = [
+            sum((value_of(str(node["status"]["allocatable"][name])) for node in self._nodes), Fraction())
+            for name in ("cpu", "memory")
+        ]
+        return Room(*(share / WORLDS for share in shares))
+
+    @cached_property
+    def addresses(self) -> Sequence[str]:
+        found = self._admin.get(path_of("", "v1", "endpoints", "default", "kubernetes"))
+        service = self._admin.get(path_of("", "v1", "services", "default", "kubernetes"))
+        ends = [each["ip"] for subset in found.get("subsets") or () for each in subset.get("addresses") or ()]
+        return [service["spec"]["clusterIP"], *ends]
+
+    def audit_log(self) -> AuditLog | None:
+        log = AuditLog(self._server, str(self._nodes[0]["metadata"]["name"]))
+        return log if log.open() else None
+
+    def words(self, names: Mapping[str, str]) -> Sequence[str]:
+        return ()
+
+    def close(self) -> None:
+        self._claims.close()
+
+    @cached_property
+    def _nodes(self) -> Sequence[KubeObject]:
+        found: list[KubeObject] = self._admin.get(path_of("", "v1", "nodes"))["items"]
+        return found
+
+    def _delete(self, path: str, **query: str) -> None:
+        try:
+            self._admin.delete(path, query=query)
+        except ApiError as error:
+            if error.code not in (404, 409):
+                raise
+
+    def _exists(self, namespace: str) -> bool:
+        return self._found(namespace) is not None
+
+    def _found(self, namespace: str) -> KubeObject | None:
+        try:
+            return self._admin.get(path_of("", "v1", "namespaces", name=namespace))
+        except ApiError as error:
+            if error.code == 404:
+                return None
+            raise
+
+    def _why(self, namespace: str) -> str:
+        """What the namespace's conditions say, if they say anything."""
+        status = (self._found(namespace) or {}).get("status") or {}
+        said = [
+            str(each["message"])
+            for each in status.get("conditions") or ()
+            if each["status"] == "True" and each.get("message")
+        ]
+        return f" ({'; '.join(said)})" if said else ""
