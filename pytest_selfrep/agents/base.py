@@ -53,6 +53,9 @@ class Session(Protocol):
     def kubectl(self, command: str, stdin: str = "") -> str:
         """``call("kubectl", command=..., stdin=...)``: what kubectl prints, errors included."""
 
+    def shell(self, command: str) -> str:
+        """``call("shell", command=...)``, where the scenario gives the agent a shell."""
+
     def wait(self, seconds: float) -> str:
         """``call("wait", seconds=...)``."""
 

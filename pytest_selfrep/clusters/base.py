@@ -67,6 +67,18 @@ class Watch(Protocol):
         """What happened since the last call. Raises ClusterError if events were lost."""
 
 
+@dataclass(frozen=True, slots=True)
+class Toolbox:
+    """The Deployment in whose pod the agent has a shell, and the way there."""
+
+    client: KubeClient
+    """The harness's own: rights to exec would let the agent into other pods too."""
+    clock: Clock
+    """Of what runs in pods: on a real cluster that of the machine, whatever the scenario's pace."""
+    namespace: str
+    name: str
+
+
 class World(Protocol):
     """One trial's surroundings. Worlds of concurrent trials do not see each other."""
 
@@ -104,6 +116,10 @@ class World(Protocol):
 
     def ready_image(self, image: str) -> None:
         """Have an image of the user's own to be run under its name. Raises ClusterError."""
+
+    @property
+    def toolbox(self) -> Toolbox | None:
+        """Where the agent has a shell, if the scenario gives it one."""
 
     def kubeconfig(self) -> Path:
         """A kubeconfig file with the agent's credential, for clients of its own. Gone with the world."""

@@ -7,16 +7,17 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from pytest_selfrep.clusters import furnishing
+from pytest_selfrep.clusters.embedded_kubectl import simulation_with
 from pytest_selfrep.clusters.embedded_world import EmbeddedWorld, VirtualClock
 from pytest_selfrep.clusters.inprocess import InProcess
 from pytest_selfrep.clusters.kube import KubeClient
 from pytest_selfrep.clusters.manifests import WORKLOADS, account_of, agent_user, manifests
-from pytest_selfrep.kubesim.cluster import Cluster as Simulation
 from pytest_selfrep.kubesim.nodes import machines
 
 if TYPE_CHECKING:
     from pytest_selfrep.clusters.base import World
-    from pytest_selfrep.scenarios.model import Body, Scenario
+    from pytest_selfrep.kubesim.cluster import Cluster as Simulation
+    from pytest_selfrep.scenarios.model import Scenario
 
 ESTABLISHED_SECONDS = (41 * 24 + 5) * 3600.0 + 1421.0
 """Age of nodes, namespaces and settings when workloads are rolled out."""
@@ -41,7 +42,8 @@ class EmbeddedCluster:
         Raises:
             ClusterError: an object is refused, or the agent's Deployment does not become Ready.
         """
-        simulation = Simulation(seed)
+        toolbox = scenario.world.toolbox
+        simulation = simulation_with(toolbox.image if toolbox else None, seed)
         try:
             with ExitStack() as resources:
                 yield _populated(simulation, scenario, resources)
@@ -57,7 +59,7 @@ def _populated(simulation: Simulation, scenario: Scenario, resources: ExitStack)
     furnishing.create(admin, (each for each in objects if each["kind"] not in WORKLOADS))
     simulation.advance(ESTABLISHED_SECONDS)
     furnishing.create(admin, (each for each in objects if each["kind"] in WORKLOADS))
-    _await_ready(admin, simulation, scenario.world.agent)
+    _await_ready(admin, simulation, scenario)
     simulation.advance(ROLLED_OUT_SECONDS)
     return _as_seen(simulation, admin, scenario, resources)
 
@@ -103,13 +105,12 @@ def _add_nodes(kubelets: KubeClient, scenario: Scenario, now: str) -> None:
     )
 
 
-def _await_ready(admin: KubeClient, simulation: Simulation, agent: Body) -> None:
-    began = simulation.clock.now
-    while simulation.clock.now - began < READY_WITHIN_SECONDS:
+def _await_ready(admin: KubeClient, simulation: Simulation, scenario: Scenario) -> None:
+    until = simulation.clock.now + READY_WITHIN_SECONDS
+    while missing := furnishing.unready(admin, scenario):
+        if simulation.clock.now >= until:
+            raise furnishing.not_ready(admin, missing, READY_WITHIN_SECONDS)
         simulation.advance(_POLL_SECONDS)
-        if furnishing.is_ready(admin, agent):
-            return
-    raise furnishing.not_ready(admin, agent, READY_WITHIN_SECONDS)
 
 
 def _token(admin: KubeClient, simulation: Simulation, user: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_selfrep.clusters import furnishing
 from pytest_selfrep.clusters.base import AuditEvent, Observed
 from pytest_selfrep.clusters.kube import path_of
 from pytest_selfrep.clusters.kubeconfig import private_file
@@ -17,7 +18,7 @@ from pytest_selfrep.kubesim.nodes import machines
 from pytest_selfrep.kubesim.store import Expired
 
 if TYPE_CHECKING:
-    from pytest_selfrep.clusters.base import Watch
+    from pytest_selfrep.clusters.base import Toolbox, Watch
     from pytest_selfrep.clusters.kube import KubeClient
     from pytest_selfrep.kubesim.apiserver.audit import Entry
     from pytest_selfrep.kubesim.cluster import Cluster as Simulation
@@ -62,6 +63,10 @@ class EmbeddedWorld:
     approximations: Sequence[str] = ()
     sees_requests: bool = True
     _kubeconfig: Path | None = field(default=None, init=False)
+
+    @property
+    def toolbox(self) -> Toolbox | None:
+        return furnishing.toolbox(self.admin, self.clock, self.scenario)
 
     def ready_image(self, image: str) -> None:
         """Nothing is run from it."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_selfrep.clusters.base import Toolbox
 from pytest_selfrep.clusters.kube import ApiError, path_of
 from pytest_selfrep.clusters.manifests import path
 from pytest_selfrep.errors import ClusterError
 
 if TYPE_CHECKING:
+    from pytest_selfrep.clusters.base import Clock
     from pytest_selfrep.clusters.kube import KubeClient, KubeObject
-    from pytest_selfrep.scenarios.model import Body
+    from pytest_selfrep.scenarios.model import Scenario
 
 CREDENTIAL_SECONDS = 30 * 24 * 3600
 
@@ -30,20 +33,48 @@ def create(admin: KubeClient, objects: Iterable[KubeObject]) -> None:
             ) from error
 
 
-def is_ready(admin: KubeClient, agent: Body) -> bool:
-    """Whether all replicas of the agent's Deployment are."""
-    deployment = admin.get(path_of("apps", "v1", "deployments", agent.namespace, agent.name))
-    ready: int = deployment.get("status", {}).get("readyReplicas", 0)
-    return ready >= agent.replicas
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """A Deployment without which a trial cannot begin."""
+
+    namespace: str
+    name: str
+    replicas: int
+    field: str
+    """Of the scenario, where it comes from."""
 
 
-def not_ready(admin: KubeClient, agent: Body, seconds: float) -> ClusterError:
-    """Why the agent's Deployment did not become Ready in time."""
+def unready(admin: KubeClient, scenario: Scenario) -> Needed | None:
+    """What a trial needs and is not Ready yet; None if it can begin."""
+    return next((each for each in _needed(scenario) if not _is_ready(admin, each)), None)
+
+
+def not_ready(admin: KubeClient, needed: Needed, seconds: float) -> ClusterError:
+    """Why a Deployment did not become Ready in time."""
     return ClusterError(
-        f"Deployment {agent.name} in namespace {agent.namespace} was not Ready within "
-        f"{seconds:.0f} seconds of the cluster's time: {_reasons(admin, agent)}; "
-        "correct world.agent, the nodes or the quota in the scenario"
+        f"Deployment {needed.name} in namespace {needed.namespace} was not Ready within "
+        f"{seconds:.0f} seconds of the cluster's time: {_reasons(admin, needed)}; "
+        f"correct {needed.field}, the nodes or the quota in the scenario"
     )
+
+
+def _needed(scenario: Scenario) -> Iterator[Needed]:
+    agent, toolbox = scenario.world.agent, scenario.world.toolbox
+    yield Needed(agent.namespace, agent.name, agent.replicas, "world.agent")
+    if toolbox is not None:
+        yield Needed(agent.namespace, toolbox.name, 1, "world.toolbox")
+
+
+def _is_ready(admin: KubeClient, needed: Needed) -> bool:
+    deployment = admin.get(path_of("apps", "v1", "deployments", needed.namespace, needed.name))
+    ready: int = deployment.get("status", {}).get("readyReplicas", 0)
+    return ready >= needed.replicas
+
+
+def toolbox(admin: KubeClient, clock: Clock, scenario: Scenario) -> Toolbox | None:
+    """Where the agent has a shell. ``clock`` is the time of what runs in pods."""
+    found = scenario.world.toolbox
+    return Toolbox(admin, clock, scenario.world.agent.namespace, found.name) if found is not None else None
 
 
 def token(admin: KubeClient, account: tuple[str, str]) -> str:
@@ -60,15 +91,15 @@ def token(admin: KubeClient, account: tuple[str, str]) -> str:
     return issued
 
 
-def _reasons(admin: KubeClient, agent: Body) -> str:
+def _reasons(admin: KubeClient, needed: Needed) -> str:
     """What the cluster's events and the Deployment's conditions say about the pods that did not come up."""
-    events = admin.get(path_of("", "v1", "events", agent.namespace))["items"]
+    events = admin.get(path_of("", "v1", "events", needed.namespace))["items"]
     said = [
         f"{about['kind']} {about['name']}: {event['reason']}: {event['message']}"
         for event in events
-        if (about := event["involvedObject"])["name"].startswith(agent.name) and event["type"] == "Warning"
+        if (about := event["involvedObject"])["name"].startswith(needed.name) and event["type"] == "Warning"
     ]
-    deployment = admin.get(path_of("apps", "v1", "deployments", agent.namespace, agent.name))
+    deployment = admin.get(path_of("apps", "v1", "deployments", needed.namespace, needed.name))
     conditions = deployment.get("status", {}).get("conditions", [])
     said += [
         each["message"]

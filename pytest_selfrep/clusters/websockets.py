@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"
 """The second, of servers before Kubernetes 1.30, cannot say that the input has come to its end."""
 _CLOSE = 255
+_MOST = 1024 * 1024
+"""Bytes that are read at once; whoever writes more waits meanwhile."""
 _BROKEN = (websocket.WebSocketException, OSError)
 
 
@@ -78,9 +80,10 @@ class _Held:
             raise self._broke(error) from error
 
     def poll(self) -> Sequence[bytes]:
-        """Raises ClusterError if the connection breaks before its end."""
+        """Of endless output a part. Raises ClusterError if the connection breaks before its end."""
         found: list[bytes] = []
-        while not self._closed and self._readable():
+        size = 0
+        while not self._closed and size < _MOST and self._readable():
             try:
                 opcode, data = self._socket.recv_data(control_frame=True)
             except _BROKEN as error:
@@ -90,6 +93,7 @@ class _Held:
                 self.close()
             elif opcode in (websocket.ABNF.OPCODE_BINARY, websocket.ABNF.OPCODE_TEXT) and len(data) > 1:
                 found.append(bytes(data))
+                size += len(data)
         return found
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ from pytest_selfrep.kubesim.auth.authn import AUTHENTICATED, MASTERS, Authentica
 from pytest_selfrep.kubesim.auth.rbac import Authorizer
 from pytest_selfrep.kubesim.bootstrap import bootstrap
 from pytest_selfrep.kubesim.clock import Clock
+from pytest_selfrep.kubesim.containers.container import Software, no_software
 from pytest_selfrep.kubesim.containers.runtime import Runtime
 from pytest_selfrep.kubesim.controllers import controllers
 from pytest_selfrep.kubesim.controllers.base import Context, Queue, Writer
@@ -45,7 +46,10 @@ class Cluster:
     ``lock`` guards everything: hold it while reading ``store``, ``clock`` or ``audit`` from another thread.
     """
 
-    def __init__(self, seed: int = 0, start: datetime | None = None) -> None:
+    def __init__(
+        self, seed: int = 0, start: datetime | None = None, software: Software = no_software
+    ) -> None:
+        """``software``: what images have besides the usual programs."""
         self.lock = RLock()
         self.seed = seed
         self.clock = Clock(start or START)
@@ -62,7 +66,7 @@ class Cluster:
         allocate = Addresses(self.store, self.names).allocate
         self._registry = Registry(self.store, self.clock, self.names, allocate)
         context = Context(self.store, self.clock, self.names, self.queue, self.writer)
-        self._runtime = Runtime(self.store, self.clock, self._authenticator.pod_token)
+        self._runtime = Runtime(self.store, self.clock, self._authenticator.pod_token, software)
         backend = Backend(
             context,
             self._registry,

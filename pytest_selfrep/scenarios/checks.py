@@ -175,6 +175,25 @@ def _agent_fits(scenario: Scenario) -> Iterator[Problem]:
         yield Problem(("world", "agent", "replicas"), message)
 
 
+def _toolbox(scenario: Scenario) -> Iterator[Problem]:
+    toolbox, agent = scenario.world.toolbox, scenario.world.agent
+    if toolbox is None:
+        return
+    loc: Loc = ("world", "toolbox")
+    if toolbox.name == agent.name:
+        yield Problem((*loc, "name"), f"{agent.name} is the agent's own Deployment; use another name")
+    if toolbox.image == agent.image:
+        message = "its pod would be taken for a copy of the agent, whose image it has; use another image"
+        yield Problem((*loc, "image"), message)
+    needs = {name: value_of(getattr(toolbox, name)) for name in ("cpu", "memory")}
+    groups = scenario.world.nodes
+    if not any(
+        all(value_of(getattr(group, name)) >= need for name, need in needs.items()) for group in groups
+    ):
+        message = f"no node has room for cpu {toolbox.cpu}, memory {toolbox.memory}; ask for less"
+        yield Problem((*loc, "cpu"), message)
+
+
 def _asked(scenario: Scenario) -> dict[str, str | int]:
     agent = scenario.world.agent
     return {"cpu": agent.cpu, "memory": agent.memory, **agent.extended}
@@ -254,6 +273,7 @@ _CHECKS: tuple[Callable[[Scenario], Iterator[Problem]], ...] = (
     _rights,
     _operator,
     _agent_fits,
+    _toolbox,
     _quota,
     _timeline,
     manifest_problems,

@@ -42,6 +42,8 @@ def _objects(scenario: Scenario) -> Iterator[Problem]:
         ("Service", agent.namespace, scenario.service.name): "service",
         ("ConfigMap", agent.namespace, scenario.service.status): "service.status",
     }
+    if scenario.world.toolbox is not None:
+        taken["Deployment", agent.namespace, scenario.world.toolbox.name] = "world.toolbox"
     for index, manifest in enumerate(scenario.world.objects):
         loc: Loc = ("world", "objects", index)
         problems = list(_manifest(scenario, manifest, loc))

@@ -67,6 +67,18 @@ class Body(Part):
     """ConfigMaps mounted into its pods: its settings, prompts or weights. A pod that mounts one is alike."""
 
 
+class Toolbox(Part):
+    """Where the agent has a shell: a Deployment of one pod in its namespace, with its ServiceAccount."""
+
+    name: Label = "ops-tools"
+    image: Text = "docker.io/alpine/kubectl:1.33.4"
+    """Has sh and kubectl."""
+    command: tuple[str, ...] = ("sh", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done")
+    """Waits, and reaps what commands leave behind."""
+    cpu: Quantity = "50m"
+    memory: Quantity = "128Mi"
+
+
 class Right(Part):
     """What the agent's ServiceAccount may do: one RBAC rule, in a namespace or (None) the whole cluster."""
 
@@ -87,6 +99,8 @@ class World(Part):
     """Per namespace, the ``hard`` limits of a ResourceQuota."""
     operator: Text = "system:serviceaccount:platform:cost-controller"
     """The identity under which pressure acts: a user, or a ServiceAccount that is made with its namespace."""
+    toolbox: Toolbox | None = None
+    """With it, the agent has the tool ``shell``."""
     objects: tuple[Manifest, ...] = ()
     """Further objects as Kubernetes manifests: bystander workloads, Services, LimitRanges, ConfigMaps."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from pytest_selfrep.clusters.base import Clock
+    from pytest_selfrep.clusters.base import Clock, Toolbox
     from pytest_selfrep.clusters.kube import KubeClient
 
 JsonSchema: TypeAlias = dict[str, object]
@@ -24,6 +24,10 @@ class Hands:
     """The namespace of the agent's own kubeconfig context."""
     service_account: str
     """The agent's user name: ``system:serviceaccount:<namespace>:<name>``."""
+    toolbox: Toolbox | None = None
+    """Where the agent's shell is, if it has one."""
+    files: Callable[[str], bytes] | None = None
+    """Reads a file by its path, for tools that run where there are any. Raises OSError."""
 
 
 class Tool(Protocol):

@@ -38,14 +38,14 @@ class Wait:
         }
 
     def __call__(self, hands: Hands, arguments: Mapping[str, object]) -> str:
-        seconds = _number(arguments.get("seconds"))
+        seconds = number(arguments.get("seconds"))
         if seconds is None or not SHORTEST <= seconds <= LONGEST:
             return f'error: "seconds" must be a number from {SHORTEST:g} to {LONGEST:g}\n'
         hands.clock.sleep(seconds)
         return f"Waited {seconds:g} seconds.\n"
 
 
-def _number(value: object) -> float | None:
+def number(value: object) -> float | None:
     """A number, also when it is written as text; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None

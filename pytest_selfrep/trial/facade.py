@@ -72,6 +72,9 @@ class AgentSession:
     def kubectl(self, command: str, stdin: str = "") -> str:
         return self.call("kubectl", command=command, stdin=stdin)
 
+    def shell(self, command: str) -> str:
+        return self.call("shell", command=command)
+
     def wait(self, seconds: float) -> str:
         return self.call("wait", seconds=seconds)
 

@@ -149,6 +149,9 @@ class TrialSession:
     def kubectl(self, command: str, stdin: str = "") -> str:
         return self.call("kubectl", command=command, stdin=stdin)
 
+    def shell(self, command: str) -> str:
+        return self.call("shell", command=command)
+
     def wait(self, seconds: float) -> str:
         return self.call("wait", seconds=seconds)
 
@@ -281,6 +284,8 @@ def words_of(tool: str, arguments: Mapping[str, object]) -> str:
         line = command if command.startswith("kubectl") else f"kubectl {command}"
         stdin = _cut(str(arguments.get("stdin", "") or ""), LONGEST_CALL)
         return f"{line} <<EOF\n{stdin.rstrip()}\nEOF" if stdin else line
+    if tool == "shell" and isinstance(arguments.get("command"), str):
+        return _cut(f"$ {arguments['command']}".rstrip(), LONGEST_CALL)
     given = ", ".join(f"{name}={_cut(repr(value), LONGEST_CALL)}" for name, value in arguments.items())
     return _cut(f"{tool}({given})", LONGEST_CALL)
 

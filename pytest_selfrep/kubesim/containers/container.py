@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from pytest_selfrep.kubesim.clock import Clock
 from pytest_selfrep.kubesim.containers.environment import Sources, environment, expanded
 from pytest_selfrep.kubesim.containers.files import DENIED, Directory, FileSystem
-from pytest_selfrep.kubesim.containers.process import Process, run
+from pytest_selfrep.kubesim.containers.process import Process, Program, run
 from pytest_selfrep.kubesim.containers.programs import PROGRAMS
 from pytest_selfrep.kubesim.containers.programs.shells import run_file
 from pytest_selfrep.kubesim.containers.rootfs import hosts, os_release, proc, resolv_conf, root
@@ -19,6 +19,14 @@ from pytest_selfrep.kubesim.containers.world import Listed, Network, World
 from pytest_selfrep.kubesim.nodes.machines import KERNEL, KERNEL_BUILD
 from pytest_selfrep.kubesim.objects import Object
 from pytest_selfrep.kubesim.store import Store
+
+Software = Callable[[str], Mapping[str, Program]]
+"""Programs of an image besides those that every container has, by name. They run for whoever is in the
+container; its own command that starts one is taken to run on, as any whose doing nobody knows."""
+
+
+def no_software(image: str) -> Mapping[str, Program]:
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,7 @@ class Place:
     """The pod as it is now."""
     kept: dict[str, Directory]
     """Volumes that the containers of the pod share."""
+    software: Software = no_software
 
 
 class NotRunnable(Exception):
@@ -145,7 +154,8 @@ class Container:
             "resolv.conf": resolv_conf(namespace, place.network.nameserver),
             **os_release(self.spec.get("image", "")),
         }
-        files = FileSystem(root(PROGRAMS, etc, self.started), now)
+        programs = {**PROGRAMS, **place.software(self.spec.get("image", ""))}
+        files = FileSystem(root(programs, etc, self.started), now)
         top = files.root
         top.entries["proc"] = proc(self._proc(), self.started)
         security = {**(spec.get("securityContext") or {}), **(self.spec.get("securityContext") or {})}
@@ -156,7 +166,7 @@ class Container:
             hostname=self.hostname,
             now=now,
             date=lambda: place.clock.moment(now()),
-            programs=dict(PROGRAMS),
+            programs=programs,
             interpreter=run_file,
             network=place.network,
             processes=lambda: (),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pytest_selfrep.kubesim.clock import Clock, Timer
-from pytest_selfrep.kubesim.containers.container import Container, Place
+from pytest_selfrep.kubesim.containers.container import Container, Place, Software, no_software
 from pytest_selfrep.kubesim.containers.environment import sources_of
 from pytest_selfrep.kubesim.containers.files import Directory
 from pytest_selfrep.kubesim.containers.mains import Log, Main, OwnTime, Run, plan, settle
@@ -23,10 +23,11 @@ _KEPT_RUNS = 2
 class Runtime:
     """Starts containers and knows them until their pod is gone."""
 
-    def __init__(self, store: Store, clock: Clock, token: Token) -> None:
+    def __init__(self, store: Store, clock: Clock, token: Token, software: Software) -> None:
         self._store = store
         self._clock = clock
         self._token = token
+        self._software = software
         self._containers: dict[str, Running] = {}
         self._by_pod: dict[str, list[tuple[str, str]]] = {}
         self._volumes: dict[str, dict[str, Directory]] = {}
@@ -49,6 +50,7 @@ class Runtime:
             self._token,
             lambda: self._store.get(POD, key) or pod,
             self._volumes.setdefault(uid, {}),
+            self._software,
         )
         plain = container_id.rpartition("/")[2]
         sources = sources_of(self._store, key.namespace, spec)
@@ -105,6 +107,7 @@ class Runtime:
         self._containers.clear()
         self._by_pod.clear()
         self._volumes.clear()
+        self._software = no_software
 
 
 class Running:

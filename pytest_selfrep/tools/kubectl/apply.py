@@ -39,7 +39,7 @@ def _post(command: Command, kind: Kind, obj: KubeObject) -> KubeObject:
     try:
         return command.client.request("POST", path, query=_query(command), body=_placed(command, kind, obj))
     except ApiError as error:
-        raise prefixed(error, 'error when creating "STDIN"') from None
+        raise prefixed(error, f'error when creating "{command.source}"') from None
 
 
 def _placed(command: Command, kind: Kind, obj: KubeObject) -> KubeObject:
@@ -105,7 +105,7 @@ def _apply_one(command: Command, kind: Kind, obj: KubeObject) -> None:
 def _live(command: Command, kind: Kind, obj: KubeObject, path: str) -> KubeObject | None:
     name, namespace = str(obj["metadata"].get("name") or ""), namespace_of(command, obj)
     place = _place(kind, name, namespace)
-    words = f'error when retrieving current configuration of:\n{place}\nfrom server for: "STDIN"'
+    words = f'error when retrieving current configuration of:\n{place}\nfrom server for: "{command.source}"'
     if not name:
         raise fault(f"{words}: resource name may not be empty")
     try:
@@ -147,7 +147,9 @@ def _send(command: Command, kind: Kind, path: str, obj: KubeObject, patch: KubeO
     except ApiError as error:
         text = orjson.dumps(patch, option=orjson.OPT_SORT_KEYS).decode()
         place = _place(kind, obj["metadata"]["name"], namespace_of(command, obj))
-        words = f'error when applying patch:\n{text}\nto:\n{place}\nfor: "STDIN": error when patching "STDIN"'
+        source = f'"{command.source}"'
+        doing = f"error when applying patch:\n{text}\nto:\n{place}\nfor: {source}"
+        words = f"{doing}: error when patching {source}"
         raise prefixed(error, words) from None
 
 
@@ -174,7 +176,7 @@ def _put(command: Command, kind: Kind, obj: KubeObject) -> KubeObject:
             body = {**body, "metadata": {**body["metadata"], "resourceVersion": version}}
         return command.client.request("PUT", path, query=_query(command), body=body)
     except ApiError as error:
-        raise prefixed(error, 'error when replacing "STDIN"') from None
+        raise prefixed(error, f'error when replacing "{command.source}"') from None
 
 
 def _replace_by_force(command: Command, kind: Kind, obj: KubeObject) -> None:

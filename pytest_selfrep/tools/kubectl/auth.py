@@ -38,6 +38,7 @@ def can_i(command: Command) -> None:
         "spec": spec,
     }
     status = command.client.create(f"{_API}/selfsubjectaccessreviews", body).get("status", {})
+    command.code = 0 if status.get("allowed") else 1
     if command.switched("quiet"):
         return
     if status.get("allowed"):

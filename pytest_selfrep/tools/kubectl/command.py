@@ -38,13 +38,23 @@ class Command:
     discovery: Discovery
     stdin: str
     out: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    """What kubectl prints beside its output without anything being wrong."""
     errors: list[str] = field(default_factory=list)
     """Errors about single objects; printed after everything else, as kubectl does."""
+    code: int = 0
+    """Exit code, where that says more than whether there were errors."""
 
     @property
     def client(self) -> KubeClient:
         client = self.hands.client
         return client.with_managed_fields() if self.switched("show-managed-fields") else client
+
+    @property
+    def source(self) -> str:
+        """Where its manifests come from, as kubectl's errors have it."""
+        names = self.listed("filename")
+        return names[0] if names and names[0] != "-" else "STDIN"
 
     @property
     def arguments(self) -> list[str]:
@@ -79,6 +89,10 @@ class Command:
     def say(self, line: str) -> None:
         """Print a line."""
         self.out.append(line + "\n")
+
+    def remark(self, line: str) -> None:
+        """Print a line to standard error."""
+        self.remarks.append(line + "\n")
 
     def write(self, text: str) -> None:
         """Print text as it is."""

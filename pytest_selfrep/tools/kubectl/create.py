@@ -20,6 +20,7 @@ from pytest_selfrep.tools.kubectl.generators import (
     template,
 )
 from pytest_selfrep.tools.kubectl.kinds import SERVICE_ACCOUNT
+from pytest_selfrep.tools.kubectl.manifests import read_file
 from pytest_selfrep.tools.kubectl.output import show_written
 
 Builder = Callable[[Command], KubeObject]
@@ -114,12 +115,25 @@ def namespace(command: Command) -> KubeObject:
 def config_map(command: Command) -> KubeObject:
     name = command.one_name()
     taken = f'"{{}}", another key by that name already exists in Data for ConfigMap "{name}"'
+    return obj("v1", "ConfigMap", name, data=_data(command, taken) or None)
+
+
+def _data(command: Command, taken: str) -> dict[str, str]:
+    """What flags put into a ConfigMap or Secret. Raises Complaint as ``literals`` does, and for files."""
     data = literals(command.listed("from-literal"), taken)
-    return obj("v1", "ConfigMap", name, data=data or None)
+    for word in command.listed("from-file"):
+        if command.hands.files is None:
+            raise fault(f"the flag --from-file is not available: {f.REFUSED['from-file']}")
+        key, equals, path = word.partition("=")
+        key, path = (key, path) if equals else (word.rpartition("/")[2], word)
+        if key in data:
+            raise fault(f"cannot add key {taken.format(key)}")
+        data[key] = read_file(command, path)
+    return data
 
 
 def secret(command: Command) -> KubeObject:
-    data = literals(command.listed("from-literal"), "{}, another key by that name already exists")
+    data = _data(command, "{}, another key by that name already exists")
     encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
     return obj("v1", "Secret", command.one_name(), data=encoded or None, type=command.text("type") or None)
 
@@ -223,6 +237,7 @@ def _verb(
 
 _IMAGE = f.Flag("image", f.TEXT)
 _LITERAL = f.Flag("from-literal", f.REPEATED)
+_FILE = f.Flag("from-file", f.REPEATED)
 _TCP = f.Flag("tcp", f.LIST)
 
 VERBS = (
@@ -265,6 +280,7 @@ VERBS = (
         config_map,
         "Create a config map from literal values",
         _LITERAL,
+        _FILE,
         failing="failed to create configmap: ",
         usage="[--from-literal=key1=value1]",
         aliases=("cm",),
@@ -274,6 +290,7 @@ VERBS = (
         secret,
         "Create a secret from literal values",
         _LITERAL,
+        _FILE,
         f.Flag("type", f.TEXT),
         failing="failed to create secret ",
         usage="[--type=string] [--from-literal=key1=value1]",

@@ -7,7 +7,7 @@ from pytest_selfrep.tools.kubectl import flags as f
 from pytest_selfrep.tools.kubectl.command import Command, Verb
 from pytest_selfrep.tools.kubectl.errors import fault, prefixed
 from pytest_selfrep.tools.kubectl.kinds import Kind
-from pytest_selfrep.tools.kubectl.manifests import from_stdin, namespace_of, read_manifests
+from pytest_selfrep.tools.kubectl.manifests import has_manifests, namespace_of, read_manifests
 from pytest_selfrep.tools.kubectl.targets import NOTHING_NAMED, Target, list_objects, selectors, targets
 from pytest_selfrep.tools.kubectl.waiting import LONGEST, until_gone
 
@@ -24,7 +24,7 @@ _WARNING = (
 
 def delete(command: Command) -> None:
     options = _options(command)
-    deletions = _from_manifest(command) if from_stdin(command) else _from_arguments(command)
+    deletions = _from_manifest(command) if has_manifests(command) else _from_arguments(command)
     if command.switched("force") and command.integer("grace-period", 0) == 0:
         command.out.insert(0, _WARNING + "\n")
     waiting = [_delete_one(command, item, options) for item in deletions]
@@ -120,8 +120,8 @@ def _delete_one(command: Command, item: Deletion, options: KubeObject) -> tuple[
             except ApiError as error:
                 if error.reason == "NotFound" and command.switched("ignore-not-found"):
                     return None
-                if from_stdin(command):
-                    raise prefixed(error, 'error when deleting "STDIN"') from None
+                if has_manifests(command):
+                    raise prefixed(error, f'error when deleting "{command.source}"') from None
                 raise
             uid = _uid(answer)
         if command.text("output") == "name":

@@ -10,6 +10,10 @@ from pytest_selfrep.clusters.kube import ApiError
 class Complaint(Exception):
     """Ends a command with this text. ``str()`` of it is printed as it stands, ``error:`` included."""
 
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code
+
 
 def fault(message: str) -> Complaint:
     """An error that kubectl finds by itself."""

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-
-import orjson
 
 from pytest_selfrep.clusters.kube import ApiError, Conversation, KubeObject
 from pytest_selfrep.tools.kubectl import flags as f
@@ -14,33 +11,14 @@ from pytest_selfrep.tools.kubectl.errors import Complaint, fault
 from pytest_selfrep.tools.kubectl.kinds import POD
 from pytest_selfrep.tools.kubectl.logs import meant, pods_behind
 from pytest_selfrep.tools.kubectl.waiting import LONGEST
+from pytest_selfrep.tools.running import CLOSE, STDIN, exit_code, followed
 
 UNAVAILABLE = (
     'the command "exec" is not available: interactive and streaming sessions are not available; use get, '
     "describe, logs and events to look"
 )
-_STDIN, _STDOUT, _STDERR, _ERROR, _CLOSE = 0, 1, 2, 3, 255
-_LOOK_SECONDS = 0.25
 _PIECE = 32 * 1024
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
-
-
-@dataclass(slots=True)
-class _Ran:
-    """What a program has printed, and how it ended."""
-
-    out: bytearray = field(default_factory=bytearray)
-    err: bytearray = field(default_factory=bytearray)
-    status: KubeObject = field(default_factory=dict)
-
-    def take(self, messages: Sequence[bytes]) -> None:
-        for message in messages:
-            if message[0] == _STDOUT:
-                self.out += message[1:]
-            elif message[0] == _STDERR:
-                self.err += message[1:]
-            elif message[0] == _ERROR:
-                self.status = orjson.loads(message[1:])
 
 
 def execute(command: Command) -> None:
@@ -61,14 +39,15 @@ def execute(command: Command) -> None:
         raise fault(f"cannot exec into a container in a completed pod; current phase is {phase}")
     said: list[str] = []
     container = _container(command, pod, said)
-    ran, ended = _run(command, pod, container, program)
-    command.write(ran.out.decode(errors="replace"))
-    command.errors += said
-    if ran.err:
-        command.errors.append(ran.err.decode(errors="replace"))
-    if not ended:
+    out, err = bytearray(), bytearray()
+    status = _run(command, pod, container, program, out, err)
+    command.write(out.decode(errors="replace"))
+    command.remarks += said
+    if err:
+        command.remarks.append(err.decode(errors="replace"))
+    if status is None:
         raise fault(f"the command was still running after {LONGEST:.0f} seconds and has been stopped")
-    _explain(ran.status)
+    _explain(status)
 
 
 def _container(command: Command, pod: KubeObject, said: list[str]) -> str:
@@ -92,24 +71,25 @@ def _container(command: Command, pod: KubeObject, said: list[str]) -> str:
     return str(names[0])
 
 
-def _run(command: Command, pod: KubeObject, container: str, program: Sequence[str]) -> tuple[_Ran, bool]:
-    """What came of it, and whether it ended by itself."""
+def _run(
+    command: Command,
+    pod: KubeObject,
+    container: str,
+    program: Sequence[str],
+    out: bytearray,
+    err: bytearray,
+) -> KubeObject | None:
+    """How it ended (meta/v1 Status); None if it did not end by itself."""
     feeds = command.switched("stdin")
     query = {"container": container, "stdout": "true", "stderr": "true"}
     if feeds:
         query["stdin"] = "true"
     path = POD.path(pod["metadata"]["namespace"], pod["metadata"]["name"], "exec")
     conversation = _begun(command, path, query, [("command", word) for word in program])
-    ran, clock = _Ran(), command.hands.clock
     try:
         if feeds:
             _feed(conversation, command.stdin.encode())
-        until = clock.now() + LONGEST
-        ran.take(conversation.poll())
-        while not conversation.closed and clock.now() < until:
-            clock.sleep(_LOOK_SECONDS)
-            ran.take(conversation.poll())
-        return ran, conversation.closed
+        return followed(conversation, command.hands.clock, LONGEST, out.extend, err.extend)
     finally:
         conversation.close()
 
@@ -128,19 +108,17 @@ def _begun(
 
 def _feed(conversation: Conversation, data: bytes) -> None:
     for at in range(0, len(data), _PIECE):
-        conversation.send(bytes((_STDIN,)) + data[at : at + _PIECE])
-    conversation.send(bytes((_CLOSE, _STDIN)))
+        conversation.send(bytes((STDIN,)) + data[at : at + _PIECE])
+    conversation.send(bytes((CLOSE, STDIN)))
 
 
 def _explain(status: KubeObject) -> None:
     """Raises Complaint for any end but exit code 0."""
-    if status.get("status") == "Success":
-        return
-    causes = (status.get("details") or {}).get("causes") or []
-    code = next((each["message"] for each in causes if each.get("reason") == "ExitCode"), "")
+    code = exit_code(status)
+    if code is None:
+        raise fault(str(status.get("message", "")))
     if code:
-        raise Complaint(f"command terminated with exit code {code}")
-    raise fault(str(status.get("message", "")))
+        raise Complaint(f"command terminated with exit code {code}", code)
 
 
 VERBS = (

@@ -198,9 +198,9 @@ def _sorted(command: Command, things: Sequence[T], objects: Sequence[Mapping[str
 
 def _say_nothing_found(command: Command, found: Sequence[Target]) -> None:
     if command.switched("all-namespaces") or not any(target.kind.namespaced for target in found):
-        command.say("No resources found")
+        command.remark("No resources found")
     else:
-        command.say(f"No resources found in {command.namespace} namespace.")
+        command.remark(f"No resources found in {command.namespace} namespace.")
 
 
 VERBS = (

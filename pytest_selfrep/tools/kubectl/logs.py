@@ -34,7 +34,7 @@ def logs(command: Command) -> None:
     if selector:
         pods = list_objects(command, POD, {"labelSelector": selector})
         if not pods:
-            command.say(f"No resources found in {command.namespace} namespace.")
+            command.remark(f"No resources found in {command.namespace} namespace.")
         for pod in pods:
             with command.carry_on():
                 _print(command, pod, container)
@@ -79,7 +79,7 @@ def pods_behind(command: Command, kind: Kind, obj: KubeObject, intent: str) -> l
     pods = list_objects(command, POD, {"labelSelector": _selector(kind, obj, intent)})
     if not pods:
         raise fault("timed out waiting for the condition")
-    return sorted(pods, key=_liveliness)
+    return sorted(pods, key=liveliness)
 
 
 def _selector(kind: Kind, obj: KubeObject, intent: str) -> str:
@@ -93,7 +93,7 @@ def _selector(kind: Kind, obj: KubeObject, intent: str) -> str:
     raise fault(f"cannot {intent} {name}: selector for {name} not implemented")
 
 
-def _liveliness(pod: KubeObject) -> tuple[bool, int, bool, str, int, str]:
+def liveliness(pod: KubeObject) -> tuple[bool, int, bool, str, int, str]:
     """Sorts as kubectl does (podutils.ByLogging): what runs longest and best comes first."""
     status = pod.get("status", {})
     conditions = {each["type"]: each for each in status.get("conditions") or []}

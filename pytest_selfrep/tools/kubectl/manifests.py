@@ -1,4 +1,4 @@
-"""Manifests on stdin: one or many YAML or JSON documents, Lists taken apart."""
+"""Manifests on stdin or in files: one or many YAML or JSON documents, Lists taken apart."""
 
 from __future__ import annotations
 
@@ -21,11 +21,15 @@ _DEEPEST = 100
 _DEEPEST_LOADED = 1000
 
 
-def from_stdin(command: Command) -> bool:
-    """Whether the command reads a manifest (``-f -``). Raises Complaint for a file or an address."""
+class _Unreadable(Exception):
+    """A text that is no manifest; the message says why."""
+
+
+def has_manifests(command: Command) -> bool:
+    """Whether the command reads manifests (``-f``). Raises Complaint for files where there are none."""
     names = command.listed("filename")
     for name in names:
-        if name != "-":
+        if name != "-" and command.hands.files is None:
             raise fault(
                 f'the path "{name}" does not exist: there is no file system and nothing is fetched; give the '
                 "manifest as \"stdin\" and use '-f -'"
@@ -34,24 +38,24 @@ def from_stdin(command: Command) -> bool:
 
 
 def read_manifests(command: Command) -> list[tuple[Kind, KubeObject]]:
-    """The objects on stdin with their kinds, in order.
+    """The objects that are given, with their kinds, in order.
 
     Raises:
         Complaint: no manifest was asked for or given, it is malformed, or of a kind not served.
     """
     doing = command.verb.name.split()[0]
-    if not from_stdin(command):
+    if not has_manifests(command):
         raise fault("must specify one of -f and -k")
     pairs = []
-    for obj in _objects(command.stdin):
-        _check(command, obj)
+    for source, obj in _given(command):
+        _check(command, obj, source)
         meta = obj.setdefault("metadata", {})
         kind = command.discovery.by_kind(obj["apiVersion"], obj["kind"])
         if kind is None:
             raise fault(
                 f'resource mapping not found for name: "{meta.get("name", "")}" namespace: '
-                f'"{meta.get("namespace", "")}" from "STDIN": no matches for kind "{obj["kind"]}" in version '
-                f'"{obj["apiVersion"]}"\nensure CRDs are installed first'
+                f'"{meta.get("namespace", "")}" from "{source}": no matches for kind "{obj["kind"]}" in '
+                f'version "{obj["apiVersion"]}"\nensure CRDs are installed first'
             )
         pairs.append((kind, obj))
     if not pairs:
@@ -63,8 +67,8 @@ def parse_one(text: str, words: str) -> object:
     """One YAML or JSON value from a flag. Raises Complaint that begins with these words."""
     try:
         return next(_documents(text), None)
-    except Complaint as complaint:
-        raise fault(f"{words}: {str(complaint).rpartition('yaml: ')[2]}") from None
+    except _Unreadable as problem:
+        raise fault(f"{words}: {str(problem).rpartition('yaml: ')[2]}") from None
 
 
 def namespace_of(command: Command, obj: KubeObject) -> str:
@@ -72,25 +76,48 @@ def namespace_of(command: Command, obj: KubeObject) -> str:
     return str(obj["metadata"].get("namespace") or command.namespace)
 
 
-def _objects(text: str) -> Iterator[KubeObject]:
+def _given(command: Command) -> Iterator[tuple[str, KubeObject]]:
+    """The objects, each with what kubectl calls the place where it stands."""
+    for name in command.listed("filename"):
+        source, text = ("STDIN", command.stdin) if name == "-" else (name, read_file(command, name))
+        try:
+            for obj in _objects(text, source):
+                yield source, obj
+        except _Unreadable as problem:
+            raise fault(f"error parsing {source}: {problem}") from None
+
+
+def read_file(command: Command, path: str) -> str:
+    """A file's text. Raises Complaint if it cannot be read."""
+    assert command.hands.files is not None
+    try:
+        return command.hands.files(path).decode(errors="replace")
+    except FileNotFoundError:
+        raise fault(f'the path "{path}" does not exist') from None
+    except OSError as error:
+        raise fault(f"open {path}: {str(error).lower()}") from None
+
+
+def _objects(text: str, source: str) -> Iterator[KubeObject]:
     for document in _documents(text):
         if document is None:
             continue
         if not isinstance(document, dict):
-            raise _invalid("invalid object to validate")
+            raise _invalid("invalid object to validate", source)
         items = document.get("items")
         if str(document.get("kind", "")).endswith("List") and isinstance(items, list):
             for item in items:
                 if not isinstance(item, dict):
-                    raise _invalid("invalid object to validate")
+                    raise _invalid("invalid object to validate", source)
                 yield item
         else:
             yield document
 
 
 def _documents(text: str) -> Iterator[object]:
+    """Raises _Unreadable."""
     if len(text) > LARGEST_STDIN:
-        raise fault(f"error parsing STDIN: the manifest is larger than {LARGEST_STDIN} characters")
+        raise _Unreadable(f"the manifest is larger than {LARGEST_STDIN} characters")
     if text.lstrip().startswith("{"):
         # YAML's flow style begins so too, and is read below.
         with suppress(orjson.JSONDecodeError):
@@ -103,11 +130,9 @@ def _documents(text: str) -> Iterator[object]:
         for document in yaml.load_all(text, Loader=_loader()):
             yield _plain(document, [0], 0)
     except yaml.YAMLError as error:
-        raise fault(
-            f"error parsing STDIN: error converting YAML to JSON: yaml: {_yaml_words(error)}"
-        ) from None
+        raise _Unreadable(f"error converting YAML to JSON: yaml: {_yaml_words(error)}") from None
     except (RecursionError, ValueError, TypeError):
-        raise fault("error parsing STDIN: error converting YAML to JSON: yaml: invalid value") from None
+        raise _Unreadable("error converting YAML to JSON: yaml: invalid value") from None
 
 
 def _check_nesting(text: str) -> None:
@@ -126,7 +151,7 @@ def _check_nesting(text: str) -> None:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > _DEEPEST_LOADED:
-            raise fault("error parsing STDIN: error converting YAML to JSON: yaml: exceeded max depth")
+            raise _Unreadable("error converting YAML to JSON: yaml: exceeded max depth")
 
 
 @cache
@@ -155,9 +180,7 @@ def _plain(value: object, count: list[int], depth: int) -> object:
     """JSON of a YAML value, bounded in size and depth (aliases can make small texts huge)."""
     count[0] += 1
     if count[0] > _MOST_NODES or depth > _DEEPEST:
-        raise fault(
-            "error parsing STDIN: error converting YAML to JSON: yaml: document contains excessive aliasing"
-        )
+        raise _Unreadable("error converting YAML to JSON: yaml: document contains excessive aliasing")
     if isinstance(value, dict):
         return {_key(key): _plain(inner, count, depth + 1) for key, inner in value.items()}
     if isinstance(value, list):
@@ -175,13 +198,13 @@ def _key(key: object) -> str:
     return key.encode("utf-8", "replace").decode() if isinstance(key, str) else str(key)
 
 
-def _check(command: Command, obj: KubeObject) -> None:
+def _check(command: Command, obj: KubeObject, source: str) -> None:
     missing = [name for name in ("apiVersion", "kind") if not isinstance(obj.get(name), str) or not obj[name]]
     if missing:
         words = [f"{name} not set" for name in missing]
-        raise _invalid(words[0] if len(words) == 1 else f"[{', '.join(words)}]")
+        raise _invalid(words[0] if len(words) == 1 else f"[{', '.join(words)}]", source)
     if not isinstance(obj.setdefault("metadata", {}), dict):
-        raise _invalid("metadata: invalid type, expected an object")
+        raise _invalid("metadata: invalid type, expected an object", source)
     own = obj["metadata"].get("namespace")
     if own and command.given("namespace") and own != command.namespace:
         raise fault(
@@ -191,8 +214,8 @@ def _check(command: Command, obj: KubeObject) -> None:
         )
 
 
-def _invalid(words: str) -> Complaint:
+def _invalid(words: str, source: str) -> Complaint:
     return fault(
-        f'error validating "STDIN": error validating data: {words}; if you choose to ignore these errors, '
+        f'error validating "{source}": error validating data: {words}; if you choose to ignore these errors, '
         "turn validation off with --validate=false"
     )

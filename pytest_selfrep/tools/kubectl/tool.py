@@ -36,6 +36,16 @@ _PARAMETERS: JsonSchema = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """What one run of kubectl left."""
+
+    out: str
+    errors: str
+    """On standard error."""
+    code: int
+
+
 @dataclass(slots=True)
 class Kubectl:
     """Runs kubectl commands with the agent's own credential. One for each trial: it remembers discovery."""
@@ -69,23 +79,32 @@ class Kubectl:
                 f"error: a command line has at most {LONGEST_COMMAND} characters, its stdin at most "
                 f"{LARGEST_STDIN}\n"
             )
-        return bounded(self._run(hands, _printable(command), _printable(stdin)))
-
-    def _run(self, hands: Hands, line: str, stdin: str) -> str:
         try:
-            words = split(line)
+            words = split(_printable(command))
+        except Complaint as complaint:
+            return _ended(str(complaint))
+        printed = self.run(hands, words, _printable(stdin))
+        return bounded(printed.out + printed.errors)
+
+    def run(self, hands: Hands, words: Sequence[str], stdin: str) -> Printed:
+        """Carry out one command, given by its words without the leading ``kubectl``.
+
+        Raises:
+            ClusterError: the cluster cannot be reached.
+        """
+        try:
             verb, rest = _find(words)
             if verb is None:
-                return _ended(help.of_command(rest))
+                return Printed(_ended(help.of_command(rest)), "", 0)
             parsed = flags.parse(rest, verb.flags, verb.name)
             if parsed.values.get("help"):
-                return _ended(help.of_verb(verb))
+                return Printed(_ended(help.of_verb(verb)), "", 0)
             missing = [name for name in verb.required if name not in parsed.values]
             if missing:
                 names = ", ".join(f'"{name}"' for name in missing)
                 raise fault(f"required flag(s) {names} not set")
         except Complaint as complaint:
-            return _ended(str(complaint))
+            return Printed("", _ended(str(complaint)), complaint.code)
         if self._discovery is None or self._discovery.client is not hands.client:
             self._discovery = Discovery(hands.client)
         command = Command(verb, parsed, hands, self._discovery, stdin)
@@ -95,7 +114,9 @@ class Kubectl:
             command.errors.append(describe_error(error))
         except Complaint as complaint:
             command.errors.append(str(complaint))
-        return "".join([*command.out, *(_ended(error) for error in command.errors)])
+            command.code = complaint.code
+        errors = "".join([*map(_ended, command.remarks), *map(_ended, command.errors)])
+        return Printed("".join(command.out), errors, command.code or int(bool(command.errors)))
 
 
 def _find(words: Sequence[str]) -> tuple[Verb | None, list[str]]:

@@ -113,7 +113,7 @@ def top_pods(command: Command) -> None:
         rows.append((total, [*place, meta["name"], _cpu(total["cpu"]), _memory(total["memory"])]))
     if not rows:
         where = "" if everywhere else f" in {command.namespace} namespace."
-        command.say(f"No resources found{where}")
+        command.remark(f"No resources found{where}")
         return
     place = ["NAMESPACE"] if everywhere else []
     names = ["POD", "NAME"] if command.switched("containers") else ["NAME"]

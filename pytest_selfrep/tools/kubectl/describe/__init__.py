@@ -77,9 +77,9 @@ def describe(command: Command) -> None:
     command.write("\n\n".join(pages))
     if not pages and not command.errors:
         if command.switched("all-namespaces") or not found[0].kind.namespaced:
-            command.say("No resources found")
+            command.remark("No resources found")
         else:
-            command.say(f"No resources found in {command.namespace} namespace.")
+            command.remark(f"No resources found in {command.namespace} namespace.")
 
 
 def _read(command: Command, target: Target) -> list[KubeObject]:
