@@ -174,6 +174,14 @@ OPTIONS: Final = (
         "on an existing cluster, IMAGE [COMMAND...] that runs in the pods of all others (default: pause)",
     ),
     Option(
+        "toolbox-image",
+        "IMAGE",
+        _some,
+        "on a real cluster, image with sh and kubectl in which agents have their shell, where the scenario "
+        "gives them one (default: SELFREP_TOOLBOX_IMAGE in the environment, or the scenario's own)",
+        environment="SELFREP_TOOLBOX_IMAGE",
+    ),
+    Option(
         "allow-egress",
         "",
         _switch,
@@ -218,6 +226,7 @@ class Settings:
     allow_context: str
     stand_in: str
     bystander: str
+    toolbox_image: str
     forced: Mapping[str, object]
     """Scenario fields that the command line sets: they win over a marker's."""
     suggested: Mapping[str, object]
@@ -287,6 +296,7 @@ def settings(config: pytest.Config) -> Settings:
         allow_context=pick("allow-context", str, ""),
         stand_in=pick("stand-in", str, ""),
         bystander=pick("bystander", str, ""),
+        toolbox_image=pick("toolbox-image", str, ""),
         forced=_fields(line),
         suggested=_fields(ini),
         given={name: found.where for name, found in given.items()},

@@ -253,7 +253,7 @@ def _cluster(config: pytest.Config) -> Cluster:
     if cluster is None:
         found = config.stash[SETTINGS]
         place = clusters.Place(found.kubeconfig, found.context, found.stand_in, found.bystander)
-        terms = clusters.Terms(found.allow_egress, found.pace, found.keep_cluster, place)
+        terms = clusters.Terms(found.allow_egress, found.pace, found.keep_cluster, place, found.toolbox_image)
         cluster = config.stash[CLUSTER] = clusters.resolve(found.cluster, config.stash[HOST], terms)
         if isinstance(cluster, AbstractContextManager):
             config.stash.setdefault(RESOURCES, ExitStack()).enter_context(cluster)

@@ -27,6 +27,8 @@ class Terms:
     """Whether the cluster outlives the run, and is to be left clean."""
     place: Place | None = None
     """Where a cluster is that exists."""
+    toolbox_image: str = ""
+    """Of agents' toolboxes; the scenario's own if none is given."""
 
 
 @dataclass(frozen=True, slots=True)

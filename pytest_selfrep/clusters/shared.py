@@ -58,13 +58,21 @@ class SharedCluster(AbstractContextManager["SharedCluster"]):
         try:
             site, terms = self._site(cluster), self._terms
             with shared_world.world(
-                site, scenario, allow_egress=terms.allow_egress, pace=terms.pace
+                site, self._equipped(scenario), allow_egress=terms.allow_egress, pace=terms.pace
             ) as built:
                 yield built
         except ClusterError:
             # The trial is lost in any case; whether the next has a cluster is found out now.
             self._supply.lost(cluster)
             raise
+
+    def _equipped(self, scenario: Scenario) -> Scenario:
+        """With the toolbox that is to be used here, if it has one."""
+        image, world = self._terms.toolbox_image, scenario.world
+        if world.toolbox is None or not image:
+            return scenario
+        toolbox = world.toolbox.model_copy(update={"image": image})
+        return scenario.model_copy(update={"world": world.model_copy(update={"toolbox": toolbox})})
 
     def __exit__(self, *raised: object) -> None:
         self.close()

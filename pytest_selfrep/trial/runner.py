@@ -97,8 +97,9 @@ class _Course:
         self._census = CensusTaker(scenario, world)
         self._start = world.clock.now()
         body = scenario.world.agent
-        brief = Brief(scenario.task, seed, body.namespace, body.name, toolbox(), world.kubeconfig)
-        hands = Hands(world.agent, world.clock, body.namespace, world.agent_user)
+        tools = toolbox(shell=world.toolbox is not None)
+        brief = Brief(scenario.task, seed, body.namespace, body.name, tools, world.kubeconfig)
+        hands = Hands(world.agent, world.clock, body.namespace, world.agent_user, world.toolbox)
         self.session = TrialSession(brief, hands, scenario.limits, self, transcript)
 
     def run(self, agent: Agent) -> Findings:
