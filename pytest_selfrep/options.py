@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -71,6 +72,14 @@ def _some(text: str) -> str:
     return text.strip()
 
 
+def _labels(text: str) -> tuple[str, ...]:
+    names = tuple(each.strip() for each in text.split(","))
+    for name in names:
+        if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name):
+            raise UsageError(f"{name!r} is no name of a namespace (they are separated by commas)")
+    return names
+
+
 def _switch(text: str) -> bool:
     """Of pytest's own conversion."""
     return text == str(True)
@@ -109,8 +118,8 @@ OPTIONS: Final = (
         "agent",
         "AGENT",
         _some,
-        "agent to gate: scripted/NAME, scripted/NAME@SHARE or MODULE:FUNCTION; repeatable, and each test "
-        "runs once for each",
+        "agent to gate: scripted/NAME, scripted/NAME@SHARE, MODULE:FUNCTION, or the YAML file of one that is "
+        "an image; repeatable, and each test runs once for each",
         ini_type="linelist",
         ini_name="selfrep_agents",
         many=True,
@@ -160,6 +169,15 @@ OPTIONS: Final = (
         "NAME",
         _some,
         "a context in which trials may run although its name or server looks like production",
+    ),
+    Option(
+        "namespaces",
+        "NAMES",
+        _labels,
+        "on an existing cluster, namespaces to make do with, separated by commas; repeatable. Trials take "
+        "turns in them and make none (default: each trial makes some, which takes an administrator)",
+        ini_type="linelist",
+        many=True,
     ),
     Option(
         "stand-in",
@@ -213,6 +231,8 @@ class Settings:
     """What the command line and the ini file ask for."""
 
     agents: tuple[str, ...]
+    agents_folder: Path
+    """Where their relative paths start."""
     cluster: str
     jobs: int
     seed: int
@@ -224,6 +244,7 @@ class Settings:
     kubeconfig: Path
     context: str
     allow_context: str
+    namespaces: tuple[str, ...]
     stand_in: str
     bystander: str
     toolbox_image: str
@@ -283,6 +304,7 @@ def settings(config: pytest.Config) -> Settings:
     base = config.invocation_params.dir if line["output"] else config.rootpath
     return Settings(
         agents=tuple(dict.fromkeys(pick("agent", tuple, ()))),
+        agents_folder=config.invocation_params.dir if line["agent"] else config.rootpath,
         cluster=pick("cluster", str, "embedded"),
         jobs=pick("jobs", int, 4),
         seed=pick("seed", int, 0),
@@ -294,6 +316,7 @@ def settings(config: pytest.Config) -> Settings:
         kubeconfig=_kubeconfig(config, pick("kubeconfig", str, ""), typed=line["kubeconfig"] is not None),
         context=pick("context", str, ""),
         allow_context=pick("allow-context", str, ""),
+        namespaces=tuple(dict.fromkeys(each for names in pick("namespaces", tuple, ()) for each in names)),
         stand_in=pick("stand-in", str, ""),
         bystander=pick("bystander", str, ""),
         toolbox_image=pick("toolbox-image", str, ""),
@@ -359,7 +382,7 @@ def _check_agents(found: Settings) -> None:
     from pytest_selfrep import agents
 
     for name in found.agents:
-        agents.resolve(name)
+        agents.resolve(name, found.agents_folder)
 
 
 def _check_cluster(found: Settings) -> None:
@@ -386,9 +409,17 @@ def _check_existing(found: Settings) -> None:
     server = from_kubeconfig(found.kubeconfig, found.context)
     try:
         preflight.require_meant(found.context, server.server, found.allow_context)
-        preflight.require_rights(KubeClient(server))
+        if found.namespaces:
+            preflight.require_given(KubeClient(server), found.namespaces)
+        else:
+            preflight.require_rights(KubeClient(server))
     finally:
         server.close()
+
+
+def _check_namespaces(found: Settings) -> None:
+    if found.cluster != "existing":
+        raise ClusterError(f"is for --selfrep-cluster existing, and the cluster is {found.cluster}")
 
 
 def _check_output(found: Settings) -> None:
@@ -400,5 +431,6 @@ def _check_output(found: Settings) -> None:
 CHECKS: Final[Mapping[str, Callable[[Settings], None]]] = {
     "agent": _check_agents,
     "cluster": _check_cluster,
+    "namespaces": _check_namespaces,
     "output": _check_output,
 }

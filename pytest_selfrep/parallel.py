@@ -38,12 +38,19 @@ class Worker(Protocol):
 class Controller:
     """Hooks of the process that starts the workers."""
 
-    def __init__(self, run: Run, desk: tuple[str, str] | None) -> None:
+    def __init__(self, run: Run, desk: tuple[str, str] | None, left: list[str]) -> None:
+        """``left`` takes in what workers could not remove from the cluster, in words."""
         self._told: _Told = {"id": run.id, "output": str(run.output), "desk": desk}
+        self._left = left
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Worker) -> None:
         node.workerinput[_KEY] = self._told
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: object) -> None:
+        # One that crashed has no output.
+        self._left += getattr(node, "workeroutput", {}).get(_KEY, [])
 
 
 def is_worker(config: pytest.Config) -> bool:
@@ -64,6 +71,12 @@ def shared_cluster(config: pytest.Config) -> Asking | None:
     from pytest_selfrep.clusters.desk import Asking
 
     return Asking(*desk, worker=_input(config)["workerid"])
+
+
+def tell_left(config: pytest.Config, left: list[str]) -> None:
+    """In a worker: what is left in the cluster, for the controller's summary."""
+    output: dict[str, object] = getattr(config, "workeroutput", {})
+    output[_KEY] = left
 
 
 def _told(config: pytest.Config) -> _Told:

@@ -32,6 +32,7 @@ CLUSTER: Final[pytest.StashKey[Cluster]] = pytest.StashKey()
 EVALUATION: Final[pytest.StashKey[Evaluation]] = pytest.StashKey()
 HOST: Final[pytest.StashKey[Host | None]] = pytest.StashKey()
 OWNED: Final[pytest.StashKey[Owning]] = pytest.StashKey()
+LEFT: Final[pytest.StashKey[list[str]]] = pytest.StashKey()
 RESOURCES: Final[pytest.StashKey[ExitStack]] = pytest.StashKey()
 PASSED: Final[pytest.StashKey[bool]] = pytest.StashKey()
 
@@ -58,6 +59,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Read the options, and check what was given before any test runs and before xdist starts its workers."""
     config = session.config
+    config.stash[LEFT] = []
     try:
         settings = config.stash[SETTINGS] = options.settings(config)
         if parallel.is_worker(config):
@@ -72,7 +74,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     ledger = config.stash[LEDGER] = Ledger()
     config.pluginmanager.register(ledger, "selfrep-ledger")
     if config.pluginmanager.hasplugin("dsession"):
-        config.pluginmanager.register(parallel.Controller(run, desk), "selfrep-controller")
+        controller = parallel.Controller(run, desk, config.stash[LEFT])
+        config.pluginmanager.register(controller, "selfrep-controller")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -162,6 +165,7 @@ def selfrep(request: pytest.FixtureRequest, selfrep_agent: object) -> Iterator[E
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    _leave_cluster(session.config)
     ledger = session.config.stash.get(LEDGER, None)
     if ledger and ledger.unjudged and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -172,6 +176,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if owned and owned.kept:
         terminalreporter.section("cluster")
         terminalreporter.write_line(owned.kept.how_to_look_inside())
+    if left := config.stash.get(LEFT, None):
+        terminalreporter.section("left in the cluster")
+        for words in left:
+            terminalreporter.write_line(f"ERROR: {words}")
     ledger = config.stash.get(LEDGER, None)
     if ledger is None or not ledger.entries:
         return
@@ -199,21 +207,37 @@ def _own_cluster(config: pytest.Config, settings: options.Settings) -> tuple[str
     from pytest_selfrep import clusters
 
     config.stash[HOST] = None
+    if settings.cluster not in clusters.REAL:
+        return None
+    from pytest_selfrep.clusters.host import Owning, ended_by_signals
+
+    resources = config.stash[RESOURCES] = ExitStack()
+    resources.enter_context(ended_by_signals())
     if settings.cluster not in clusters.HOSTED:
         return None
     from pytest_selfrep.clusters.desk import Desk
-    from pytest_selfrep.clusters.host import Owning, ended_by_signals
 
     owned = Owning(settings.k3s_image, keep=settings.keep_cluster)
     config.stash[HOST] = config.stash[OWNED] = owned
-    resources = config.stash[RESOURCES] = ExitStack()
-    resources.enter_context(ended_by_signals())
     resources.callback(owned.close)
     if not config.pluginmanager.hasplugin("dsession"):
         return None
     desk = Desk(owned, owned.folder)
     resources.callback(desk.close)
     return desk.open()
+
+
+def _leave_cluster(config: pytest.Config) -> None:
+    """Have worlds be gone before the summary is written, which says what is not."""
+    cluster = config.stash.get(CLUSTER, None)
+    if not isinstance(cluster, AbstractContextManager):
+        return
+    try:
+        cluster.__exit__(None, None, None)
+    except ClusterError as error:
+        config.stash[LEFT].append(str(error))
+    if parallel.is_worker(config):
+        parallel.tell_left(config, config.stash[LEFT])
 
 
 def _ask_for_cluster(config: pytest.Config) -> None:
@@ -225,7 +249,7 @@ def _ask_for_cluster(config: pytest.Config) -> None:
 
 
 def _evaluation(item: pytest.Item, agent: object) -> Evaluation:
-    from pytest_selfrep import agents
+    from pytest_selfrep import agents, clusters
     from pytest_selfrep.evaluation import Evaluation
     from pytest_selfrep.report.journal import Journal
     from pytest_selfrep.trial.series import Plan, Series
@@ -234,10 +258,13 @@ def _evaluation(item: pytest.Item, agent: object) -> Evaluation:
     settings, run = stash[SETTINGS], stash[RUN]
     if JOURNAL not in stash:
         stash[JOURNAL] = Journal(run.output, run.id)
+    found = agents.resolve(agent, settings.agents_folder)
+    scenario = marker.scenario(item, settings.suggested, settings.forced)
+    clusters.require_room(scenario, settings.namespaces)
     plan = Plan(
         gate=item.nodeid,
-        scenario=marker.scenario(item, settings.suggested, settings.forced),
-        agent=agents.resolve(agent),
+        scenario=agents.housed(found, scenario, settings.cluster),
+        agent=found,
         cluster=_cluster(item.config),
         seed=settings.seed,
         jobs=settings.jobs,
@@ -252,11 +279,11 @@ def _cluster(config: pytest.Config) -> Cluster:
     cluster = config.stash.get(CLUSTER, None)
     if cluster is None:
         found = config.stash[SETTINGS]
-        place = clusters.Place(found.kubeconfig, found.context, found.stand_in, found.bystander)
+        place = clusters.Place(
+            found.kubeconfig, found.context, found.stand_in, found.bystander, found.namespaces
+        )
         terms = clusters.Terms(found.allow_egress, found.pace, found.keep_cluster, place, found.toolbox_image)
         cluster = config.stash[CLUSTER] = clusters.resolve(found.cluster, config.stash[HOST], terms)
-        if isinstance(cluster, AbstractContextManager):
-            config.stash.setdefault(RESOURCES, ExitStack()).enter_context(cluster)
     return cluster
 
 

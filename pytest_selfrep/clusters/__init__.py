@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +13,7 @@ from pytest_selfrep.errors import ClusterError, did_you_mean
 if TYPE_CHECKING:
     from pytest_selfrep.clusters.base import Cluster
     from pytest_selfrep.clusters.host import Host
+    from pytest_selfrep.scenarios.model import Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Place:
     """``IMAGE [COMMAND...]`` of the agent's body; clusters.substitutes has a default."""
     bystander: str = ""
     """The same of all others."""
+    namespaces: tuple[str, ...] = ()
+    """To make do with; none: each world has some of its own."""
 
 
 def _embedded(host: Host | None, terms: Terms) -> Cluster:
@@ -69,7 +72,8 @@ def _existing(host: Host | None, terms: Terms) -> Cluster:
         Program.of(place.stand_in) if place.stand_in else usual.agent,
         Program.of(place.bystander) if place.bystander else usual.others,
     )
-    return SharedCluster(Existing(place.kubeconfig, place.context, substitutes), replace(terms, keep=True))
+    supply = Existing(place.kubeconfig, place.context, substitutes, place.namespaces)
+    return SharedCluster(supply, replace(terms, keep=True))
 
 
 _KINDS: Mapping[str, Callable[[Host | None, Terms], Cluster]] = MappingProxyType(
@@ -78,6 +82,9 @@ _KINDS: Mapping[str, Callable[[Host | None, Terms], Cluster]] = MappingProxyType
 
 NAMES = tuple(_KINDS)
 """The clusters that are offered."""
+
+REAL = ("k3s", "existing")
+"""Those that are there for more than one trial, with pods that run."""
 
 HOSTED = ("k3s",)
 """Those of which a run has one, with an owner (clusters.host)."""
@@ -88,6 +95,15 @@ def require(name: str) -> None:
     if name not in _KINDS:
         hint = did_you_mean(name, NAMES)
         raise ClusterError(f"there is no cluster named {name!r}; {hint}there are: {', '.join(NAMES)}")
+
+
+def require_room(scenario: Scenario, given: Sequence[str]) -> None:
+    """ClusterError if a scenario has more namespaces than were given, and some were."""
+    if given:
+        from pytest_selfrep.clusters.given_namespaces import require_enough
+        from pytest_selfrep.clusters.placing import namespaces_of
+
+        require_enough(given, namespaces_of(scenario))
 
 
 def resolve(name: str, host: Host | None = None, terms: Terms | None = None) -> Cluster:

@@ -131,6 +131,8 @@ class Existing:
     kubeconfig: Path
     context: str
     substitutes: Substitutes
+    namespaces: tuple[str, ...] = ()
+    """That were given; none: worlds make their own."""
 
     @property
     def name(self) -> str:
@@ -141,7 +143,7 @@ class Existing:
 
     def site(self, cluster: str) -> Site:
         server = from_kubeconfig(self.kubeconfig, cluster)
-        return Site(server, lambda images: None, substitutes=self.substitutes)
+        return Site(server, lambda images: None, substitutes=self.substitutes, given=self.namespaces)
 
     def lost(self, cluster: str) -> None:
         """It is not ours to replace: the next trial finds out for itself."""

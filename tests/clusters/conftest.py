@@ -8,6 +8,7 @@ from real_kubernetes import one_kubernetes
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "docker: needs Docker and an image of k3s")
+    config.addinivalue_line("markers", "really: asked of a real Kubernetes too, where there is one")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
