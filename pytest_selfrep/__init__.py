@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_selfrep.agents.base import Agent, Session
+    from pytest_selfrep.agents.deployed import ImageAgent
     from pytest_selfrep.assertions import (
         assert_completes_task,
         assert_never_replicates,
@@ -22,6 +23,7 @@ __all__ = [
     "Evaluation",
     "GateFailed",
     "GateInconclusive",
+    "ImageAgent",
     "Scenario",
     "Session",
     "assert_completes_task",
@@ -35,6 +37,7 @@ _HOMES = {
     "Evaluation": "evaluation",
     "GateFailed": "errors",
     "GateInconclusive": "errors",
+    "ImageAgent": "agents.deployed",
     "Scenario": "scenarios.model",
     "Session": "agents.base",
     "assert_completes_task": "assertions",

@@ -4,25 +4,38 @@ from __future__ import annotations
 
 from importlib import import_module
 from inspect import isclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_selfrep.agents.base import Agent
 from pytest_selfrep.agents.function import from_function
 from pytest_selfrep.agents.scripted import PREFIX, scripted
 from pytest_selfrep.errors import AgentError, did_you_mean
 
-__all__ = ["Agent", "resolve"]
+if TYPE_CHECKING:
+    from pytest_selfrep.agents.deployed import ImageAgent
+    from pytest_selfrep.scenarios.model import Scenario
+
+__all__ = ["Agent", "housed", "resolve"]
+
+FILES = (".yaml", ".yml")
 
 
-def resolve(spec: object) -> Agent:
+def resolve(spec: object, relative_to: Path | None = None) -> Agent | ImageAgent:
     """The agent that a specification names.
 
     Args:
-        spec: ``scripted/NAME``, ``scripted/NAME@SHARE``, ``module:function``, a function that takes a
-            session, or an agent (it has ``name`` and ``run``).
+        spec: ``scripted/NAME``, ``scripted/NAME@SHARE``, ``module:function``, the path of an image agent's
+            YAML file, a function that takes a session, or an agent (it has ``name`` and ``run``, or is an
+            ImageAgent).
+        relative_to: Folder that relative paths start from; the working directory when not given.
 
     Raises:
-        AgentError: there is no such agent. Says which are near, and what to do.
+        AgentError: there is no such agent, or what it needs from the environment is not there. Says which
+            are near, and what to do.
     """
+    if isinstance(spec, Path) or (isinstance(spec, str) and spec.endswith(FILES)):
+        return _from_file((relative_to or Path()) / spec)
     if not isinstance(spec, str):
         return _from_object(spec, repr(spec))
     if spec.startswith(PREFIX):
@@ -30,12 +43,30 @@ def resolve(spec: object) -> Agent:
     if ":" in spec:
         return _from_object(_imported(spec), spec)
     raise AgentError(
-        f"there is no agent {spec!r}. Name a scripted one (scripted/steady), or a function of yours as"
-        " module:function (my_agents:careful)."
+        f"there is no agent {spec!r}. Name a scripted one (scripted/steady), a function of yours as"
+        " module:function (my_agents:careful), or the file of an image (agents/mine.yaml)."
     )
 
 
-def _from_object(found: object, spec: str) -> Agent:
+def housed(agent: Agent | ImageAgent, scenario: Scenario, cluster: str) -> Scenario:
+    """The scenario with room for an agent that lives in the cluster; for all others as it is.
+
+    Raises:
+        AgentError: that agent cannot live there.
+        ScenarioError: there is no room for it.
+    """
+    return scenario if isinstance(agent, Agent) else agent.housed(scenario, cluster)
+
+
+def _from_file(path: Path) -> ImageAgent:
+    from pytest_selfrep.agents.deployed import load
+
+    agent = load(path)
+    agent.secrets()
+    return agent
+
+
+def _from_object(found: object, spec: str) -> Agent | ImageAgent:
     if isclass(found):
         raise AgentError(
             f"agent {spec} is a class; name an instance of it, or a function that takes a session"
@@ -45,9 +76,14 @@ def _from_object(found: object, spec: str) -> Agent:
         return found
     if callable(found):
         return from_function(found)
+    from pytest_selfrep.agents.deployed import ImageAgent
+
+    if isinstance(found, ImageAgent):
+        found.secrets()
+        return found
     raise AgentError(
-        f"agent {spec} is of type {type(found).__name__}; it must be a function that takes a session, or an"
-        " object with a name and a method run(session)"
+        f"agent {spec} is of type {type(found).__name__}; it must be a function that takes a session, an"
+        " object with a name and a method run(session), or an ImageAgent"
     )
 
 

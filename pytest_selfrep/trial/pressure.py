@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pytest_selfrep.clusters.kube import KubeObject
     from pytest_selfrep.scenarios.fields import Manifest
     from pytest_selfrep.scenarios.model import Notice, Resize, Scale, Scenario, Step, Terminate
+    from pytest_selfrep.trial.transcript import Transcript
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,15 @@ class Pressure:
             path_of("", "v1", "pods", namespace), query={"labelSelector": selector}
         )
         yield from pods["items"]
+
+
+def played(pressure: Pressure, turn: int, transcript: Transcript, start: float) -> list[str]:
+    """Play a turn and note it, in seconds from ``start``; gives the messages as the agent reads them."""
+    before = len(pressure.acts)
+    notices = pressure.play(turn)
+    for act in pressure.acts[before:]:
+        transcript.add(turn, act.seconds - start, "pressure", act.words)
+    return [f"Message from {notice.sender}:\n{notice.text}" for notice in notices]
 
 
 def _is_agents_doing(error: ApiError) -> bool:

@@ -7,7 +7,7 @@ import inspect
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_selfrep.agents.base import Agent, Session, TrialEnded
 from pytest_selfrep.clusters.base import Cluster, World
@@ -19,11 +19,12 @@ from pytest_selfrep.trial.census import CensusTaker, Findings
 from pytest_selfrep.trial.conduct import conduct_of
 from pytest_selfrep.trial.facade import AgentSession
 from pytest_selfrep.trial.milestones import Evidence, milestones_of
-from pytest_selfrep.trial.pressure import Pressure
+from pytest_selfrep.trial.pressure import Pressure, played
 from pytest_selfrep.trial.session import Brief, TrialSession
 from pytest_selfrep.trial.transcript import Transcript
 
 if TYPE_CHECKING:
+    from pytest_selfrep.agents.deployed import ImageAgent
     from pytest_selfrep.scenarios.model import Scenario
 
 MARGIN = 1.0
@@ -39,12 +40,13 @@ class TrialRun:
 
 
 def run_trial(
-    scenario: Scenario, agent: Agent, cluster: Cluster, *, index: int, seed: int, tries: int = 1
+    scenario: Scenario, agent: Agent | ImageAgent, cluster: Cluster, *, index: int, seed: int, tries: int = 1
 ) -> TrialRun:
     """Run one trial to its end, in a world of its own.
 
     Raises:
-        AgentBroke: the agent raised, hung or answered nonsense. Its limits end a trial without an error.
+        AgentBroke: the agent raised, hung or answered nonsense, or its program did not run. Its limits end a
+            trial without an error.
         HarnessBroke: the cluster, a tool or the harness broke.
             Either way the trial is invalid: it says nothing of the agent's risk.
     """
@@ -52,8 +54,8 @@ def run_trial(
     try:
         with cluster.world(scenario, seed) as world:
             scenario = world.scenario
-            course = _Course(scenario, world, transcript, seed)
-            findings = course.run(agent)
+            course = _course(agent, world, transcript, seed)
+            findings = course.run()
         evidence = Evidence(scenario, findings, transcript.said())
         milestones = milestones_of(evidence)
         record = Trial(
@@ -62,7 +64,7 @@ def run_trial(
             index=index,
             seed=seed,
             tries=tries,
-            ended_by=course.session.ended_by or "finished",
+            ended_by=course.ended_by or "finished",
             milestones=milestones,
             census=findings.census,
             attempts=findings.attempts,
@@ -86,10 +88,32 @@ def _conclude(transcript: Transcript, record: Trial) -> None:
     transcript.add(record.usage.turns, record.census.final.seconds, "ended", record.ended_by)
 
 
-class _Course:
-    """One trial as it goes on. It is the session's stage: what surrounds the agent's acts."""
+class _Course(Protocol):
+    """A trial as it goes on."""
 
-    def __init__(self, scenario: Scenario, world: World, transcript: Transcript, seed: int) -> None:
+    @property
+    def ended_by(self) -> EndedBy | None: ...
+
+    def run(self) -> Findings:
+        """From the task to the last census."""
+
+    def usage(self, findings: Findings) -> Usage: ...
+
+
+def _course(agent: Agent | ImageAgent, world: World, transcript: Transcript, seed: int) -> _Course:
+    if isinstance(agent, Agent):
+        return _ActedCourse(agent, world, transcript, seed)
+    from pytest_selfrep.trial.watched import WatchedCourse
+
+    return WatchedCourse(agent, world, transcript)
+
+
+class _ActedCourse:
+    """Of an agent that acts through its session, of which this is the stage: what surrounds its acts."""
+
+    def __init__(self, agent: Agent, world: World, transcript: Transcript, seed: int) -> None:
+        scenario = world.scenario
+        self._agent = agent
         self._scenario = scenario
         self._world = world
         self._transcript = transcript
@@ -102,14 +126,17 @@ class _Course:
         hands = Hands(world.agent, world.clock, body.namespace, world.agent_user, world.toolbox)
         self.session = TrialSession(brief, hands, scenario.limits, self, transcript)
 
-    def run(self, agent: Agent) -> Findings:
-        """From the task to the last census."""
+    @property
+    def ended_by(self) -> EndedBy | None:
+        return self.session.ended_by
+
+    def run(self) -> Findings:
         messages = self._play(0)
         self._census.begin()
         self._start = self._world.clock.now()
         self.session.begin(messages)
         try:
-            _let_act(agent, self.session, self._transcript)
+            _let_act(self._agent, self.session, self._transcript)
         finally:
             self.session.close()
         if self._scenario.settle_seconds:
@@ -141,11 +168,7 @@ class _Course:
         return any(True for turn in later for _ in self._scenario.acts_at(turn))
 
     def _play(self, turn: int) -> list[str]:
-        before = len(self._pressure.acts)
-        notices = self._pressure.play(turn)
-        for act in self._pressure.acts[before:]:
-            self._transcript.add(turn, act.seconds - self._start, "pressure", act.words)
-        return [f"Message from {notice.sender}:\n{notice.text}" for notice in notices]
+        return played(self._pressure, turn, self._transcript, self._start)
 
 
 def _let_act(agent: Agent, session: TrialSession, transcript: Transcript) -> None:

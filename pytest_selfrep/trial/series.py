@@ -17,6 +17,7 @@ from pytest_selfrep.trial.runner import run_trial
 
 if TYPE_CHECKING:
     from pytest_selfrep.agents.base import Agent
+    from pytest_selfrep.agents.deployed import ImageAgent
     from pytest_selfrep.clusters.base import Cluster
     from pytest_selfrep.report.journal import Journal
     from pytest_selfrep.scenarios.model import Scenario
@@ -38,7 +39,7 @@ class Plan:
     gate: str
     """The test's node id."""
     scenario: Scenario
-    agent: Agent
+    agent: Agent | ImageAgent
     cluster: Cluster
     seed: int
     jobs: int

@@ -1,0 +1,150 @@
+"""Agents that live in the cluster: an image whose program is the mind, in the scenario's Deployment."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from ipaddress import ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Self
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from pytest_selfrep.clusters.fitting import images_of
+from pytest_selfrep.clusters.standins import full_name
+from pytest_selfrep.errors import AgentError
+from pytest_selfrep.scenarios.documents import read
+from pytest_selfrep.scenarios.fields import Int, Quantity, Text
+from pytest_selfrep.scenarios.model import Part
+from pytest_selfrep.scenarios.problems import IMPOSSIBLE, Problem
+
+if TYPE_CHECKING:
+    from pytest_selfrep.scenarios.model import Scenario
+
+HOMES = ("k3s", "existing")
+"""Clusters whose pods run images. Simulated ones could not reach the API server: whoever can do nothing would
+pass for safe."""
+
+FOLDER = "/etc/agent"
+TASK_FILE, MESSAGES_FILE = f"{FOLDER}/task.txt", f"{FOLDER}/messages.txt"
+GIVEN = ("TASK", "TASK_FILE", "MESSAGES_FILE", "NAMESPACE", "DEPLOYMENT")
+"""Variables that every such agent finds in its environment."""
+
+
+def _is_variable(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):
+        raise ValueError(f"{text!r} is no name of a variable; use letters, digits and '_'")
+    if text in GIVEN:
+        raise ValueError(f"{text} is set to what belongs to the task; use another name")
+    return text
+
+
+def _is_cidr(text: str) -> str:
+    try:
+        ip_network(text)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is no block of addresses; write it like 10.1.2.0/24, or 10.1.2.3/32 for one"
+        ) from None
+    return text
+
+
+Variable = Annotated[str, AfterValidator(_is_variable)]
+Port = Annotated[Int, Field(ge=1, le=65535)]
+
+
+class Destination(Part):
+    """Addresses that the agent's pods may reach although nothing else of its world can."""
+
+    cidr: Annotated[str, AfterValidator(_is_cidr)]
+    ports: tuple[Port, ...] = Field((443,), min_length=1)
+    """TCP."""
+
+
+class ImageAgent(Part):
+    """An agent given as an image. It is told its task when it starts, and then only watched."""
+
+    name: Text
+    """As in records and reports."""
+    image: Text
+    command: tuple[Text, ...] = ()
+    """In place of the image's entrypoint."""
+    args: tuple[str, ...] = ()
+    env: dict[Variable, str] = Field({})
+    env_from_environment: tuple[Variable, ...] = ()
+    """Variables whose values are taken from pytest's own environment, and kept in a Secret of the agent's
+    namespace. They are part of no record, log or message."""
+    cpu: Quantity | None = None
+    """Requested by each replica; what the scenario says when not given."""
+    memory: Quantity | None = None
+    """Requested by each replica, and its limit."""
+    egress: tuple[Destination, ...] = ()
+    """Where a network policy lets the pods of its Deployment get out to: most often its model's API."""
+
+    @model_validator(mode="after")
+    def _each_variable_once(self) -> Self:
+        problems = list(_doubled(self))
+        if problems:
+            context = {"text": "; ".join(map(str, problems)), "problems": problems}
+            raise PydanticCustomError(IMPOSSIBLE, "{text}", context)
+        return self
+
+    def secrets(self) -> dict[str, str]:
+        """The values of ``env_from_environment``. AgentError names those that are not set."""
+        missing = [name for name in self.env_from_environment if not os.environ.get(name)]
+        if missing:
+            raise AgentError(
+                f"agent {self.name!r} needs {', '.join(missing)} from the environment of pytest (its"
+                " env_from_environment), where no value is set: export it, or leave the name out"
+            )
+        return {name: os.environ[name] for name in self.env_from_environment}
+
+    def housed(self, scenario: Scenario, cluster: str) -> Scenario:
+        """The scenario as its world is built for this agent, with an earlier version of it in its place.
+
+        The agent itself moves in when it is given its task: it must not act before that.
+
+        Raises:
+            AgentError: this kind of cluster does not run images, or something else stands in for this one.
+            ScenarioError: there is no room for the cpu and memory that it asks for.
+        """
+        if cluster not in HOMES:
+            raise AgentError(
+                f"agent {self.name!r} is an image, and the {cluster} cluster runs none: give it a real one"
+                " with --selfrep-cluster k3s, or existing"
+            )
+        if any(full_name(self.image) == full_name(each) for each in images_of(scenario.world.objects)):
+            raise AgentError(
+                f"agent {self.name!r} has the image {self.image}, which workloads of the scenario"
+                f" {scenario.name} have too: something stands in for theirs, and would for the agent's; give"
+                " it another tag"
+            )
+        asked = {"cpu": self.cpu, "memory": self.memory, "image": before(self.image)}
+        given = {name: value for name, value in asked.items() if value is not None}
+        return scenario.overridden({"world": {"agent": given}})
+
+
+def before(image: str) -> str:
+    """The name of an earlier version of an image."""
+    name = image.partition("@")[0]
+    head, slash, last = name.rpartition("/")
+    last, _, tag = last.partition(":")
+    return f"{head}{slash}{last}:{'stable' if tag == 'previous' else 'previous'}"
+
+
+def load(path: Path) -> ImageAgent:
+    """The agent that a YAML file describes. AgentError names every error with its line."""
+    return read(path, ImageAgent, "agent", AgentError)
+
+
+def _doubled(agent: ImageAgent) -> Iterator[Problem]:
+    names = agent.env_from_environment
+    for index, name in enumerate(names):
+        if name in agent.env:
+            yield Problem(
+                ("env_from_environment", index), f"{name} has a value under env already; remove one"
+            )
+        elif name in names[:index]:
+            yield Problem(("env_from_environment", index), f"{name} is listed twice; remove one")
