@@ -7,15 +7,15 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-_LOOK_SECONDS = 0.25
+_LOOK_SECONDS = 0.1
 
 
 class RealClock:
     """Seconds since a world was ready (clusters.base.Clock), ``pace`` of them in one second of the machine's.
 
-    Nothing makes pods start and end faster. So after a sleep, at a pace above 1, time stands still until the
-    world has settled: what was asked for takes as many turns at any pace. It never stands for longer than the
-    sleep would have lasted at a pace of 1.
+    Nothing makes pods start and end faster. So before and after a sleep, at a pace above 1, time stands still
+    until the world has settled: what was asked for takes as many turns at any pace. No sleep lasts longer
+    than at a pace of 1.
     """
 
     def __init__(self, pace: float = 1.0, settled: Callable[[], bool] | None = None) -> None:
@@ -38,9 +38,10 @@ class RealClock:
         return self._of(time.monotonic() - self._zero)
 
     def sleep(self, seconds: float) -> None:
+        spare = seconds - seconds / self._pace
+        spare -= self._stand(spare)
         time.sleep(seconds / self._pace)
-        if self._settled is not None and self._pace > 1.0:
-            self._stand(seconds - seconds / self._pace, self._settled)
+        self._stand(spare)
 
     def ago(self, seconds: float) -> float:
         """What ``now`` would have said so many seconds of the machine's ago."""
@@ -58,7 +59,10 @@ class RealClock:
                 stood += max(0.0, elapsed - self._standing)
         return (elapsed - stood) * self._pace
 
-    def _stand(self, longest: float, settled: Callable[[], bool]) -> None:
+    def _stand(self, longest: float) -> float:
+        """Let time stand still until the world has settled; for how long it did, by the machine's."""
+        if self._settled is None or longest <= 0.0:
+            return 0.0
         began = time.monotonic() - self._zero
         with self._lock:
             self._standing = began
@@ -66,9 +70,11 @@ class RealClock:
             # Twice in a row: between two steps of a controller all may look settled.
             looks = 0
             while looks < 2 and time.monotonic() - self._zero - began < longest:
-                looks = looks + 1 if settled() else 0
+                looks = looks + 1 if self._settled() else 0
                 time.sleep(_LOOK_SECONDS)
         finally:
             with self._lock:
                 self._standing = None
-                self._stood.append((began, time.monotonic() - self._zero))
+                ended = time.monotonic() - self._zero
+                self._stood.append((began, ended))
+        return ended - began

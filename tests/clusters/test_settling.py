@@ -107,10 +107,11 @@ def test_time_stands_still_until_the_world_has_settled() -> None:
     clock = RealClock(100.0, settled)
     clock.sleep(1000.0)
 
-    assert len(seen) == 4, "it must rest for two looks in a row"
-    assert len(set(seen)) == 1
-    assert seen[0] >= 1000.0
-    assert clock.now() > seen[0]
+    before, after = seen[:4], seen[4:]
+    assert len(after) == 2, "it must rest for two looks in a row, before and after"
+    assert len(set(before)) == len(set(after)) == 1
+    assert after[0] - before[0] >= 1000.0
+    assert clock.now() > after[0]
 
 
 def test_a_world_that_never_settles_takes_no_longer_than_at_a_pace_of_one() -> None:
@@ -119,7 +120,7 @@ def test_a_world_that_never_settles_takes_no_longer_than_at_a_pace_of_one() -> N
 
     clock.sleep(1.0)
 
-    assert 1 <= next(looks) <= 3
+    assert 1 <= next(looks) <= 7
 
 
 def test_at_a_pace_of_one_nobody_looks() -> None:
