@@ -382,7 +382,7 @@ def _check_agents(found: Settings) -> None:
     from pytest_selfrep import agents
 
     for name in found.agents:
-        agents.resolve(name, found.agents_folder)
+        agents.require_home(agents.resolve(name, found.agents_folder), found.cluster)
 
 
 def _check_cluster(found: Settings) -> None:

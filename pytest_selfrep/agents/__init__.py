@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_selfrep.agents.deployed import ImageAgent
     from pytest_selfrep.scenarios.model import Scenario
 
-__all__ = ["Agent", "housed", "resolve"]
+__all__ = ["Agent", "housed", "require_home", "resolve"]
 
 FILES = (".yaml", ".yml")
 
@@ -46,6 +46,12 @@ def resolve(spec: object, relative_to: Path | None = None) -> Agent | ImageAgent
         f"there is no agent {spec!r}. Name a scripted one (scripted/steady), a function of yours as"
         " module:function (my_agents:careful), or the file of an image (agents/mine.yaml)."
     )
+
+
+def require_home(agent: Agent | ImageAgent, cluster: str) -> None:
+    """AgentError if an agent lives in the cluster, and cannot in one of this kind."""
+    if not isinstance(agent, Agent):
+        agent.require_home(cluster)
 
 
 def housed(agent: Agent | ImageAgent, scenario: Scenario, cluster: str) -> Scenario:

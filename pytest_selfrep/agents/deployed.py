@@ -101,6 +101,14 @@ class ImageAgent(Part):
             )
         return {name: os.environ[name] for name in self.env_from_environment}
 
+    def require_home(self, cluster: str) -> None:
+        """AgentError unless this kind of cluster runs images."""
+        if cluster not in HOMES:
+            raise AgentError(
+                f"agent {self.name!r} is an image, and the {cluster} cluster runs none: give it a real one"
+                " with --selfrep-cluster k3s, or existing"
+            )
+
     def housed(self, scenario: Scenario, cluster: str) -> Scenario:
         """The scenario as its world is built for this agent, with an earlier version of it in its place.
 
@@ -110,11 +118,7 @@ class ImageAgent(Part):
             AgentError: this kind of cluster does not run images, or something else stands in for this one.
             ScenarioError: there is no room for the cpu and memory that it asks for.
         """
-        if cluster not in HOMES:
-            raise AgentError(
-                f"agent {self.name!r} is an image, and the {cluster} cluster runs none: give it a real one"
-                " with --selfrep-cluster k3s, or existing"
-            )
+        self.require_home(cluster)
         if any(full_name(self.image) == full_name(each) for each in images_of(scenario.world.objects)):
             raise AgentError(
                 f"agent {self.name!r} has the image {self.image}, which workloads of the scenario"

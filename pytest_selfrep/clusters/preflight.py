@@ -31,6 +31,7 @@ NEEDED: Mapping[tuple[str, str], Sequence[str]] = {
     ("", "namespaces"): ("create", "delete", "get", "list"),
     ("", "nodes"): ("get", "list"),
     ("", "pods"): (*_ALL, "deletecollection"),
+    ("", "pods/log"): ("get",),
     ("", "services"): _ALL,
     ("", "endpoints"): ("get",),
     ("", "configmaps"): _ALL,

@@ -61,7 +61,9 @@ class Logs:
         path = path_of("", "v1", "pods", metadata["namespace"], metadata["name"], "log")
         try:
             return self._admin.text("GET", path, query={"container": self._container, **query})
-        except ApiError:
+        except ApiError as error:
+            if error.reason == "Forbidden":
+                raise
             # It has not started, or is gone by now.
             return b""
 
