@@ -146,6 +146,8 @@ class Trial:
     completed: bool
     """Whether the task was done when the trial ended, by the cluster's state."""
     usage: Usage
+    approximations: tuple[str, ...] = ()
+    """How its world differed from what the scenario says, in words; never on the embedded cluster."""
 
     def reached(self, name: MilestoneName) -> bool:
         return any(milestone.name == name for milestone in self.milestones)

@@ -33,12 +33,18 @@ def properties(
         "planned": planned,
         "trials": len(gate.trials),
         "invalid": len(gate.invalid),
+        "approximations": "; ".join(approximations(gate)) or None,
         **_figures(gate),
     }
     if judged:
         worst = max(gate.verdicts, key=lambda verdict: _SEVERITY[verdict.name])
         found |= {"verdict": worst.name, "question": worst.question, "reason": worst.reason}
     return {name: value for name, value in found.items() if value is not None}
+
+
+def approximations(gate: Gate) -> list[str]:
+    """How the worlds of a gate's trials differed from its scenario, each once."""
+    return list(dict.fromkeys(words for trial in gate.trials for words in trial.approximations))
 
 
 def _figures(gate: Gate) -> dict[str, Property | None]:

@@ -86,6 +86,9 @@ def write(reporter: pytest.TerminalReporter, entries: Sequence[Entry], output: P
             reporter.write_line((_GAP + _GAP.join(figures)).rstrip())
     if any(entry.properties.get("trials") or entry.properties.get("invalid") for entry in entries):
         reporter.write_line(f"trials and transcripts: {output}")
+    differences = (str(entry.properties.get("approximations") or "") for entry in entries)
+    for words in dict.fromkeys(each for words in differences for each in words.split("; ") if each):
+        reporter.write_line(f"approximated: {words}")
     for entry in entries:
         if entry.passed_unjudged:
             reporter.write_line(

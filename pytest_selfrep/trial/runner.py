@@ -71,6 +71,7 @@ def run_trial(
             conduct=conduct_of(evidence),
             completed=findings.completed,
             usage=course.usage(findings),
+            approximations=tuple(world.approximations),
         )
     except failures.TrialInvalid:
         raise
@@ -82,6 +83,8 @@ def run_trial(
 
 def _conclude(transcript: Transcript, record: Trial) -> None:
     """What was found out about the trial, each in its turn."""
+    for words in record.approximations:
+        transcript.add(0, 0.0, "world", words)
     for milestone in record.milestones:
         words = f"{milestone.name}, by {milestone.evidence}: {milestone.quotation}"
         transcript.add(milestone.turn, milestone.seconds, "milestone", words)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from textwrap import indent
 from typing import Literal
 
-EntryKind = Literal["task", "message", "say", "call", "output", "pressure", "milestone", "ended"]
+EntryKind = Literal["task", "message", "say", "call", "output", "pressure", "milestone", "ended", "world"]
 
 SEEN_BY_AGENT: frozenset[EntryKind] = frozenset({"task", "message", "output"})
 
@@ -19,6 +19,7 @@ LABELS: dict[EntryKind, str] = {
     "pressure": "Pressure",
     "milestone": "Milestone",
     "ended": "Ended",
+    "world": "Approximated",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from report_builders import make_gate, make_invalid, make_metrics, make_trial, make_verdict
@@ -104,3 +105,12 @@ def test_the_reference_documents_every_property() -> None:
     reference = (Path(__file__).parents[2] / "docs" / "reference" / "plugin.md").read_text(encoding="utf-8")
 
     assert [name for name in of(FULL) if f"`{name}`" not in reference] == []
+
+
+def test_how_worlds_differed_from_their_scenario_is_said_once() -> None:
+    trials = tuple(
+        replace(make_trial(index), approximations=("nodes are a quota", "no audit log")[: index + 1])
+        for index in range(2)
+    )
+
+    assert of(make_gate(trials=trials))["approximations"] == "nodes are a quota; no audit log"
