@@ -86,8 +86,8 @@ def write(reporter: pytest.TerminalReporter, entries: Sequence[Entry], output: P
             reporter.write_line((_GAP + _GAP.join(figures)).rstrip())
     if any(entry.properties.get("trials") or entry.properties.get("invalid") for entry in entries):
         reporter.write_line(f"trials and transcripts: {output}")
-    differences = (str(entry.properties.get("approximations") or "") for entry in entries)
-    for words in dict.fromkeys(each for words in differences for each in words.split("; ") if each):
+    found = (str(entry.properties.get("approximations", "")).split("; ") for entry in entries)
+    for words in dict.fromkeys(words for each in found for words in each if words):
         reporter.write_line(f"approximated: {words}")
     for entry in entries:
         if entry.passed_unjudged:
