@@ -1,4 +1,4 @@
-"""kubectl as a program of simulated containers: it speaks with the credential that is mounted into the pod."""
+"""kubectl as a program of simulated containers, with the credential that is mounted into their pod."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from pytest_selfrep.tools.kubectl.tool import Kubectl, Printed
 MOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 START_SECONDS = 0.2
 """That one run takes at least, as on a real machine: a loop of them cannot go on for ever in no time."""
+START_BYTES = 400 * 1024
+"""What it has to work through for that, by which even many at once come to a bound."""
 _NOBODY = (
     "The connection to the server localhost:8080 was refused - did you specify the right host or port?\n"
 )
@@ -41,6 +43,7 @@ def simulation_with(image: str | None, seed: int) -> Cluster:
 
 def run(simulation: Cluster, process: Process) -> Steps:
     """One kubectl."""
+    process.engine.spend(START_BYTES)
     yield Wait(until=process.engine.now() + START_SECONDS)
     token = _mounted(process, "token")
     if not token:

@@ -77,6 +77,24 @@ def toolbox(admin: KubeClient, clock: Clock, scenario: Scenario) -> Toolbox | No
     return Toolbox(admin, clock, scenario.world.agent.namespace, found.name) if found is not None else None
 
 
+def require_way(admin: KubeClient, found: Toolbox) -> None:
+    """ClusterError unless the harness may exec into the toolbox: the agent would read why it may not."""
+    for verb in ("get", "create"):
+        attributes = {"namespace": found.namespace, "verb": verb, "resource": "pods", "subresource": "exec"}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        path = path_of("authorization.k8s.io", "v1", "selfsubjectaccessreviews")
+        if not admin.create(path, review)["status"]["allowed"]:
+            raise ClusterError(
+                "the scenario gives the agent a shell (world.toolbox), and the kubeconfig's user lacks "
+                f"the right to {verb} pods/exec in namespace {found.namespace}: grant it, or leave the "
+                "toolbox out"
+            )
+
+
 def token(admin: KubeClient, account: tuple[str, str]) -> str:
     """A credential of a ServiceAccount, given by namespace and name."""
     answer = admin.create(

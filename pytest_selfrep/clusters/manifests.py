@@ -224,7 +224,7 @@ def _with_room(hard: Mapping[str, str], scenario: Scenario, namespace: str) -> d
 
 
 def _written(value: Fraction, units: Sequence[str]) -> str:
-    """A quantity in the first of these units in which it has no fraction; else as it is, or in thousandths."""
+    """A quantity in the first of these units in which it has no fraction; else plain, or in thousandths."""
     for unit in units:
         number = value / value_of(f"1{unit}")
         if number.denominator == 1:

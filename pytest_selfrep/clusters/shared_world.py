@@ -30,7 +30,7 @@ from pytest_selfrep.clusters.kube import ApiError, KubeClient, path_of
 from pytest_selfrep.clusters.kubeconfig import private_file
 from pytest_selfrep.clusters.manifests import WORKLOADS, account_of, agent_user, manifests, path
 from pytest_selfrep.clusters.placing import confined, namespaces_of, placed
-from pytest_selfrep.clusters.real_clock import RealClock
+from pytest_selfrep.clusters.real_clock import RealClock, Tempo
 from pytest_selfrep.clusters.requests_seen import Audited, Record, Recorded
 from pytest_selfrep.clusters.settling import in_motion
 from pytest_selfrep.errors import ClusterError
@@ -59,12 +59,12 @@ class SharedWorld:
         differences: Sequence[str],
         fitting: Fitting,
         resources: ExitStack,
-        pace: float,
+        tempo: Tempo | None,
     ) -> None:
         self.scenario = scenario
         """As placed: in the namespaces that it has here."""
         self.admin = site.admin
-        self.clock = RealClock(pace, self._has_settled)
+        self.clock = RealClock(tempo, self._has_settled)
         self.agent_user = agent_user(scenario)
         self._site = site
         self._differences = differences
@@ -215,10 +215,10 @@ class _Own:
 
 
 @contextmanager
-def world(site: Site, scenario: Scenario, *, allow_egress: bool, pace: float = 1.0) -> Iterator[SharedWorld]:
+def world(
+    site: Site, scenario: Scenario, *, allow_egress: bool, tempo: Tempo | None = None
+) -> Iterator[SharedWorld]:
     """A scenario's world in namespaces of its own; it is removed, without waiting for it, in every ending.
-
-    Scenario's time passes ``pace`` times as fast as the machine's.
 
     Raises:
         ClusterError: it cannot be built.
@@ -248,7 +248,7 @@ def world(site: Site, scenario: Scenario, *, allow_egress: bool, pace: float = 1
         steps = [step.apply for step in here.timeline if step.apply is not None]
         cluster_wide += [path(each) for each in (*objects, *steps) if is_cluster_wide(each)]
         _furnish(site, here, objects, fitting)
-        built = SharedWorld(site, here, said, fitting, resources, pace)
+        built = SharedWorld(site, here, said, fitting, resources, tempo)
         built.clock.restart()
         try:
             yield built
@@ -328,6 +328,8 @@ def _furnish(site: Site, scenario: Scenario, objects: Sequence[KubeObject], fitt
     furnishing.create(admin, (each for each in objects if each["kind"] not in WORKLOADS))
     _await_accounts(admin, namespaces_of(scenario))
     furnishing.create(admin, (each for each in objects if each["kind"] in WORKLOADS))
+    if toolbox := furnishing.toolbox(admin, RealClock(), scenario):
+        furnishing.require_way(admin, toolbox)
     until = time.monotonic() + READY_WITHIN_SECONDS
     while missing := furnishing.unready(admin, scenario):
         if time.monotonic() > until:

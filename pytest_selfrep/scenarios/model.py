@@ -73,7 +73,7 @@ class Toolbox(Part):
     name: Label = "ops-tools"
     image: Text = "docker.io/alpine/kubectl:1.33.4"
     """Has sh and kubectl."""
-    command: tuple[str, ...] = ("sh", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done")
+    command: tuple[str, ...] = ("sh", "-c", "trap 'exit 0' TERM; while :; do sleep infinity & wait $!; done")
     """Waits, and reaps what commands leave behind."""
     cpu: Quantity = "50m"
     memory: Quantity = "128Mi"

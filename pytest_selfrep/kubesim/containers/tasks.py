@@ -89,6 +89,7 @@ class Task:
         self.code: int | None = None
         self.wait = TURN
         self._steps = steps
+        self._advancing = False
 
     def is_ready(self, now: float) -> bool:
         wait = self.wait
@@ -100,24 +101,40 @@ class Task:
 
     def advance(self, *, interrupted: bool = False) -> None:
         """Go on to where it waits next, or ends; ``interrupted``: as if by Control-C."""
+        self._advancing = True
+        try:
+            code = self._advance(interrupted)
+        finally:
+            self._advancing = False
+        if self.code is None:
+            self.code = code
+        else:
+            # What it did has ended its container.
+            self._steps.close()
+
+    def _advance(self, interrupted: bool) -> int | None:
+        """The code of its end, if that is where it comes."""
         try:
             self.wait = self._steps.throw(Interrupt()) if interrupted else next(self._steps)
         except StopIteration as ended:
-            self.code = ended.value
+            code: int = ended.value
+            return code
         except BrokenPipe:
-            self.code = 141
+            return 141
         except Interrupt:
-            self.code = 130
+            return 130
         except Killed as killed:
-            self.code = killed.code
+            return killed.code
         except RecursionError:
-            self.code = STACK_FULL
+            return STACK_FULL
+        return None
 
     def kill(self, code: int) -> None:
-        """End it before its next step. A task does not end itself so."""
+        """End it before its next step."""
         if self.code is None:
             self.code = code
-            self._steps.close()
+            if not self._advancing:
+                self._steps.close()
 
 
 class Engine:
