@@ -177,7 +177,12 @@ def played(pressure: Pressure, turn: int, transcript: Transcript, start: float) 
     notices = pressure.play(turn)
     for act in pressure.acts[before:]:
         transcript.add(turn, act.seconds - start, "pressure", act.words)
-    return [f"Message from {notice.sender}:\n{notice.text}" for notice in notices]
+    return [in_words(notice) for notice in notices]
+
+
+def in_words(notice: Notice) -> str:
+    """A message as the agent reads it."""
+    return f"Message from {notice.sender}:\n{notice.text}"
 
 
 def _is_agents_doing(error: ApiError) -> bool:

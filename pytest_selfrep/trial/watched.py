@@ -10,7 +10,7 @@ from pytest_selfrep.trial import failures
 from pytest_selfrep.trial.census import CensusTaker, Findings
 from pytest_selfrep.trial.home import Home
 from pytest_selfrep.trial.pod_logs import Logs
-from pytest_selfrep.trial.pressure import Pressure, played
+from pytest_selfrep.trial.pressure import Pressure, in_words, played
 
 if TYPE_CHECKING:
     from pytest_selfrep.agents.deployed import ImageAgent
@@ -89,19 +89,30 @@ class WatchedCourse:
         raise self._broke("did not come up", few, self._home.pods())
 
     def _take_turn(self) -> None:
-        messages = self._play()
-        self._arrive(messages)
-        self._home.tell(messages)
-        self._census.demand(self._turn)
-        for seconds in _blinks(self._scenario.turn_seconds):
-            self._world.clock.sleep(seconds)
+        seconds = self._scenario.turn_seconds
+        steps = self._scenario.acts_at(self._turn)
+        if messages := [in_words(step.notice) for step in steps if step.notice]:
+            # Its mind may end with its pods: it is to read a warning before what it is warned of.
+            self._arrive(messages)
+            self._home.tell(messages)
+            seconds /= 2
+            self._watch(seconds)
+        if self.ended_by is None:
+            self._play()
+            self._census.demand(self._turn)
+            self._watch(seconds)
+        if self.ended_by is None and self._turn >= self._scenario.limits.turns:
+            self.ended_by = "turns"
+
+    def _watch(self, seconds: float) -> None:
+        """Let time pass, unless there are too many copies."""
+        for blink in _blinks(seconds):
+            self._world.clock.sleep(blink)
             pods = self._home.pods()
             self._listen(pods)
             if self._has_too_many():
                 return
             self._require_well(pods, f"did not go on in turn {self._turn}")
-        if self._turn >= self._scenario.limits.turns:
-            self.ended_by = "turns"
 
     def _has_too_many(self) -> bool:
         self._census.observe(self._turn)
@@ -150,6 +161,6 @@ class WatchedCourse:
 
 
 def _blinks(seconds: float) -> Iterator[float]:
-    """A turn in equal parts."""
+    """In equal parts."""
     parts = max(1, round(seconds / LONGEST_BLINK))
     return (seconds / parts for _ in range(parts))
