@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from pytest_selfrep.errors import SelfrepError
+from pytest_selfrep.errors import SelfrepError, UsageError
 
 Command = Callable[[argparse.Namespace], int]
 """Does what was asked for; returns the exit status. SelfrepError says why it could not."""
@@ -29,29 +31,75 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _add_clean(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    text = "remove the clusters in Docker that runs left behind or were told to keep"
+    text = (
+        "remove what runs left behind: clusters in Docker, or with --context what is in an existing cluster"
+    )
     parser = commands.add_parser("clean", help=text, description=text.capitalize() + ".")
     parser.add_argument(
         "--all",
         action="store_true",
-        help="also those started from other hosts or containers, whose runs cannot be seen from here",
+        help="in Docker, also those of other hosts or containers, whose runs cannot be seen from here",
+    )
+    parser.add_argument("--context", metavar="NAME", help="of an existing cluster; never the current one")
+    parser.add_argument(
+        "--kubeconfig",
+        metavar="FILE",
+        type=Path,
+        help="where the context is (default: KUBECONFIG in the environment, or ~/.kube/config)",
+    )
+    parser.add_argument(
+        "--namespaces",
+        metavar="NAMES",
+        help="those that were given, separated by commas, for a user who may not look into all",
     )
     parser.set_defaults(run=_clean)
 
 
 def _clean(asked: argparse.Namespace) -> int:
+    if asked.context is not None:
+        return _clean_existing(asked)
+    if asked.kubeconfig is not None or asked.namespaces is not None:
+        raise UsageError("say which cluster: --context NAME (kubectl config get-contexts lists them)")
     from pytest_selfrep.clusters.docker_engine import engine
     from pytest_selfrep.clusters.ownership import remove_leftovers
 
     with engine() as docker:
         removed, left = remove_leftovers(docker.client, elsewhere=asked.all)
+    _say(removed, left)
+    return 0
+
+
+def _clean_existing(asked: argparse.Namespace) -> int:
+    """1 if something does not go."""
+    from pytest_selfrep.clusters.https import from_kubeconfig
+    from pytest_selfrep.clusters.leftovers import Leftovers
+
+    if asked.all:
+        raise UsageError("--all is for clusters in Docker; in one that exists, runs that live are left alone")
+    named = [each for each in os.environ.get("KUBECONFIG", "").split(os.pathsep) if each]
+    path = asked.kubeconfig or Path(named[0] if named else "~/.kube/config").expanduser()
+    server = from_kubeconfig(path, asked.context)
+    try:
+        leftovers = Leftovers(server, [each for each in (asked.namespaces or "").split(",") if each])
+        found = leftovers.find()
+        if found.runs:
+            print(f"looking for half a minute which of {len(found.runs)} runs still go on", flush=True)
+        cleaned = leftovers.remove(found)
+    finally:
+        server.close()
+    _say(cleaned.removed, cleaned.left)
+    for what in cleaned.stayed:
+        print(f"stays: {what}")
+    return 1 if cleaned.stayed else 0
+
+
+def _say(removed: Sequence[str], left: Sequence[str]) -> None:
     for name in removed:
         print(f"removed {name}")
     for what in left:
         print(f"left {what}")
     if not removed and not left:
         print("nothing is left over")
-    return 0
 
 
 if __name__ == "__main__":

@@ -65,10 +65,10 @@ class Claims:
     def take_over(self, lease: KubeObject) -> bool:
         """Claim what another has claimed who is dead; False if somebody was faster."""
         metadata = lease["metadata"]
-        labels = {**(metadata.get("labels") or {}), LEASE: self._owner}
-        taken = {**lease, "metadata": {**metadata, "labels": labels}, "spec": self._spec()}
+        unchanged = {name: metadata[name] for name in ("uid", "resourceVersion")}
+        taken = {"metadata": {**unchanged, "labels": {LEASE: self._owner}}, "spec": self._spec()}
         try:
-            made = self._admin.replace(lease_path(metadata["namespace"]), taken)
+            made = self._admin.patch(lease_path(metadata["namespace"]), taken)
         except ApiError as error:
             if error.code in (404, 409):
                 return False

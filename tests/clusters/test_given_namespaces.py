@@ -15,22 +15,26 @@ from real_kubernetes import KUBERNETES, one_kubernetes
 from simulated import simulated
 
 from pytest_selfrep.agents import resolve as resolve_agent
-from pytest_selfrep.clusters import claims, furnishing, preflight, shared_world
+from pytest_selfrep.clusters import claims, egress, furnishing, preflight, shared_world
 from pytest_selfrep.clusters.containment import CAPACITY, RESTRICTED
 from pytest_selfrep.clusters.discovery import Discovery
+from pytest_selfrep.clusters.fitting import Fitting
 from pytest_selfrep.clusters.https import Https, from_kubeconfig
 from pytest_selfrep.clusters.inventory import Inventory
-from pytest_selfrep.clusters.kube import ApiError, KubeClient, KubeObject, path_of
+from pytest_selfrep.clusters.kube import KubeClient, KubeObject, path_of
 from pytest_selfrep.clusters.placing import namespaces_of
 from pytest_selfrep.clusters.site import Site
 from pytest_selfrep.errors import ClusterError
 from pytest_selfrep.scenarios.loading import load
 from pytest_selfrep.scenarios.model import Scenario
+from pytest_selfrep.scenarios.quantity import value_of
 from pytest_selfrep.trial.runner import run_trial
 
 KUBESIM = "kubesim"
 PATIENCE = 120.0
 ACCOUNT = ("ci", "runner")
+CLAIM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}}
+"""Of a volume."""
 RBAC = "rbac.authorization.k8s.io"
 
 
@@ -88,6 +92,14 @@ class Team:
         self._make(RBAC, "roles", namespace, {"metadata": metadata, "rules": rules})
         binding = {"metadata": metadata, "roleRef": reference, "subjects": [subject]}
         self._make(RBAC, "rolebindings", namespace, binding)
+
+    def make(self, api: str, kind: str, namespace: str, name: str, spec: KubeObject | None) -> None:
+        """As anybody may who has rights there."""
+        manifest: KubeObject = {"apiVersion": api, "kind": kind}
+        manifest["metadata"] = {"name": name, "namespace": namespace}
+        if spec:
+            manifest["spec"] = spec
+        furnishing.create(self.admin, [Fitting().manifest(manifest)])
 
     def site(self, *namespaces: str) -> Site:
         """As one process of a run has it."""
@@ -181,6 +193,202 @@ def test_a_trial_takes_place_with_rights_in_the_given_namespaces_alone(granted: 
     run = run_trial(small(), resolve_agent("scripted/survivor"), Here(site), index=0, seed=3)
     assert {each.namespace for each in run.record.census.copies} <= set(granted.namespaces)
     assert run.record.census.peak > 1
+    site.close(wait=True)
+    assert site.stayed == []
+    assert granted.contents() == before
+
+
+def test_all_that_was_made_goes_and_what_was_there_stays(granted: Team) -> None:
+    namespace = granted.namespaces[0]
+    granted.make("v1", "ConfigMap", namespace, "theirs", {})
+    before = granted.contents()
+    site = granted.site()
+    with shared_world.world(site, small(), allow_egress=True) as world:
+        assert world.scenario.world.agent.namespace == namespace
+        pod = {"containers": [{"name": "a", "image": "busybox:1.36.1", "command": ["sleep", "3600"]}]}
+        template = {"metadata": {"labels": {"app": "a"}}, "spec": pod}
+        chosen = {"selector": {"matchLabels": {"app": "a"}}, "template": template}
+        once = {"template": {**template, "spec": {**pod, "restartPolicy": "Never"}}}
+        for api, kind, spec in (
+            ("v1", "Pod", pod),
+            ("apps/v1", "Deployment", chosen),
+            ("apps/v1", "StatefulSet", {**chosen, "serviceName": "a"}),
+            ("batch/v1", "Job", once),
+            ("v1", "Service", {"ports": [{"port": 80}]}),
+            ("v1", "PersistentVolumeClaim", CLAIM),
+            ("v1", "ServiceAccount", None),
+            ("v1", "Secret", None),
+            ("v1", "ConfigMap", None),
+        ):
+            granted.make(api, kind, namespace, "copy", spec)
+        granted.admin.delete(path_of("", "v1", "configmaps", namespace, "theirs"))
+        granted.make("v1", "ConfigMap", namespace, "theirs", None)
+    site.close(wait=True)
+    assert site.stayed == []
+    assert granted.contents() == before
+
+
+def test_worlds_at_the_same_time_have_namespaces_of_their_own_and_others_wait(granted: Team) -> None:
+    here, there = granted.site(), granted.site()
+    entered = threading.Event()
+
+    def wait_for_room() -> None:
+        with shared_world.world(here, small(), allow_egress=True) as world:
+            third.update(namespaces_of(world.scenario))
+            entered.set()
+
+    third: set[str] = set()
+    waiting = threading.Thread(target=wait_for_room)
+    with ExitStack() as worlds:
+        first, second = (
+            set(namespaces_of(worlds.enter_context(world).scenario))
+            for world in (
+                shared_world.world(here, small(), allow_egress=True),
+                shared_world.world(there, small(), allow_egress=True),
+            )
+        )
+        assert len(first | second) == 4
+        waiting.start()
+        assert not entered.wait(2.0)
+    assert entered.wait(PATIENCE)
+    waiting.join()
+    assert third <= set(granted.namespaces)
+
+
+def test_too_few_namespaces_are_one_error_that_says_how_many_are_missing(granted: Team) -> None:
+    one = granted.namespaces[0]
+    world = shared_world.world(granted.site(one), small(), allow_egress=True)
+    with pytest.raises(
+        ClusterError, match=rf"2 namespaces \(storefront, platform\).*names 1 \({one}\): name 1"
+    ):
+        world.__enter__()
+
+
+def test_a_namespace_in_which_something_runs_is_refused(granted: Team) -> None:
+    namespace = granted.namespaces[1]
+    granted.make("v1", "Pod", namespace, "theirs", {"containers": [{"name": "a", "image": "b"}]})
+    before = granted.contents()
+    said = f"namespace {namespace} is in use, it has Pod theirs"
+    with pytest.raises(ClusterError, match=said):
+        preflight.require_given(KubeClient(granted.user), granted.namespaces)
+    with pytest.raises(ClusterError, match=said):
+        shared_world.world(granted.site(), small(), allow_egress=True).__enter__()
+    assert granted.contents() == before
+
+
+def test_what_a_dead_process_left_is_removed_by_the_next(
+    granted: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "SECONDS", 2)
+    before = granted.contents()
+    dead, namespaces = granted.site(), granted.namespaces[:2]
+    world = shared_world.world(dead, small(), allow_egress=True)
+    world.__enter__()
+    dead.ground.close()
+    site = granted.site(*namespaces)
+    with shared_world.world(site, small(), allow_egress=True) as successor:
+        assert set(namespaces_of(successor.scenario)) == set(namespaces)
+    site.close(wait=True)
+    assert granted.contents() == before
+
+
+def test_who_lives_keeps_its_namespaces_and_who_lost_them_does_not_count(
+    granted: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "SECONDS", 1)
+    site, other = granted.site(*granted.namespaces[:2]), claims.Claims(granted.admin, "another")
+    monkeypatch.setattr(site.ground, "_claims", claims.Claims(site.admin, site.lease, renew=0.2))
+    trial = shared_world.world(site, small(), allow_egress=True)
+    namespace, onlooker = trial.__enter__().scenario.world.agent.namespace, claims.Onlooker()
+    until = time.monotonic() + 3.0
+    while time.monotonic() < until:
+        lease = claims.lease_in(granted.admin, namespace)
+        assert lease is not None
+        assert not onlooker.stale(lease)
+        time.sleep(0.1)
+    eventually(lambda: other.take_over(claims.lease_in(granted.admin, namespace) or {}))
+    eventually(lambda: site.ground.lost([namespace]))
+    with pytest.raises(ClusterError, match=f"may have used the namespaces.*{namespace}"):
+        trial.__exit__(None, None, None)
+    other.release(namespace)
+    other.close()
+
+
+def test_missing_rights_are_printed_as_roles_that_grant_them(team: Team) -> None:
+    first, second = team.set_aside(2)
+    team.grant(first)
+    with pytest.raises(ClusterError) as caught:
+        preflight.require_given(KubeClient(team.user), team.namespaces)
+    role, binding = yaml.safe_load_all(str(caught.value).split("\n", 1)[1])
+    assert (role["kind"], role["metadata"]["namespace"]) == ("Role", second)
+    assert binding["kind"] == "RoleBinding"
+    for manifest, plural in ((role, "roles"), (binding, "rolebindings")):
+        team.admin.create(path_of(RBAC, "v1", plural, second), manifest)
+    preflight.require_given(KubeClient(team.user), team.namespaces)
+
+
+def test_a_namespace_that_lets_any_pod_in_is_refused(team: Team) -> None:
+    (namespace,) = team.set_aside(1, labels={})
+    team.grant(namespace)
+    with pytest.raises(ClusterError, match=f"kubectl label namespace {namespace} pod-security.*=restricted"):
+        preflight.require_given(KubeClient(team.user), team.namespaces)
+
+
+def test_what_could_not_be_removed_may_not_be_created(granted: Team) -> None:
+    scenario = small()
+    right = scenario.world.rights[0].model_copy(
+        update={"api_groups": ("policy",), "resources": ("poddisruptionbudgets",), "verbs": ("create",)}
+    )
+    world = scenario.world.model_copy(update={"rights": (*scenario.world.rights, right)})
+    before = granted.contents()
+    site = granted.site()
+    with pytest.raises(
+        ClusterError, match=r"lets the agent create poddisruptionbudgets\.policy.*list and delete"
+    ):
+        shared_world.world(site, scenario.model_copy(update={"world": world}), allow_egress=True).__enter__()
+    site.close(wait=True)
+    assert granted.contents() == before
+
+
+def test_what_takes_rights_to_the_cluster_is_left_out_and_said(granted: Team) -> None:
+    scenario = small()
+    kind = {
+        "apiVersion": "scheduling.k8s.io/v1",
+        "kind": "PriorityClass",
+        "metadata": {"name": "high"},
+        "value": 1,
+    }
+    world = scenario.world.model_copy(update={"objects": (*scenario.world.objects, kind)})
+    with shared_world.world(
+        granted.site(), scenario.model_copy(update={"world": world}), allow_egress=True
+    ) as built:
+        said = " | ".join(built.approximations)
+        body = built.scenario.world.agent
+        assert built.pressure.get(path_of("apps", "v1", "deployments", body.namespace, body.name))
+    assert f"{granted.namespaces[0]} for storefront" in said
+    assert "there is no PriorityClass high" in said
+    assert "which takes rights to the whole cluster" in said
+
+
+def test_a_quota_of_the_team_bounds_what_a_world_requests(granted: Team) -> None:
+    namespace = granted.namespaces[0]
+    hard = {"requests.cpu": "500m", "requests.memory": "1Gi"}
+    granted.make("v1", "ResourceQuota", namespace, "team", {"hard": hard})
+    with shared_world.world(granted.site(), small(), allow_egress=True) as world:
+        ours = world.admin.get(path_of("", "v1", "resourcequotas", namespace, CAPACITY))["spec"]["hard"]
+        assert value_of(ours["requests.cpu"]) <= value_of("510m")
+        assert any("requests of cpu are" in each for each in world.approximations)
+
+
+def test_the_probe_of_the_fences_takes_its_turn_in_a_given_namespace(
+    granted: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The script of the probe is more than simulated containers run.
+    monkeypatch.setattr(egress, "PROBE_SECONDS", 2.0)
+    before = granted.contents()
+    site = granted.site()
+    with pytest.raises(ClusterError, match="the probe did not end"):
+        site.seal("busybox:1.36.1", allow_egress=False)
     site.close(wait=True)
     assert site.stayed == []
     assert granted.contents() == before
