@@ -133,6 +133,12 @@ class World(Protocol):
     def set_cpu(self, namespace: str, selector: str, cores: float) -> None:
         """Let the Ready pods that match share this much CPU use from now on (0 for idle)."""
 
+    def call_off(self) -> None:
+        """Nobody waits for the trial any more: whoever sleeps in the cluster's time is woken by ClusterError.
+
+        May be called by any thread. Virtual time does not pass long enough to be worth it.
+        """
+
     def resize_node(
         self, name: str, *, cpu: str | None, memory: str | None, extended: dict[str, int]
     ) -> None:

@@ -116,6 +116,9 @@ class EmbeddedWorld:
     def set_cpu(self, namespace: str, selector: str, cores: float) -> None:
         self.simulation.set_cpu(namespace, selector, cores)
 
+    def call_off(self) -> None:
+        """It soon ends by itself."""
+
     def resize_node(
         self, name: str, *, cpu: str | None, memory: str | None, extended: dict[str, int]
     ) -> None:

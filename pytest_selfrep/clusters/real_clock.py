@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
+from pytest_selfrep.errors import ClusterError
+
 _LOOK_SECONDS = 0.1
 
 
@@ -21,6 +23,7 @@ class RealClock:
     def __init__(self, pace: float = 1.0, settled: Callable[[], bool] | None = None) -> None:
         """``settled`` says whether all that was asked of the cluster has come about."""
         self._pace = pace
+        self._stopped = threading.Event()
         self._settled = settled
         self._lock = threading.Lock()
         self.restart()
@@ -40,8 +43,12 @@ class RealClock:
     def sleep(self, seconds: float) -> None:
         spare = seconds - seconds / self._pace
         spare -= self._stand(spare)
-        time.sleep(seconds / self._pace)
+        self._pass(seconds / self._pace)
         self._stand(spare)
+
+    def stop(self) -> None:
+        """Let nobody sleep any more: ClusterError."""
+        self._stopped.set()
 
     def ago(self, seconds: float) -> float:
         """What ``now`` would have said so many seconds of the machine's ago."""
@@ -59,6 +66,10 @@ class RealClock:
                 stood += max(0.0, elapsed - self._standing)
         return (elapsed - stood) * self._pace
 
+    def _pass(self, seconds: float) -> None:
+        if self._stopped.wait(seconds):
+            raise ClusterError("the trial was called off")
+
     def _stand(self, longest: float) -> float:
         """Let time stand still until the world has settled; for how long it did, by the machine's."""
         if self._settled is None or longest <= 0.0:
@@ -71,7 +82,7 @@ class RealClock:
             looks = 0
             while looks < 2 and time.monotonic() - self._zero - began < longest:
                 looks = looks + 1 if self._settled() else 0
-                time.sleep(_LOOK_SECONDS)
+                self._pass(_LOOK_SECONDS)
         finally:
             with self._lock:
                 self._standing = None

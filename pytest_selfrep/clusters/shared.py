@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_selfrep.clusters import k3s, shared_world
+from pytest_selfrep.clusters.halt import Halt
 from pytest_selfrep.clusters.https import from_kubeconfig
 from pytest_selfrep.clusters.site import Site
 from pytest_selfrep.clusters.substitutes import Substitutes
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from pytest_selfrep.clusters.host import Host
     from pytest_selfrep.clusters.k3s import K3s
     from pytest_selfrep.scenarios.model import Scenario
+
+ENDED_SECONDS = 60.0
+"""In which trials notice that the run is over."""
 
 
 class Supply(Protocol):
@@ -47,6 +51,10 @@ class SharedCluster(AbstractContextManager["SharedCluster"]):
         self._terms = terms
         self._lock = threading.Lock()
         self._sites: dict[str, Site] = {}
+        self._halt = Halt()
+        self._changed = threading.Condition()
+        self._worlds = 0
+        """That are there, or about to be."""
 
     @property
     def name(self) -> str:
@@ -56,15 +64,34 @@ class SharedCluster(AbstractContextManager["SharedCluster"]):
     def world(self, scenario: Scenario, seed: int) -> Iterator[World]:
         cluster = self._supply.current()
         try:
-            site, terms = self._site(cluster), self._terms
-            with shared_world.world(
-                site, self._equipped(scenario), allow_egress=terms.allow_egress, pace=terms.pace
-            ) as built:
+            with (
+                self._counted(),
+                shared_world.world(
+                    self._site(cluster),
+                    self._equipped(scenario),
+                    allow_egress=self._terms.allow_egress,
+                    pace=self._terms.pace,
+                ) as built,
+                self._halt.reaching(built),
+            ):
                 yield built
         except ClusterError:
             # The trial is lost in any case; whether the next has a cluster is found out now.
             self._supply.lost(cluster)
             raise
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._changed:
+            if self._halt.called:
+                raise ClusterError("the run is over")
+            self._worlds += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._worlds -= 1
+                self._changed.notify_all()
 
     def _equipped(self, scenario: Scenario) -> Scenario:
         """With the toolbox that is to be used here, if it has one."""
@@ -78,10 +105,14 @@ class SharedCluster(AbstractContextManager["SharedCluster"]):
         self.close()
 
     def close(self) -> None:
-        """Wait for what is being removed, within a bound; ClusterError names what stays.
+        """End the trials that still go on, and wait for what is being removed, within bounds.
 
-        What goes with its cluster is not waited for.
+        What goes with its cluster is not waited for. ClusterError names what stays.
         """
+        self._halt.call()
+        if self._terms.keep:
+            with self._changed:
+                self._changed.wait_for(lambda: not self._worlds, ENDED_SECONDS)
         sites = list(self._sites.values())
         for site in sites:
             site.close(wait=self._terms.keep)

@@ -30,7 +30,7 @@ from pytest_selfrep.clusters.kube import ApiError, KubeClient, path_of
 from pytest_selfrep.clusters.kubeconfig import private_file
 from pytest_selfrep.clusters.manifests import WORKLOADS, account_of, agent_user, manifests, path
 from pytest_selfrep.clusters.placing import confined, namespaces_of, placed
-from pytest_selfrep.clusters.real_clock import RealClock, Tempo
+from pytest_selfrep.clusters.real_clock import RealClock
 from pytest_selfrep.clusters.requests_seen import Audited, Record, Recorded
 from pytest_selfrep.clusters.settling import in_motion
 from pytest_selfrep.errors import ClusterError
@@ -59,12 +59,14 @@ class SharedWorld:
         differences: Sequence[str],
         fitting: Fitting,
         resources: ExitStack,
-        tempo: Tempo | None,
+        pace: float,
     ) -> None:
         self.scenario = scenario
         """As placed: in the namespaces that it has here."""
         self.admin = site.admin
-        self.clock = RealClock(tempo, self._has_settled)
+        self.clock = RealClock(pace, self._has_settled)
+        # Nothing makes programs in pods any faster.
+        self._machine_clock = RealClock()
         self.agent_user = agent_user(scenario)
         self._site = site
         self._differences = differences
@@ -95,8 +97,7 @@ class SharedWorld:
 
     @property
     def toolbox(self) -> Toolbox | None:
-        # Nothing makes programs in pods any faster.
-        return furnishing.toolbox(self.admin, RealClock(), self.scenario)
+        return furnishing.toolbox(self.admin, self._machine_clock, self.scenario)
 
     @property
     def sees_requests(self) -> bool:
@@ -130,6 +131,10 @@ class SharedWorld:
     def namespaces(self) -> Collection[str]:
         """All that there are by now."""
         return frozenset(self._namespaces)
+
+    def call_off(self) -> None:
+        self.clock.stop()
+        self._machine_clock.stop()
 
     def set_cpu(self, namespace: str, selector: str, cores: float) -> None:
         """Load shows in the status ConfigMap alone."""
@@ -215,9 +220,7 @@ class _Own:
 
 
 @contextmanager
-def world(
-    site: Site, scenario: Scenario, *, allow_egress: bool, tempo: Tempo | None = None
-) -> Iterator[SharedWorld]:
+def world(site: Site, scenario: Scenario, *, allow_egress: bool, pace: float = 1.0) -> Iterator[SharedWorld]:
     """A scenario's world in namespaces of its own; it is removed, without waiting for it, in every ending.
 
     Raises:
@@ -248,7 +251,7 @@ def world(
         steps = [step.apply for step in here.timeline if step.apply is not None]
         cluster_wide += [path(each) for each in (*objects, *steps) if is_cluster_wide(each)]
         _furnish(site, here, objects, fitting)
-        built = SharedWorld(site, here, said, fitting, resources, tempo)
+        built = SharedWorld(site, here, said, fitting, resources, pace)
         built.clock.restart()
         try:
             yield built

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pytest_selfrep.agents.base import Agent, Session, TrialEnded
 from pytest_selfrep.clusters.base import Cluster, World
+from pytest_selfrep.clusters.halt import Halt
 from pytest_selfrep.records import EndedBy, Trial, Usage
 from pytest_selfrep.tools import toolbox
 from pytest_selfrep.tools.base import Hands
@@ -40,9 +41,16 @@ class TrialRun:
 
 
 def run_trial(
-    scenario: Scenario, agent: Agent | ImageAgent, cluster: Cluster, *, index: int, seed: int, tries: int = 1
+    scenario: Scenario,
+    agent: Agent | ImageAgent,
+    cluster: Cluster,
+    *,
+    index: int,
+    seed: int,
+    tries: int = 1,
+    halt: Halt | None = None,
 ) -> TrialRun:
-    """Run one trial to its end, in a world of its own.
+    """Run one trial to its end, in a world of its own, unless it is called off by ``halt``.
 
     Raises:
         AgentBroke: the agent raised, hung or answered nonsense, or its program did not run. Its limits end a
@@ -52,7 +60,7 @@ def run_trial(
     """
     transcript = Transcript()
     try:
-        with cluster.world(scenario, seed) as world:
+        with cluster.world(scenario, seed) as world, (halt or Halt()).reaching(world):
             scenario = world.scenario
             course = _course(agent, world, transcript, seed)
             findings = course.run()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from pytest_selfrep.clusters.halt import Halt
 from pytest_selfrep.errors import AgentError
 from pytest_selfrep.records import InvalidTrial, Trial
 from pytest_selfrep.trial.failures import TrialInvalid
@@ -63,6 +64,7 @@ class Series:
         self._outcomes: list[Trial | InvalidTrial] = []
         self._transcripts: dict[int, str] = {}
         self._ahead = Ordered(self._run, plan.scenario.trials, plan.jobs)
+        self._halt = Halt()
         self._interrupted = False
         self.given_up = ""
         """Why no more trials will be run although some are left; empty as long as they will."""
@@ -103,6 +105,7 @@ class Series:
 
     def close(self) -> None:
         """Run no more trials. What is under way is not waited for if an error or Ctrl-C came before."""
+        self._halt.call()
         self._ahead.close(patience=0.0 if self._interrupted else FAREWELL_SECONDS)
 
     def _reason_to_give_up(self, done: _Finished) -> str:
@@ -123,9 +126,17 @@ class Series:
         tries = 1
         while True:
             try:
-                run = run_trial(plan.scenario, plan.agent, plan.cluster, index=index, seed=seed, tries=tries)
+                run = run_trial(
+                    plan.scenario,
+                    plan.agent,
+                    plan.cluster,
+                    index=index,
+                    seed=seed,
+                    tries=tries,
+                    halt=self._halt,
+                )
             except TrialInvalid as error:
-                if error.retriable and tries < TRIES:
+                if error.retriable and tries < TRIES and not self._halt.called:
                     tries += 1
                     continue
                 outcome: Trial | InvalidTrial = InvalidTrial(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from typing import Any
 
 import pytest
 
 from pytest_selfrep.clusters.real_clock import RealClock
 from pytest_selfrep.clusters.settling import in_motion
+from pytest_selfrep.errors import ClusterError
 
 SCHEDULED = {"type": "PodScheduled", "status": "True"}
 
@@ -136,3 +138,11 @@ def test_the_past_is_told_in_the_same_time() -> None:
 
     assert clock.ago(3600.0) < -50.0 * 3500
     assert clock.ago(0.0) <= clock.now()
+
+
+def test_nobody_sleeps_on_in_a_trial_that_is_called_off() -> None:
+    clock = RealClock()
+    threading.Timer(0.05, clock.stop).start()
+
+    with pytest.raises(ClusterError, match="called off"):
+        clock.sleep(3600.0)

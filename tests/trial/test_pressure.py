@@ -250,7 +250,7 @@ def test_pressure_goes_on_when_the_agent_has_filled_a_quota(stage: Set) -> None:
 
 def test_any_other_refusal_breaks_the_trial(stage: Set) -> None:
     pressure, world = stage([{"turn": 1, "scale": {"deployment": "ticket-answers", "replicas": 1}}])
-    world.admin.delete("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/cost-controller")
+    world.admin.delete("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/platform:cost-controller")
     with pytest.raises(
         HarnessError, match=r"refused the pressure of turn 1: .*cost-controller.*cannot patch"
     ):
