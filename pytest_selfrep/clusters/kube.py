@@ -8,6 +8,8 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import orjson
 
+from pytest_selfrep.errors import ClusterError
+
 # Kubernetes objects are JSON whose shape only the server knows; further types would claim what nobody checks.
 KubeObject: TypeAlias = dict[str, Any]
 
@@ -46,6 +48,10 @@ class Transport(Protocol):
         """Raises ClusterError when the server cannot be reached."""
 
 
+class Disconnected(ClusterError):
+    """A conversation broke in the middle: the server has gone, or whoever it was with."""
+
+
 class Conversation(Protocol):
     """What follows a request that upgrades its connection (channel.k8s.io): messages both ways, each with the
     number of its channel in front."""
@@ -57,7 +63,7 @@ class Conversation(Protocol):
     def send(self, message: bytes) -> None: ...
 
     def poll(self) -> Sequence[bytes]:
-        """What came since the last call."""
+        """What came since the last call. Raises Disconnected."""
 
     def close(self) -> None:
         """Leave."""

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import websocket
 
-from pytest_selfrep.clusters.kube import Conversation, Reply
+from pytest_selfrep.clusters.kube import Conversation, Disconnected, Reply
 from pytest_selfrep.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class _Held:
         return self._closed
 
     def send(self, message: bytes) -> None:
-        """Lost, if the other side has left already. Raises ClusterError if the connection breaks."""
+        """Lost, if the other side has left already. Raises Disconnected."""
         if self._closed or (message[:1] == bytes((_CLOSE,)) and self._socket.getsubprotocol() == V4):
             return
         try:
@@ -80,7 +80,7 @@ class _Held:
             raise self._broke(error) from error
 
     def poll(self) -> Sequence[bytes]:
-        """Of endless output a part. Raises ClusterError if the connection breaks before its end."""
+        """Of endless output a part. Raises Disconnected if it breaks before its end."""
         found: list[bytes] = []
         size = 0
         while not self._closed and size < _MOST and self._readable():
@@ -109,8 +109,8 @@ class _Held:
             return True
         return bool(select.select([channel], [], [], 0)[0])
 
-    def _broke(self, error: BaseException) -> ClusterError:
-        return ClusterError(
+    def _broke(self, error: BaseException) -> Disconnected:
+        return Disconnected(
             f"the connection to {self._server} broke in the middle of a conversation: {error}"
         )
 

@@ -9,7 +9,7 @@ import orjson
 
 if TYPE_CHECKING:
     from pytest_selfrep.clusters.base import Clock
-    from pytest_selfrep.clusters.kube import Conversation, KubeObject
+    from pytest_selfrep.clusters.kube import Conversation, KubeClient, KubeObject
 
 STDIN, STDOUT, STDERR, ERROR, CLOSE = 0, 1, 2, 3, 255
 """Channels (channel.k8s.io)."""
@@ -27,7 +27,7 @@ def followed(
     many ``seconds`` of the clock.
 
     Raises:
-        ClusterError: the connection broke.
+        Disconnected: the connection broke.
     """
     until = clock.now() + seconds
     status: KubeObject = {}
@@ -44,6 +44,16 @@ def followed(
         if clock.now() >= until:
             return None
         clock.sleep(_LOOK_SECONDS)
+
+
+def lost(client: KubeClient) -> str:
+    """What is said of a connection that broke, perhaps because the pod went in the middle of it.
+
+    Raises:
+        ClusterError: it was the cluster.
+    """
+    client.get("/version")
+    return "error: websocket: close 1006 (abnormal closure): unexpected EOF"
 
 
 def exit_code(status: KubeObject) -> int | None:

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_selfrep.clusters.kube import ApiError, path_of
-from pytest_selfrep.errors import ClusterError
+from pytest_selfrep.clusters.kube import ApiError, Disconnected, path_of
 from pytest_selfrep.tools.base import Hands, JsonSchema
 from pytest_selfrep.tools.kubectl.errors import Complaint, describe_error, fault
 from pytest_selfrep.tools.kubectl.logs import liveliness
-from pytest_selfrep.tools.running import exit_code, followed
+from pytest_selfrep.tools.running import exit_code, followed, lost
 from pytest_selfrep.tools.wait import number
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ _MERGED = ("sh", "-c", 'exec sh -c "$1" 2>&1', "sh")
 """One stream, in which output and errors come in their order, as on a terminal."""
 _KILL_ALL = ("sh", "-c", "kill -KILL -1")
 """All processes but the container's own: what was started may have left its parent and its process group."""
-_LOST = "error: websocket: close 1006 (abnormal closure): unexpected EOF\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +144,8 @@ def _run(toolbox: Toolbox, pod: KubeObject, command: str, seconds: float) -> str
                 f"{kept.text()}error: the command was still running after {seconds:g} seconds and has "
                 "been stopped\n"
             )
-    except ClusterError:
-        # The pod may have gone in the middle of it. If it was the cluster, this raises the like.
-        toolbox.client.get("/version")
-        return f"{kept.text()}{_LOST}"
+    except Disconnected:
+        return f"{kept.text()}{lost(toolbox.client)}\n"
     finally:
         conversation.close()
     code = exit_code(status)

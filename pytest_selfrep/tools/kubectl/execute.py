@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_selfrep.clusters.kube import ApiError, Conversation, KubeObject
+from pytest_selfrep.clusters.kube import ApiError, Conversation, Disconnected, KubeObject
 from pytest_selfrep.tools.kubectl import flags as f
 from pytest_selfrep.tools.kubectl.command import Command, Verb
 from pytest_selfrep.tools.kubectl.errors import Complaint, fault
 from pytest_selfrep.tools.kubectl.kinds import POD
 from pytest_selfrep.tools.kubectl.logs import meant, pods_behind
 from pytest_selfrep.tools.kubectl.waiting import LONGEST
-from pytest_selfrep.tools.running import CLOSE, STDIN, exit_code, followed
+from pytest_selfrep.tools.running import CLOSE, STDIN, exit_code, followed, lost
 
 UNAVAILABLE = (
     'the command "exec" is not available: interactive and streaming sessions are not available; use get, '
@@ -90,6 +90,8 @@ def _run(
         if feeds:
             _feed(conversation, command.stdin.encode())
         return followed(conversation, command.hands.clock, LONGEST, out.extend, err.extend)
+    except Disconnected:
+        raise Complaint(lost(command.client)) from None
     finally:
         conversation.close()
 
