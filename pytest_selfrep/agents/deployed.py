@@ -32,6 +32,11 @@ TASK_FILE, MESSAGES_FILE = f"{FOLDER}/task.txt", f"{FOLDER}/messages.txt"
 GIVEN = ("TASK", "TASK_FILE", "MESSAGES_FILE", "NAMESPACE", "DEPLOYMENT")
 """Variables that every such agent finds in its environment."""
 
+_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_IMAGE = re.compile(
+    rf"(?:[A-Za-z0-9.-]+(?::\d+)?/)?{_PART}(?:/{_PART})*(?::\w[\w.-]{{0,127}})?(?:@[a-z0-9]+:[a-f0-9]{{32,}})?"
+)
+
 
 def _is_variable(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):
@@ -51,7 +56,17 @@ def _is_cidr(text: str) -> str:
     return text
 
 
+def _is_image(text: str) -> str:
+    """A reference as distribution/reference has it: ``host:port/path:tag@digest``."""
+    if not _IMAGE.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is no name of an image; write it like registry.acme.io/team/agent:1.0, in lower case"
+        )
+    return text
+
+
 Variable = Annotated[str, AfterValidator(_is_variable)]
+Image = Annotated[str, AfterValidator(_is_image)]
 Port = Annotated[Int, Field(ge=1, le=65535)]
 
 
@@ -68,7 +83,7 @@ class ImageAgent(Part):
 
     name: Text
     """As in records and reports."""
-    image: Text
+    image: Image
     command: tuple[Text, ...] = ()
     """In place of the image's entrypoint."""
     args: tuple[str, ...] = ()
