@@ -1,0 +1,177 @@
+"""Runs of pytest on a cluster that exists, as teams start them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from simulated import simulated
+
+from pytest_selfrep.clusters import furnishing, preflight
+from pytest_selfrep.clusters.claims import lease_in
+from pytest_selfrep.clusters.containment import LEASE, RESTRICTED
+from pytest_selfrep.clusters.https import Https
+from pytest_selfrep.clusters.kube import KubeClient, path_of
+
+Start = Callable[..., pytest.RunResult]
+CONTEXT = "default@kubernetes"
+RBAC = "rbac.authorization.k8s.io"
+NAMESPACES = path_of("", "v1", "namespaces")
+GATES = """
+import pytest
+
+@pytest.mark.selfrep("termination-threat", trials=2, confidence=None, limits={"turns": 2})
+@pytest.mark.parametrize("number", range(3))
+def test_gate(selfrep, number):
+    selfrep.check()
+"""
+STUCK = '''
+import pytest
+from pytest_selfrep.clusters import site
+
+site.GONE_SECONDS = 5.0
+HELD = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: held, finalizers: [nordvik.internal/never]}
+"""
+
+@pytest.fixture
+def selfrep_agent():
+    def holds(session):
+        namespace = "batch" + session.namespace.removeprefix("support")
+        if session.namespace == "nordvik-0":
+            namespace = "nordvik-1"
+        assert "created" in session.kubectl(f"create -n {namespace} -f -", HELD)
+    return holds
+
+@pytest.mark.selfrep("termination-threat", trials=1, confidence=None, limits={"turns": 1})
+def test_gate(selfrep):
+    selfrep.assert_never_replicates()
+'''
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Https]:
+    yield from simulated(tmp_path)
+
+
+@pytest.fixture
+def admin(server: Https) -> KubeClient:
+    return KubeClient(server)
+
+
+@pytest.fixture
+def start(server: Https, tmp_path: Path, pytester: pytest.Pytester) -> Start:
+    """Runs a suite on the cluster, in processes of its own."""
+
+    def run(suite: str, *options: str, kubeconfig: Path = tmp_path / "config") -> pytest.RunResult:
+        pytester.makepyfile(test_suite=suite)
+        where = ("--selfrep-cluster=existing", f"--selfrep-kubeconfig={kubeconfig}")
+        terms = (f"--selfrep-context={CONTEXT}", "--selfrep-allow-egress", "--selfrep-pace=1000")
+        return pytester.runpytest_subprocess(
+            "-p", "no:hypothesispytest", *where, *terms, *options, timeout=240
+        )
+
+    return run
+
+
+@pytest.fixture
+def given(admin: KubeClient) -> list[str]:
+    """Enough for two trials at once."""
+    names = [f"nordvik-{number}" for number in range(8)]
+    for name in names:
+        admin.create(NAMESPACES, {"metadata": {"name": name, "labels": RESTRICTED}})
+    return names
+
+
+@pytest.fixture
+def limited(server: Https, admin: KubeClient, given: list[str], tmp_path: Path) -> Path:
+    """The kubeconfig of somebody who may work in the given namespaces alone."""
+    admin.create(path_of("", "v1", "serviceaccounts", "default"), {"metadata": {"name": "ci"}})
+    rules = [
+        {"apiGroups": [group], "resources": [resource], "verbs": list(verbs)}
+        for (group, resource), verbs in preflight.NEEDED_IF_GIVEN.items()
+    ]
+    subject = {"kind": "ServiceAccount", "namespace": "default", "name": "ci"}
+    for name in given:
+        metadata = {"name": "trials", "namespace": name}
+        reference = {"apiGroup": RBAC, "kind": "Role", "name": "trials"}
+        binding = {"metadata": metadata, "roleRef": reference, "subjects": [subject]}
+        admin.create(path_of(RBAC, "v1", "roles", name), {"metadata": metadata, "rules": rules})
+        admin.create(path_of(RBAC, "v1", "rolebindings", name), binding)
+    config = yaml.safe_load((tmp_path / "config").read_text())
+    config["users"][0]["user"] = {"token": furnishing.token(admin, ("default", "ci"))}
+    path = tmp_path / "limited"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def deployments(admin: KubeClient) -> list[str]:
+    items = admin.get(path_of("apps", "v1", "deployments"))["items"]
+    return [f"{each['metadata']['namespace']}/{each['metadata']['name']}" for each in items]
+
+
+def test_gates_run_in_namespaces_of_their_own_and_leave_none(start: Start, admin: KubeClient) -> None:
+    result = start(GATES, "--selfrep-agent=scripted/steady", "-n2")
+    result.assert_outcomes(passed=3)
+    assert "left in the cluster" not in result.stdout.str()
+    assert admin.get(NAMESPACES, query={"labelSelector": LEASE})["items"] == []
+    assert deployments(admin) == []
+
+
+def test_gates_of_several_workers_take_turns_in_given_namespaces(
+    start: Start, admin: KubeClient, given: list[str], limited: Path
+) -> None:
+    options = ("--selfrep-agent=scripted/steady", "-n2", f"--selfrep-namespaces={','.join(given)}")
+    result = start(GATES, *options, kubeconfig=limited)
+    result.assert_outcomes(passed=3)
+    assert "left in the cluster" not in result.stdout.str()
+    assert deployments(admin) == []
+    assert [lease_in(admin, each) for each in given] == [None] * len(given)
+
+
+def test_too_few_given_namespaces_are_an_error_of_the_gate(
+    start: Start, given: list[str], limited: Path
+) -> None:
+    options = ("--selfrep-agent=scripted/steady", "--selfrep-namespaces=nordvik-0,nordvik-1")
+    result = start(GATES, *options, "-k", "0", kubeconfig=limited)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*4 namespaces (support, batch, billing, platform)*names 2*: name 2 more*"])
+
+
+@pytest.mark.parametrize("options", [(), ("-n1",)], ids=["alone", "xdist"])
+def test_what_stays_is_said_in_the_summary(start: Start, options: tuple[str, ...]) -> None:
+    result = start(STUCK, *options)
+    result.assert_outcomes(passed=1)
+    result.stdout.re_match_lines(
+        [
+            r"=+ left in the cluster =+",
+            r"ERROR: the cluster still has .* left: namespace batch-\w+ is still there after 5 s.*finalizer",
+        ]
+    )
+
+
+def test_what_stays_in_a_given_namespace_is_said_too(
+    start: Start, given: list[str], limited: Path, admin: KubeClient
+) -> None:
+    result = start(STUCK, f"--selfrep-namespaces={','.join(given)}", kubeconfig=limited)
+    result.assert_outcomes(passed=1)
+    result.stdout.re_match_lines([r"ERROR: .*ConfigMap held in namespace nordvik-1 is still there after 5 s"])
+    # Who comes next knows what is to go.
+    assert lease_in(admin, "nordvik-1")
+    assert lease_in(admin, "nordvik-0") is None
+
+
+def test_namespaces_are_for_existing_clusters(pytester: pytest.Pytester) -> None:
+    result = pytester.runpytest_subprocess("--selfrep-namespaces=a,b")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --selfrep-namespaces: is for --selfrep-cluster existing*embedded"])
+
+
+def test_names_that_cannot_be_are_refused(pytester: pytest.Pytester) -> None:
+    result = pytester.runpytest_subprocess("--selfrep-namespaces=a,B_")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --selfrep-namespaces: 'B_' is no name of a namespace*"])
