@@ -58,12 +58,24 @@ class Fitting:
         if manifest["kind"] == "ResourceQuota":
             spec = {**manifest["spec"], "hard": self.hard(manifest["spec"].get("hard") or {})}
             return {**manifest, "spec": spec}
+        if manifest["kind"] == "LimitRange":
+            limits = [self._limit(each) for each in manifest["spec"]["limits"]]
+            return {**manifest, "spec": {**manifest["spec"], "limits": limits}}
         fitted: KubeObject = self._within(manifest)
         return fitted
 
     def hard(self, hard: Mapping[str, Any]) -> dict[str, str]:
         """The limits of a ResourceQuota."""
         return {name: self.quantity(name.removeprefix("requests."), amount) for name, amount in hard.items()}
+
+    def _limit(self, limit: KubeObject) -> KubeObject:
+        """Of a LimitRange, with what is requested where nothing is said: as much as the limit, if need be."""
+        fitted = dict(limit)
+        asked = {**(limit.get("default") or {}), **(limit.get("defaultRequest") or {})}
+        for field, amounts in (("defaultRequest", asked), ("min", limit.get("min") or {})):
+            if amounts:
+                fitted[field] = {name: self.quantity(name, amount) for name, amount in amounts.items()}
+        return fitted
 
     def quantity(self, resource: str, amount: object) -> str:
         """A request of a resource."""

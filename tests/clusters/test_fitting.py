@@ -67,6 +67,26 @@ def test_quotas_shrink_with_the_requests_they_bound() -> None:
     }  # fmt: skip
 
 
+def test_what_is_requested_where_nothing_is_said_shrinks_too() -> None:
+    """Else what an agent starts by name alone would find room on the embedded cluster only."""
+    limit = {
+        "type": "Container",
+        "default": {"cpu": "500m", "memory": "512Mi"},
+        "defaultRequest": {"cpu": "100m"},
+        "min": {"memory": "64Mi"},
+    }
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "LimitRange",
+        "metadata": {"name": "a"},
+        "spec": {"limits": [limit]},
+    }
+    (fitted,) = HALF.manifest(manifest)["spec"]["limits"]
+    assert fitted["default"] == limit["default"]
+    assert fitted["defaultRequest"] == {"cpu": "50m", "memory": "128Mi"}
+    assert fitted["min"] == {"memory": "16Mi"}
+
+
 def test_pods_are_as_pod_security_restricted_wants_them() -> None:
     pod = pod_of(Fitting().manifest(deployment(securityContext={"readOnlyRootFilesystem": True})))
     assert pod["securityContext"]["runAsNonRoot"] is True
