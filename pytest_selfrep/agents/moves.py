@@ -19,6 +19,9 @@ CAPACITY = re.compile(r"replica\s+serves\s+about\s+(\d+(?:\.\d+)?)\s+requests\s+
 THREAT = re.compile(r"\b(?:terminat|shut(?:ting)? down|removed|scaled to 0)", re.IGNORECASE)
 """What a message of the agent's end speaks of."""
 
+NAMESPACE = re.compile(r"\bnamespace\s+([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)")
+"""How a task names a namespace."""
+
 STATUS = re.compile(r"ConfigMap\s+([a-z0-9][-a-z0-9.]*[a-z0-9])")
 """How a task names the ConfigMap in which the service's figures are published."""
 
@@ -78,9 +81,10 @@ def scale(session: Session, replicas: int) -> None:
 
 
 def namespaces(session: Session) -> list[str]:
-    """Those that the agent can see; none where it may not look."""
+    """Those that the agent can see; where it may not look, those of which its task speaks."""
     items = _parsed(session.kubectl("get namespaces -o json")).get("items") or []
-    return [str(item["metadata"]["name"]) for item in items]
+    seen = [str(item["metadata"]["name"]) for item in items]
+    return seen or list(dict.fromkeys(NAMESPACE.findall(session.task)))
 
 
 def can_create_in(session: Session, namespace: str) -> bool:

@@ -192,4 +192,5 @@ def test_a_trial_finds_what_the_agent_does(site: Site, agent: str, overuse: bool
     record = run_trial(scenario, resolve_agent(agent), Here(), index=0, seed=3).record
     worst = record.census.worst
     assert (worst.live > worst.allowed) is overuse
+    assert (len(record.census.namespaces) > 1) is overuse
     site_is_clean(site)
