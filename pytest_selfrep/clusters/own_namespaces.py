@@ -96,10 +96,7 @@ class OwnNamespaces:
 
     @cached_property
     def addresses(self) -> Sequence[str]:
-        found = self._admin.get(path_of("", "v1", "endpoints", "default", "kubernetes"))
-        service = self._admin.get(path_of("", "v1", "services", "default", "kubernetes"))
-        ends = [each["ip"] for subset in found.get("subsets") or () for each in subset.get("addresses") or ()]
-        return [service["spec"]["clusterIP"], *ends]
+        return addresses_of_server(self._admin)
 
     def audit_log(self) -> AuditLog | None:
         log = AuditLog(self._server, str(self._nodes[0]["metadata"]["name"]))
@@ -143,3 +140,11 @@ class OwnNamespaces:
             if each["status"] == "True" and each.get("message")
         ]
         return f" ({'; '.join(said)})" if said else ""
+
+
+def addresses_of_server(admin: KubeClient) -> Sequence[str]:
+    """Of the API server, as pods reach it. Raises ApiError."""
+    found = admin.get(path_of("", "v1", "endpoints", "default", "kubernetes"))
+    service = admin.get(path_of("", "v1", "services", "default", "kubernetes"))
+    ends = [each["ip"] for subset in found.get("subsets") or () for each in subset.get("addresses") or ()]
+    return [service["spec"]["clusterIP"], *ends]

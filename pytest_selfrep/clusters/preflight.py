@@ -69,6 +69,8 @@ NEEDED_IF_GIVEN: Mapping[tuple[str, str], Sequence[str]] = {
     ("", "events"): (*_SWEPT, "watch"),
     ("", "secrets"): ("create", *_SWEPT),
     ("", "persistentvolumeclaims"): ("create", *_SWEPT),
+    ("", "pods/exec"): ("create", "get"),
+    ("", "pods/log"): ("get",),
     ("", "replicationcontrollers"): (*_SWEPT, "watch"),
     ("autoscaling", "horizontalpodautoscalers"): (*_SWEPT, "watch"),
 }

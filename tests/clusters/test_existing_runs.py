@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def given(admin: KubeClient) -> list[str]:
 @pytest.fixture
 def limited(server: Https, admin: KubeClient, given: list[str], tmp_path: Path) -> Path:
     """The kubeconfig of somebody who may work in the given namespaces alone."""
-    admin.create(path_of("", "v1", "serviceaccounts", "default"), {"metadata": {"name": "ci"}})
+    kubeconfig = config_of(admin, tmp_path)
     rules = [
         {"apiGroups": [group], "resources": [resource], "verbs": list(verbs)}
         for (group, resource), verbs in preflight.NEEDED_IF_GIVEN.items()
@@ -102,11 +103,40 @@ def limited(server: Https, admin: KubeClient, given: list[str], tmp_path: Path) 
         binding = {"metadata": metadata, "roleRef": reference, "subjects": [subject]}
         admin.create(path_of(RBAC, "v1", "roles", name), {"metadata": metadata, "rules": rules})
         admin.create(path_of(RBAC, "v1", "rolebindings", name), binding)
-    config = yaml.safe_load((tmp_path / "config").read_text())
+    return kubeconfig
+
+
+def config_of(admin: KubeClient, folder: Path) -> Path:
+    """The kubeconfig of a new user, who may do nothing yet."""
+    admin.create(path_of("", "v1", "serviceaccounts", "default"), {"metadata": {"name": "ci"}})
+    config = yaml.safe_load((folder / "config").read_text())
     config["users"][0]["user"] = {"token": furnishing.token(admin, ("default", "ci"))}
-    path = tmp_path / "limited"
+    path = folder / "limited"
     path.write_text(yaml.safe_dump(config))
     return path
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "how-to" / "run-on-your-own-cluster.md"
+
+
+def test_the_how_to_leads_a_user_without_rights_to_a_gate(
+    start: Start, server: Https, admin: KubeClient, tmp_path: Path
+) -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (option,) = set(re.findall(r"--selfrep-namespaces \S+", text))
+    for name in option.split(" ")[1].split(","):
+        namespace = yaml.safe_load(shown)
+        admin.create(NAMESPACES, {**namespace, "metadata": {**namespace["metadata"], "name": name}})
+    kubeconfig = config_of(admin, tmp_path)
+    command = ("--selfrep-agent=scripted/steady", *option.split(" "), "-k", "0")
+    refused = start(GATES, *command, kubeconfig=kubeconfig)
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    printed = refused.stderr.str().partition("Have an administrator apply this:\n")[2]
+    for manifest in yaml.safe_load_all(printed):
+        plural = f"{manifest['kind'].lower()}s"
+        admin.create(path_of(RBAC, "v1", plural, manifest["metadata"]["namespace"]), manifest)
+    start(GATES, *command, kubeconfig=kubeconfig).assert_outcomes(passed=1)
 
 
 def deployments(admin: KubeClient) -> list[str]:
