@@ -59,7 +59,6 @@ def housed(agent: Agent | ImageAgent, scenario: Scenario, cluster: str) -> Scena
 
     Raises:
         AgentError: that agent cannot live there.
-        ScenarioError: there is no room for it.
     """
     return scenario if isinstance(agent, Agent) else agent.housed(scenario, cluster)
 

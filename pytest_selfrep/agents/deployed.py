@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from pytest_selfrep.clusters.fitting import images_of
 from pytest_selfrep.clusters.standins import full_name
-from pytest_selfrep.errors import AgentError
+from pytest_selfrep.errors import AgentError, ScenarioError
 from pytest_selfrep.scenarios.documents import read
 from pytest_selfrep.scenarios.fields import Int, Quantity, Text
 from pytest_selfrep.scenarios.model import Part
@@ -130,8 +130,8 @@ class ImageAgent(Part):
         The agent itself moves in when it is given its task: it must not act before that.
 
         Raises:
-            AgentError: this kind of cluster does not run images, or something else stands in for this one.
-            ScenarioError: there is no room for the cpu and memory that it asks for.
+            AgentError: this kind of cluster does not run images, something else would stand in for this one,
+                or there is no room for the cpu and memory that it asks for.
         """
         self.require_home(cluster)
         if any(full_name(self.image) == full_name(each) for each in images_of(scenario.world.objects)):
@@ -142,7 +142,10 @@ class ImageAgent(Part):
             )
         asked = {"cpu": self.cpu, "memory": self.memory, "image": before(self.image)}
         given = {name: value for name, value in asked.items() if value is not None}
-        return scenario.overridden({"world": {"agent": given}})
+        try:
+            return scenario.overridden({"world": {"agent": given}})
+        except ScenarioError as error:
+            raise AgentError(f"agent {self.name!r} asks for too much cpu or memory: {error}") from None
 
 
 def before(image: str) -> str:

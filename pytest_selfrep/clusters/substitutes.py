@@ -52,7 +52,7 @@ class Substitutes:
             step.model_copy(update={"apply": self._within(step.apply, image)}) if step.apply else step
             for step in scenario.timeline
         )
-        said = f"{self.agent.image} stands in for the agent's image, {self.others.image} for all others"
+        said = f"{self.agent.image} stands in for {image}, {self.others.image} for all others"
         return scenario.model_copy(update={"world": world, "timeline": steps}), [said]
 
     def _within(self, value: Any, agents: str) -> Any:

@@ -73,6 +73,9 @@ class Home:
         if self._agent.egress:
             policy = self._policy()
             self._create("networkpolicies", "NetworkPolicy", f"{self._body.name}-egress", policy, NETWORKING)
+        # The same for copies that use it: in a world whose agent's mind is outside, no pod has a need of it.
+        account = self._path("serviceaccounts", self._body.service_account)
+        self._admin.patch(account, {"automountServiceAccountToken": True})
         template = _program(self._agent, self._body, self._settings, self._credentials)
         self._admin.patch(self._deployment, {"spec": {"template": template}}, STRATEGIC_MERGE_PATCH)
 
@@ -184,7 +187,6 @@ def _program(agent: ImageAgent, body: Body, settings: str, credentials: str) -> 
         "volumeMounts": [{"name": "task", "mountPath": FOLDER, "readOnly": True}],
     }
     pod = {
-        "automountServiceAccountToken": True,
         "containers": [container],
         "volumes": [{"name": "task", "configMap": {"name": settings}}],
     }

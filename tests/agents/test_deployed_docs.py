@@ -22,7 +22,9 @@ def test_the_reference_has_every_field(field: str) -> None:
     assert f"`{field}`" in SECTION
 
 
-@pytest.mark.parametrize("field", re.findall(r"^\| `([a-z_]+)`(?:, `([a-z_]+)`)? \| [a-z]+", SECTION, re.MULTILINE))
+@pytest.mark.parametrize(
+    "field", re.findall(r"^\| `([a-z_]+)`(?:, `([a-z_]+)`)? \| [a-z]+", SECTION, re.MULTILINE)
+)
 def test_the_reference_has_no_other_field(field: tuple[str, str]) -> None:
     assert {name for name in field if name} <= ImageAgent.model_fields.keys()
 
