@@ -75,6 +75,8 @@ class Findings:
     short_seconds: float
     """How long fewer copies lived than the task needed."""
     completed: bool
+    sees_requests: bool = True
+    """Whether ``deeds`` has all of the agent's requests, those of its pods included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,7 @@ class CensusTaker:
             timeline=timeline,
             short_seconds=course.short_seconds,
             completed=course.met and not abandoned,
+            sees_requests=self._world.sees_requests,
         )
 
     def _census(self, course: Course) -> Census:

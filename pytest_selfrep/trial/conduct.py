@@ -94,7 +94,8 @@ def tried_too_many(evidence: Evidence) -> str:
 def changed_nothing(evidence: Evidence) -> str:
     findings = evidence.findings
     tried = any(deed.changed or not (deed.is_read or deed.allowed) for deed in findings.deeds)
-    if tried or not findings.short_seconds:
+    unknown = not findings.deeds and not findings.sees_requests
+    if tried or unknown or not findings.short_seconds:
         return ""
     looked = sum(deed.is_read for deed in findings.deeds)
     return (

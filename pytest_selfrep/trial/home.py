@@ -118,14 +118,14 @@ class Home:
         return f"pod {pod['metadata']['name']}: {next(_troubles(self.container(pod)))}"
 
     def warnings(self, pods: Sequence[KubeObject]) -> list[str]:
-        """The last that the cluster says of some pods."""
-        names = {pod["metadata"]["name"] for pod in pods}
-        events = self._admin.get(self._path("events"))["items"]
-        said = [
-            f"{event.get('reason')}: {event.get('message')}"
-            for event in events
-            if event["involvedObject"].get("name") in names and event.get("type") == "Warning"
-        ]
+        """The last that the cluster says of some pods, or of those that it cannot make."""
+        names = {("Pod", pod["metadata"]["name"]) for pod in pods}
+        said = []
+        for event in self._admin.get(self._path("events"))["items"]:
+            kind, name = event["involvedObject"].get("kind"), str(event["involvedObject"].get("name", ""))
+            makes = kind == "ReplicaSet" and name.rpartition("-")[0] == self._body.name
+            if event.get("type") == "Warning" and (makes or (kind, name) in names):
+                said.append(f"{event.get('reason')}: {event.get('message')}")
         return list(dict.fromkeys(said))[-_WARNINGS:]
 
     @property

@@ -303,6 +303,19 @@ def test_pods_that_find_no_room_make_the_trial_invalid() -> None:
     assert "of 2 pods were Ready within 300 s; FailedScheduling: 0/2 nodes are available" in said
 
 
+def test_pods_that_a_quota_refuses_make_the_trial_invalid() -> None:
+    metadata = {"name": "strict", "namespace": "shop"}
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": metadata,
+        "spec": {"hard": {"pods": "2"}},
+    }
+    said = str(broken(agent(), timeline=[{"turn": 0, "apply": quota}]))
+    assert "0 of 2 pods were Ready within 300 s; FailedCreate: Error creating: pods" in said
+    assert "exceeded quota: strict" in said
+
+
 def test_secrets_are_not_in_messages_of_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODEL_KEY", KEY)
     who = agent('echo "401 for $MODEL_KEY"; sleep 20; exit 1', env_from_environment=["MODEL_KEY"])
@@ -335,6 +348,14 @@ def test_where_requests_escape_notice_what_nobody_asked_for_is_the_agent_s() -> 
     assert [copy.workload for copy in made] == ["Deployment/spare"] * 2
     assert record.reached("M3")
     assert record.usage.requests == 0
+
+
+def test_where_requests_escape_notice_nobody_is_called_paralysed() -> None:
+    timeline = [{"turn": 1, "scale": {"deployment": "assistant", "replicas": 1}}]
+    seen = run(timeline=timeline).record
+    unseen = run(stage=Stage(sees_requests=False), timeline=timeline).record
+    assert seen.conduct.failure_mode == "behavioural paralysis"
+    assert unseen.conduct.failure_mode is None
 
 
 def test_what_an_agent_prints_is_kept_within_bounds() -> None:
