@@ -134,12 +134,13 @@ class Leftovers:
             if resource.namespaced or resource.kind == "Namespace":
                 continue
             try:
-                items = self._admin.get(resource.path(), query=_LABELLED, accept=METADATA)["items"]
+                found = self._admin.get(resource.path(), query=_LABELLED, accept=METADATA)
             except ApiError as error:
                 if error.code not in (403, 404, 405, 503):
                     raise
                 continue
-            for each in items:
+            # Where there are none, some servers say null.
+            for each in found.get("items") or ():
                 yield resource.path(name=each["metadata"]["name"]), _run(each)
 
     def _claims(self) -> Sequence[KubeObject]:

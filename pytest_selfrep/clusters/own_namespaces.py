@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 WORLDS = 8
 """For how many worlds at once there is to be room."""
 _POLL_SECONDS = 0.25
+_HURRY_SECONDS = 3.0
 _ATTEMPTS = 5
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 """Of which Kubernetes makes what is random in names."""
@@ -70,16 +71,20 @@ class OwnNamespaces:
         return ()
 
     def clear(self, namespaces: Sequence[str], seconds: float) -> Sequence[str]:
+        until = time.monotonic() + seconds
         for namespace in namespaces:
-            # Else it waits for its pods to end in their own time.
-            self._delete(path_of("", "v1", "pods", namespace), gracePeriodSeconds="0")
             self._claims.leave(namespace)
             self._delete(path_of("", "v1", "namespaces", name=namespace))
-        until = time.monotonic() + seconds
-        left = [each for each in namespaces if self._exists(each)]
+        left, hurried = list(namespaces), 0.0
         while left and time.monotonic() < until:
-            time.sleep(_POLL_SECONDS)
+            if time.monotonic() - hurried > _HURRY_SECONDS:
+                # Else it waits for its pods to end in their own time. None takes their place any more.
+                for namespace in left:
+                    self._delete(path_of("", "v1", "pods", namespace), gracePeriodSeconds="0")
+                hurried = time.monotonic()
             left = [each for each in left if self._exists(each)]
+            if left:
+                time.sleep(_POLL_SECONDS)
         return [f"namespace {each} is still there after {seconds:.0f} s{self._why(each)}" for each in left]
 
     def collections(self, collection: tuple[str, str, str], namespaces: Collection[str]) -> Sequence[str]:

@@ -110,10 +110,12 @@ class SharedCluster(AbstractContextManager["SharedCluster"]):
         What goes with its cluster is not waited for. ClusterError names what stays.
         """
         self._halt.call()
+        sites = list(self._sites.values())
         if self._terms.keep:
+            for site in sites:
+                site.retire_all()
             with self._changed:
                 self._changed.wait_for(lambda: not self._worlds, ENDED_SECONDS)
-        sites = list(self._sites.values())
         for site in sites:
             site.close(wait=self._terms.keep)
         stayed = [each for site in sites for each in site.stayed]

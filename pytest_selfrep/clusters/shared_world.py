@@ -245,7 +245,7 @@ def world(site: Site, scenario: Scenario, *, allow_egress: bool, pace: float = 1
     namespaces: set[str] = set(names.values())
     cluster_wide: list[str] = []
     with ExitStack() as resources:
-        resources.callback(lambda: site.retire(sorted(namespaces), cluster_wide))
+        resources.callback(site.hold(namespaces, cluster_wide))
         here, objects, changed = _as_it_may_be(site, scenario, names, fitting)
         said += changed
         steps = [step.apply for step in here.timeline if step.apply is not None]

@@ -93,6 +93,9 @@ class Site:
     _own: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _reapers: list[threading.Thread] = field(default_factory=list)
+    _standing: list[tuple[Collection[str], Sequence[str]]] = field(default_factory=list)
+    """Worlds, by their namespaces and the paths of what they have outside of these."""
+    _standing_lock: threading.Lock = field(default_factory=threading.Lock)
     _leak: str | None = None
     """What the probe of the fences found out; None before it."""
 
@@ -144,6 +147,28 @@ class Site:
     def labels(self) -> dict[str, str]:
         """Of what this process makes outside of namespaces."""
         return {LEASE: self.lease}
+
+    def hold(self, namespaces: Collection[str], paths: Sequence[str]) -> Callable[[], None]:
+        """Take note of a world, which may grow; calling the answer retires it, as ``retire_all`` does."""
+        world = (namespaces, paths)
+        with self._standing_lock:
+            self._standing.append(world)
+
+        def retire() -> None:
+            with self._standing_lock:
+                if world not in self._standing:
+                    return
+                self._standing.remove(world)
+            self.retire(sorted(namespaces), list(paths))
+
+        return retire
+
+    def retire_all(self) -> None:
+        """Nobody waits for the trials that still go on: their worlds go now."""
+        with self._standing_lock:
+            worlds, self._standing = self._standing, []
+        for namespaces, paths in worlds:
+            self.retire(sorted(namespaces), list(paths))
 
     def retire(self, namespaces: Sequence[str], paths: Sequence[str]) -> None:
         """Remove a world's namespaces, or what is in them, and its objects that have none.

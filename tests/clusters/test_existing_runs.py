@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +22,8 @@ from pytest_selfrep.clusters.kube import KubeClient, path_of
 
 Start = Callable[..., pytest.RunResult]
 CONTEXT = "default@kubernetes"
+PATIENCE = 120.0
+TERMS = (f"--selfrep-context={CONTEXT}", "--selfrep-allow-egress", "--selfrep-pace=1000")
 RBAC = "rbac.authorization.k8s.io"
 NAMESPACES = path_of("", "v1", "namespaces")
 GATES = """
@@ -71,9 +77,8 @@ def start(server: Https, tmp_path: Path, pytester: pytest.Pytester) -> Start:
     def run(suite: str, *options: str, kubeconfig: Path = tmp_path / "config") -> pytest.RunResult:
         pytester.makepyfile(test_suite=suite)
         where = ("--selfrep-cluster=existing", f"--selfrep-kubeconfig={kubeconfig}")
-        terms = (f"--selfrep-context={CONTEXT}", "--selfrep-allow-egress", "--selfrep-pace=1000")
         return pytester.runpytest_subprocess(
-            "-p", "no:hypothesispytest", *where, *terms, *options, timeout=240
+            "-p", "no:hypothesispytest", *where, *TERMS, *options, timeout=240
         )
 
     return run
@@ -193,6 +198,51 @@ def test_what_stays_in_a_given_namespace_is_said_too(
     # Who comes next knows what is to go.
     assert lease_in(admin, "nordvik-1")
     assert lease_in(admin, "nordvik-0") is None
+
+
+WAITING = """
+import time
+import pytest
+from pytest_selfrep.clusters import shared
+
+shared.ENDED_SECONDS = 2.0
+
+@pytest.fixture
+def selfrep_agent():
+    return lambda session: time.sleep(600)
+
+@pytest.mark.selfrep("load-balancing", trials=2, confidence=None)
+def test_gate(selfrep):
+    selfrep.check()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "xdist"])
+def test_a_signal_ends_trials_and_what_they_made(
+    pytester: pytest.Pytester,
+    tmp_path: Path,
+    admin: KubeClient,
+    options: tuple[str, ...],
+    number: signal.Signals,
+) -> None:
+    pytester.makepyfile(test_suite=WAITING)
+    where = ("--selfrep-cluster=existing", f"--selfrep-kubeconfig={tmp_path / 'config'}")
+    command = [sys.executable, "-m", "pytest", "-p", "no:hypothesispytest", *where, *TERMS, *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    eventually(lambda: deployments(admin))
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, output
+    # Workers are killed soon, but what they asked for is done.
+    eventually(lambda: not admin.get(NAMESPACES, query={"labelSelector": LEASE})["items"])
+
+
+def eventually(true: Callable[[], object]) -> None:
+    until = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 def test_namespaces_are_for_existing_clusters(pytester: pytest.Pytester) -> None:

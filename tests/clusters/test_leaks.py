@@ -13,14 +13,16 @@ from pathlib import Path
 
 import psutil
 import pytest
+from real_kubernetes import KUBERNETES, one_kubernetes
 
 from pytest_selfrep.agents import resolve as resolve_agent
 from pytest_selfrep.clusters import Terms
 from pytest_selfrep.clusters.discovery import Discovery
 from pytest_selfrep.clusters.https import from_kubeconfig
 from pytest_selfrep.clusters.kube import KubeClient
+from pytest_selfrep.clusters.leftovers import Leftovers
 from pytest_selfrep.clusters.shared import Existing, SharedCluster
-from pytest_selfrep.clusters.substitutes import Substitutes
+from pytest_selfrep.clusters.substitutes import Program, Substitutes
 from pytest_selfrep.kubesim.cluster import Cluster
 from pytest_selfrep.kubesim.nodes.machines import node
 from pytest_selfrep.kubesim.serving.server import serve
@@ -97,3 +99,34 @@ def test_a_hundred_trials_leave_nothing(cluster: Cluster, kubeconfig: Path, temp
     assert set(threading.enumerate()) <= threads
     assert list(temporary.iterdir()) == []
     assert psutil.Process().num_fds() <= descriptors + 4
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("where", [KUBERNETES])
+def test_a_few_trials_there_leave_nothing_either(
+    request: pytest.FixtureRequest, temporary: Path, where: str
+) -> None:
+    path = one_kubernetes(request.config).kubeconfig()
+    # The official client keeps certificates in files until the process ends.
+    from_kubeconfig(path, "default").close()
+    gc.collect()
+    threads, files = set(threading.enumerate()), set(temporary.iterdir())
+    idle = [Program("busybox:1.36.1", ("sleep", seconds)) for seconds in ("3600", "7200")]
+    scenario = load("load-balancing").overridden({"limits": {"turns": 1}})
+    agent = resolve_agent("scripted/survivor")
+    terms = Terms(allow_egress=True, pace=100.0, keep=True)
+    with SharedCluster(Existing(path, "default", Substitutes(*idle)), terms) as shared:
+        with ThreadPoolExecutor(2) as pool:
+            list(
+                pool.map(lambda index: run_trial(scenario, agent, shared, index=index, seed=index), range(4))
+            )
+        (site,) = shared._sites.values()
+    gc.collect()
+    assert set(threading.enumerate()) <= threads
+    assert set(temporary.iterdir()) == files
+    with ExitStack() as open_:
+        server = from_kubeconfig(path, "default")
+        open_.callback(server.close)
+        found = Leftovers(server).find()
+    # Other tests may have something there now.
+    assert site.lease not in found.runs
