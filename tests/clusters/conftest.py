@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from real_kubernetes import one_kubernetes
+from runs import Runs
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--faults",
+        type=int,
+        default=3,
+        metavar="N",
+        help="how many runs on a real cluster somebody is killed in (default: 3)",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "fault" in metafunc.fixturenames:
+        metafunc.parametrize("fault", range(metafunc.config.getoption("--faults")))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -26,3 +45,10 @@ def image(request: pytest.FixtureRequest) -> str:
     name = one_kubernetes(request.config).image
     assert name is not None
     return name
+
+
+@pytest.fixture
+def runs(tmp_path: Path, image: str) -> Iterator[Runs]:
+    found = Runs(tmp_path, image)
+    yield found
+    found.close()

@@ -6,25 +6,19 @@ import io
 import os
 import re
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import docker
 import psutil
 import pytest
+from runs import PATIENCE, Runs, until
 
 from pytest_selfrep.__main__ import main
 from pytest_selfrep.clusters.https import from_kubeconfig
 from pytest_selfrep.clusters.kube import KubeClient
-from pytest_selfrep.clusters.ownership import containers, owner_of
 
 pytestmark = pytest.mark.docker
-
-PATIENCE = 280
-"""Seconds after which a run that should have ended counts as hanging."""
 
 CONFTEST = """
 import pytest
@@ -36,74 +30,10 @@ def kubeconfig(request):
 """
 
 
-class Runs:
-    """A folder with a suite, its runs, and what each of them has in Docker."""
-
-    def __init__(self, folder: Path, image: str) -> None:
-        self._folder = folder
-        self._image = image
-        self._docker = docker.from_env()
-        self._started: list[subprocess.Popen[str]] = []
-
-    def write(self, suite: str) -> None:
-        (self._folder / "conftest.py").write_text(CONFTEST, encoding="utf-8")
-        (self._folder / "test_suite.py").write_text(suite, encoding="utf-8")
-
-    def start(self, *options: str, image: str = "") -> subprocess.Popen[str]:
-        # What would help a process in a container is not set: it has to find out for itself.
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith("TESTCONTAINERS_CONN")
-        }
-        self._started.append(
-            subprocess.Popen(
-                [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--selfrep-cluster=k3s", *options],
-                cwd=self._folder,
-                env={**environment, "SELFREP_K3S_IMAGE": image or self._image},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,
-            )
-        )
-        return self._started[-1]
-
-    def finish(self, process: subprocess.Popen[str]) -> str:
-        output, _ = process.communicate(timeout=PATIENCE)
-        return output
-
-    def containers(self, process: subprocess.Popen[str]) -> list[str]:
-        return [str(each.id) for each in containers(self._docker) if owner_of(each).process == process.pid]
-
-    def folder(self, process: subprocess.Popen[str]) -> Path:
-        """Where the run has its kubeconfig."""
-        (mine,) = (own for each in containers(self._docker) if (own := owner_of(each)).process == process.pid)
-        return mine.folder
-
-    def seen(self) -> list[str]:
-        """Lines that tests wrote to the file ``seen``."""
-        path = self._folder / "seen"
-        return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-
-    def close(self) -> None:
-        for process in self._started:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.communicate()
-        self._docker.close()
-
-
 @pytest.fixture
-def runs(tmp_path: Path, image: str) -> Iterator[Runs]:
-    runs = Runs(tmp_path, image)
-    yield runs
-    runs.close()
-
-
-def until(true: Callable[[], object]) -> None:
-    patience = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < patience
-        time.sleep(0.1)
+def runs(runs: Runs) -> Runs:
+    runs.write(CONFTEST, to="conftest.py")
+    return runs
 
 
 SHARED_SUITE = """
@@ -181,7 +111,7 @@ def test_a_signal_ends_a_start_and_the_run(
     runs.write(WAITING_SUITE)
     process = runs.start(*options, image=never_ready)
     until(lambda: runs.containers(process))
-    folder = runs.folder(process)
+    folder = runs.kubeconfigs(process)
 
     process.send_signal(number)
     output = runs.finish(process)
@@ -221,7 +151,7 @@ def test_what_a_killed_controller_leaves_is_cleaned(
     runs.write(WAITING_SUITE)
     process = runs.start("-n2", image=never_ready)
     until(lambda: runs.containers(process))
-    folder, workers = runs.folder(process), psutil.Process(process.pid).children(recursive=True)
+    folder, workers = runs.kubeconfigs(process), psutil.Process(process.pid).children(recursive=True)
     assert main(["clean"]) == 0
     assert f"its run still goes on (process {process.pid})" in capsys.readouterr().out
     assert runs.containers(process)
