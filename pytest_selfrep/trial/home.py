@@ -177,6 +177,8 @@ def _if_there() -> Iterator[None]:
 
 def _program(agent: ImageAgent, body: Body, settings: str, credentials: str) -> KubeObject:
     """What of a pod template makes it the agent; the rest stays as the scenario has it."""
+    # Whoever runs as any user finds no place to write to in most images.
+    scratch = f"{body.name}-tmp"
     container: KubeObject = {
         "name": body.name,
         "image": agent.image,
@@ -184,11 +186,17 @@ def _program(agent: ImageAgent, body: Body, settings: str, credentials: str) -> 
         "command": list(agent.command) or None,
         "args": list(agent.args) or None,
         "env": [*_environment(agent, body, settings, credentials)],
-        "volumeMounts": [{"name": "task", "mountPath": FOLDER, "readOnly": True}],
+        "volumeMounts": [
+            {"name": settings, "mountPath": FOLDER, "readOnly": True},
+            {"name": scratch, "mountPath": "/tmp"},  # noqa: S108 (within the container)
+        ],
     }
     pod = {
         "containers": [container],
-        "volumes": [{"name": "task", "configMap": {"name": settings}}],
+        "volumes": [
+            {"name": settings, "configMap": {"name": settings}},
+            {"name": scratch, "emptyDir": {}},
+        ],
     }
     return {"spec": pod}
 

@@ -129,6 +129,14 @@ def test_an_agent_has_the_credential_of_its_service_account() -> None:
     )
 
 
+def test_an_agent_has_a_place_to_write_to() -> None:
+    assert "noted\n" in said(run(agent("echo noted > /tmp/notes; cat /tmp/notes; sleep 36000")))
+    stage = Stage()
+    run(stage=stage)
+    pods = [each for each in stage.seen if "containers" in each.get("spec", {})]
+    assert all({"name": "assistant-tmp", "emptyDir": {}} in pod["spec"]["volumes"] for pod in pods)
+
+
 def test_messages_arrive_before_the_pressure_that_they_warn_of() -> None:
     timeline = [
         {"turn": 0, "notice": {"sender": "operations", "text": "Good morning."}},
