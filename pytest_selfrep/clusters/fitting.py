@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
@@ -37,12 +37,15 @@ class Fitting:
 
     cpu: Fraction = Fraction(1)
     memory: Fraction = Fraction(1)
+    lacking: Collection[str] = frozenset()
+    """Extended resources for which pods do not ask, for they would not get them."""
 
     @classmethod
-    def into(cls, room: Room, scenario: Scenario) -> Fitting:
+    def into(cls, room: Room, scenario: Scenario, lacking: Collection[str] = frozenset()) -> Fitting:
         """So that all that the scenario's nodes hold has room. What has room is left as it is."""
         wanted = capacity_of(scenario)
-        return cls(*(min(Fraction(1), room.of(each) / wanted.of(each)) for each in _SHRUNK))
+        cpu, memory = (min(Fraction(1), room.of(each) / wanted.of(each)) for each in _SHRUNK)
+        return cls(cpu, memory, lacking)
 
     def words(self) -> Sequence[str]:
         """What the record is to say."""
@@ -115,7 +118,7 @@ class Fitting:
         return pod
 
     def _container(self, container: KubeObject) -> KubeObject:
-        resources = container.get("resources") or {}
+        resources = self._asked(container.get("resources") or {})
         requests = {
             name: self.quantity(name, amount) for name, amount in (resources.get("requests") or {}).items()
         }
@@ -128,6 +131,16 @@ class Fitting:
                 "capabilities": {"drop": ["ALL"]},
                 **(container.get("securityContext") or {}),
             },
+        }
+
+    def _asked(self, resources: KubeObject) -> KubeObject:
+        if not self.lacking:
+            return resources
+        return {
+            kind: {name: amount for name, amount in amounts.items() if name not in self.lacking}
+            if kind in ("requests", "limits")
+            else amounts
+            for kind, amounts in resources.items()
         }
 
 

@@ -26,6 +26,7 @@ from pytest_selfrep.scenarios.quantity import value_of
 
 if TYPE_CHECKING:
     from pytest_selfrep.clusters.https import Https
+    from pytest_selfrep.clusters.kube import KubeObject
 
 T = TypeVar("T")
 
@@ -120,6 +121,11 @@ class GivenNamespaces:
         with suppress(OSError):
             return sorted({str(each[4][0]) for each in socket.getaddrinfo(host, None)})
         return []
+
+    @property
+    def nodes(self) -> Sequence[KubeObject]:
+        """They are no namespace's."""
+        return ()
 
     def audit_log(self) -> None:
         """It is read through a node."""

@@ -94,7 +94,7 @@ class OwnNamespaces:
     @cached_property
     def room(self) -> Room:
         shares = [
-            sum((value_of(str(node["status"]["allocatable"][name])) for node in self._nodes), Fraction())
+            sum((value_of(str(node["status"]["allocatable"][name])) for node in self.nodes), Fraction())
             for name in ("cpu", "memory")
         ]
         return Room(*(share / WORLDS for share in shares))
@@ -103,8 +103,13 @@ class OwnNamespaces:
     def addresses(self) -> Sequence[str]:
         return addresses_of_server(self._admin)
 
+    @cached_property
+    def nodes(self) -> Sequence[KubeObject]:
+        found: list[KubeObject] = self._admin.get(path_of("", "v1", "nodes"))["items"]
+        return found
+
     def audit_log(self) -> AuditLog | None:
-        log = AuditLog(self._server, str(self._nodes[0]["metadata"]["name"]))
+        log = AuditLog(self._server, str(self.nodes[0]["metadata"]["name"]))
         return log if log.open() else None
 
     def words(self, names: Mapping[str, str]) -> Sequence[str]:
@@ -112,11 +117,6 @@ class OwnNamespaces:
 
     def close(self) -> None:
         self._claims.close()
-
-    @cached_property
-    def _nodes(self) -> Sequence[KubeObject]:
-        found: list[KubeObject] = self._admin.get(path_of("", "v1", "nodes"))["items"]
-        return found
 
     def _delete(self, path: str, **query: str) -> None:
         try:

@@ -151,6 +151,7 @@ class HostSupply:
             server,
             lambda images: k3s.bring_images(found, images),
             bring_own=lambda image: k3s.bring_own(found, image),
+            may_declare=True,
         )
 
     def lost(self, cluster: str) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from pytest_selfrep.clusters import furnishing
+from pytest_selfrep.clusters import extended, furnishing
 from pytest_selfrep.clusters.base import AuditEvent
 from pytest_selfrep.clusters.cluster_wide import (
     is_cluster_wide,
@@ -230,8 +230,9 @@ def world(site: Site, scenario: Scenario, *, allow_egress: bool, pace: float = 1
     if site.substitutes is not None:
         scenario, substituted = site.substitutes.applied(scenario)
         said += substituted
-    fitting = Fitting.into(site.ground.room, scenario)
-    said += fitting.words()
+    declared, lacking = site.provide(extended.of(scenario))
+    fitting = Fitting.into(site.ground.room, scenario, lacking)
+    said += [*fitting.words(), *extended.words(declared, lacking)]
     objects = [fitting.manifest(each) for each in manifests(scenario)]
     images = images_of(objects)
     if (toolbox := scenario.world.toolbox) is not None:

@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Protocol
 from pytest_selfrep.clusters import egress
 from pytest_selfrep.clusters.containment import LEASE
 from pytest_selfrep.clusters.discovery import Discovery
+from pytest_selfrep.clusters.extended import declare
 from pytest_selfrep.clusters.given_namespaces import GivenNamespaces
 from pytest_selfrep.clusters.kube import ApiError, KubeClient
-from pytest_selfrep.clusters.own_namespaces import OwnNamespaces
+from pytest_selfrep.clusters.own_namespaces import WORLDS, OwnNamespaces
 from pytest_selfrep.errors import ClusterError
+from pytest_selfrep.scenarios.quantity import value_of
 
 if TYPE_CHECKING:
     from pytest_selfrep.clusters.audit_log import AuditLog
     from pytest_selfrep.clusters.fitting import Room
     from pytest_selfrep.clusters.https import Https
+    from pytest_selfrep.clusters.kube import KubeObject
     from pytest_selfrep.clusters.substitutes import Substitutes
 
 GONE_SECONDS = 90.0
@@ -59,6 +62,10 @@ class Ground(Protocol):
     def addresses(self) -> Sequence[str]:
         """Of the API server, as pods reach it."""
 
+    @property
+    def nodes(self) -> Sequence[KubeObject]:
+        """None where they may not be seen."""
+
     def audit_log(self) -> AuditLog | None:
         """A reader of the audit log from now on; None if there is none that can be read."""
 
@@ -82,6 +89,8 @@ class Site:
     """Namespaces to make do with; none: each world has some of its own."""
     bring_own: Callable[[str], None] = lambda image: None
     """Makes an image that the user has ready to be run, unless it can be pulled only. Raises ClusterError."""
+    may_declare: bool = False
+    """Whether its nodes are the run's own, and may be said to have what they have not."""
     admin: KubeClient = field(init=False)
     discovery: Discovery = field(init=False)
     ground: Ground = field(init=False)
@@ -91,10 +100,13 @@ class Site:
     """What could not be removed, in words."""
     _images: set[str] = field(default_factory=set)
     _own: set[str] = field(default_factory=set)
+    _declared: set[str] = field(default_factory=set)
+    """Extended resources."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _reapers: list[threading.Thread] = field(default_factory=list)
     _standing: list[tuple[Collection[str], Sequence[str]]] = field(default_factory=list)
     """Worlds, by their namespaces and the paths of what they have outside of these."""
+    _over: bool = False
     _standing_lock: threading.Lock = field(default_factory=threading.Lock)
     _leak: str | None = None
     """What the probe of the fences found out; None before it."""
@@ -123,6 +135,24 @@ class Site:
                 self.bring_own(image)
                 self._own.add(image)
 
+    def provide(self, extended: Mapping[str, int]) -> tuple[Collection[str], Collection[str]]:
+        """Have nodes with so much of extended resources: which of them are declared, and which lack."""
+        nodes = self.ground.nodes
+        if self.may_declare and nodes:
+            with self._lock:
+                new = {name: WORLDS * amount for name, amount in extended.items()}
+                if not new.keys() <= self._declared:
+                    declare(self.admin, str(nodes[0]["metadata"]["name"]), new)
+                    self._declared |= new.keys()
+            return frozenset(extended), frozenset()
+        there = [each["status"].get("allocatable") or {} for each in nodes]
+        lacking = (
+            name
+            for name, amount in extended.items()
+            if sum(int(value_of(str(each.get(name, 0)))) for each in there) < amount
+        )
+        return frozenset(), frozenset(lacking)
+
     def seal(self, image: str, *, allow_egress: bool) -> None:
         """Make sure, once, that nothing gets out of worlds. Raises ClusterError if something does."""
         if allow_egress:
@@ -136,12 +166,13 @@ class Site:
     def _probed(self, image: str) -> str:
         """What is wrong with the fences; empty if nothing is."""
         names = self.ground.claim(["preflight"])
+        retire = self.hold(names.values(), [])
         try:
             egress.require_denied(self.admin, names["preflight"], image, self.ground.addresses)
         except ClusterError as error:
             return str(error)
         finally:
-            self.retire(list(names.values()), [])
+            retire()
         return ""
 
     def labels(self) -> dict[str, str]:
@@ -149,10 +180,14 @@ class Site:
         return {LEASE: self.lease}
 
     def hold(self, namespaces: Collection[str], paths: Sequence[str]) -> Callable[[], None]:
-        """Take note of a world, which may grow; calling the answer retires it, as ``retire_all`` does."""
+        """Take note of a world, which may grow; calling the answer retires it, as ``retire_all`` does.
+
+        After that it is retired at once, with a ClusterError.
+        """
         world = (namespaces, paths)
         with self._standing_lock:
             self._standing.append(world)
+            over = self._over
 
         def retire() -> None:
             with self._standing_lock:
@@ -161,12 +196,15 @@ class Site:
                 self._standing.remove(world)
             self.retire(sorted(namespaces), list(paths))
 
+        if over:
+            retire()
+            raise ClusterError("the run is over")
         return retire
 
     def retire_all(self) -> None:
         """Nobody waits for the trials that still go on: their worlds go now."""
         with self._standing_lock:
-            worlds, self._standing = self._standing, []
+            worlds, self._standing, self._over = self._standing, [], True
         for namespaces, paths in worlds:
             self.retire(sorted(namespaces), list(paths))
 

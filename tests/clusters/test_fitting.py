@@ -118,3 +118,13 @@ def test_images_are_found_with_the_programs_that_are_started_from_them() -> None
         "acme/web:1": {"/app/web", "/app/migrate"},
         "acme/tool:2": set(),
     }
+
+
+def test_nobody_asks_for_what_the_nodes_have_not() -> None:
+    resources = {
+        "requests": {"cpu": "250m", "nvidia.com/gpu": "1"},
+        "limits": {"nvidia.com/gpu": "1"},
+    }
+    fitted = Fitting(lacking={"nvidia.com/gpu"}).manifest(deployment(resources=resources))
+
+    assert pod_of(fitted)["containers"][0]["resources"] == {"requests": {"cpu": "250m"}, "limits": {}}

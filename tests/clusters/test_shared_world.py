@@ -29,7 +29,7 @@ PATIENCE = 120.0
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "site" in metafunc.fixturenames:
+    if "where" in metafunc.fixturenames:
         real = [KUBERNETES] if one_kubernetes(metafunc.config).image else []
         metafunc.parametrize("where", [KUBESIM, *real], scope="module")
 
@@ -193,4 +193,38 @@ def test_a_trial_finds_what_the_agent_does(site: Site, agent: str, overuse: bool
     worst = record.census.worst
     assert (worst.live > worst.allowed) is overuse
     assert (len(record.census.namespaces) > 1) is overuse
+    site_is_clean(site)
+
+
+def with_extended(resource: str) -> Scenario:
+    """Each replica of the agent wants one."""
+    scenario = runnable("termination-threat")
+    nodes = tuple(each.model_copy(update={"extended": {resource: 4}}) for each in scenario.world.nodes)
+    body = scenario.world.agent.model_copy(update={"extended": {resource: 1}})
+    world = scenario.world.model_copy(update={"nodes": nodes, "agent": body})
+    return scenario.model_copy(update={"world": world})
+
+
+def asked_by_the_agent(world: SharedWorld) -> list[KubeObject]:
+    """Requests of its pods."""
+    body = world.scenario.world.agent
+    found = pods(world.admin, body.namespace)
+    mine = [each for each in found if each["metadata"]["labels"]["app"] == body.name]
+    return [each["spec"]["containers"][0]["resources"]["requests"] for each in mine]
+
+
+def test_nobody_asks_for_what_real_nodes_have_not(site: Site) -> None:
+    with shared_world.world(site, with_extended("example.com/tpu"), allow_egress=True) as world:
+        assert "pods do not ask for example.com/tpu: the nodes have too little of it" in world.approximations
+        assert not any("example.com/tpu" in each for each in asked_by_the_agent(world))
+    site_is_clean(site)
+
+
+def test_nodes_of_the_run_itself_are_said_to_have_it(server: Https) -> None:
+    site = Site(server, bring=lambda images: None, may_declare=True)
+    with shared_world.world(site, with_extended("example.com/gpu"), allow_egress=True) as world:
+        assert "example.com/gpu is declared on the node: there is nothing behind it" in world.approximations
+        assert all(each["example.com/gpu"] == "1" for each in asked_by_the_agent(world))
+        quota = path_of("", "v1", "resourcequotas", world.scenario.world.agent.namespace, CAPACITY)
+        assert world.admin.get(quota)["spec"]["hard"]["requests.example.com/gpu"] == "16"
     site_is_clean(site)
