@@ -180,6 +180,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("left in the cluster")
         for words in left:
             terminalreporter.write_line(f"ERROR: {words}")
+        if context := config.stash[SETTINGS].context:
+            terminalreporter.write_line(
+                f"python -m pytest_selfrep clean --context {context} removes it, once nothing holds it"
+            )
     ledger = config.stash.get(LEDGER, None)
     if ledger is None or not ledger.entries:
         return

@@ -185,6 +185,7 @@ def test_what_stays_is_said_in_the_summary(start: Start, options: tuple[str, ...
         [
             r"=+ left in the cluster =+",
             r"ERROR: the cluster still has .* left: namespace batch-\w+ is still there after 5 s.*finalizer",
+            rf"python -m pytest_selfrep clean --context {CONTEXT} removes it, once nothing holds it",
         ]
     )
 
