@@ -11,6 +11,7 @@ from simulated import simulated
 
 from pytest_selfrep.clusters import Terms, furnishing, shared_world
 from pytest_selfrep.clusters.base import Toolbox
+from pytest_selfrep.clusters.containment import RESTRICTED
 from pytest_selfrep.clusters.https import Https
 from pytest_selfrep.clusters.inprocess import InProcess
 from pytest_selfrep.clusters.kube import KubeClient, path_of
@@ -22,6 +23,8 @@ from pytest_selfrep.errors import ClusterError
 from pytest_selfrep.kubesim.cluster import Cluster
 from pytest_selfrep.scenarios.loading import load
 from pytest_selfrep.scenarios.model import Scenario
+from pytest_selfrep.tools.base import Hands
+from pytest_selfrep.tools.shell import Shell
 
 OWN = "registry.acme.internal/ops/tools:5"
 
@@ -73,6 +76,24 @@ def test_nothing_stands_in_for_its_image_which_is_brought_as_it_is(server: Https
     assert brought == [image]
     assert standing_in != []
     assert image not in standing_in
+
+
+def test_in_namespaces_that_were_given_it_is_there_and_goes_with_the_world(server: Https) -> None:
+    admin = KubeClient(server)
+    names = [f"tickets-{letter}" for letter in "abcd"]
+    for name in names:
+        admin.create(path_of("", "v1", "namespaces"), {"metadata": {"name": name, "labels": RESTRICTED}})
+    site = Site(server, lambda images: None, given=names)
+
+    with shared_world.world(site, equipped(), allow_egress=True) as world:
+        namespace = world.scenario.world.agent.namespace
+        hands = Hands(world.agent, world.clock, namespace, world.agent_user, world.toolbox)
+        assert Shell()(hands, {"command": "echo in $(hostname)"}).startswith("in ops-tools-")
+
+    for reaper in site._reapers:
+        reaper.join(60)
+    assert admin.get(path_of("apps", "v1", "deployments", namespace))["items"] == []
+    site.close(wait=True)
 
 
 def test_a_run_can_give_it_another_image(server: Https) -> None:
