@@ -193,9 +193,11 @@ class GivenNamespaces:
         require_idle(namespace, [str(each) for each in there if each.runs])
         if len(there) > MOST_PRESENT:
             raise ClusterError(f"namespace {namespace} has {len(there)} objects: give one with fewer")
-        present = frozenset(each.key for each in there)
+        present = frozenset(each.key for each in there if not each.is_event)
         self._asked(lambda: self._claims.note(namespace, present))
         self._present[namespace] = present
+        # They come late, and would tell one agent what another did.
+        self._asked(lambda: inventory.remove([each for each in there if each.is_event]))
         self._hidden = inventory.hidden
 
     def _clear(self, namespace: str, seconds: float) -> list[str]:

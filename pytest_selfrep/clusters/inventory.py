@@ -38,6 +38,10 @@ class Thing:
         return f"{self.resource.plural}.{self.resource.group}/{self.name}"
 
     @property
+    def is_event(self) -> bool:
+        return self.resource.plural == "events"
+
+    @property
     def runs(self) -> bool:
         return self.resource.kind in _RUNS or self.resource.plural == "replicationcontrollers"
 
@@ -75,6 +79,11 @@ class Inventory:
             self.hidden = frozenset(hidden)
         return found
 
+    def remove(self, things: Collection[Thing]) -> None:
+        """Ask for their removal. What is gone already, or has changed hands, is left alone."""
+        for thing in things:
+            self._remove(thing)
+
     def sweep(self, present: Collection[str], seconds: float) -> list[str]:
         """Remove all but what was present, by keys; in words what stayed in spite of it."""
         until = time.monotonic() + seconds
@@ -88,8 +97,7 @@ class Inventory:
                     f"{each} in namespace {self._namespace} is still there after {seconds:.0f} s"
                     for each in left
                 ]
-            for each in _due(left):
-                self._remove(each)
+            self.remove(list(_due(left)))
             kinds = {each.resource for each in left} or None
             if kinds:
                 time.sleep(_POLL_SECONDS)

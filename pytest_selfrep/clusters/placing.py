@@ -129,7 +129,8 @@ def confined(scenario: Scenario, *, cluster_wide: bool = True) -> tuple[Scenario
             if resource in inside:
                 continue
             kept = tuple(verb for verb in right.verbs if verb in readable.get(resource, frozenset()))
-            lost += [f"{verb} {resource}" for verb in right.verbs if verb not in kept]
+            taken = [f"{verb} {resource}" for verb in right.verbs if verb not in kept]
+            lost += [each for each in taken if each not in lost]
             if kept:
                 rights.append(right.model_copy(update={"resources": (resource,), "verbs": kept}))
     world = scenario.world.model_copy(update={"rights": tuple(rights)})

@@ -228,6 +228,19 @@ def test_all_that_was_made_goes_and_what_was_there_stays(granted: Team) -> None:
     assert granted.contents() == before
 
 
+def test_a_world_begins_without_the_events_of_the_last(granted: Team) -> None:
+    namespace = granted.namespaces[0]
+    metadata = {"name": "killing", "namespace": namespace}
+    about = {"kind": "Pod", "name": "standby", "namespace": namespace}
+    event = {"metadata": metadata, "involvedObject": about, "reason": "Killing", "type": "Normal"}
+    events = path_of("", "v1", "events", namespace)
+    granted.admin.create(events, event)
+    with shared_world.world(granted.site(), small(), allow_egress=True):
+        names = [each["involvedObject"]["name"] for each in granted.admin.get(events)["items"]]
+    assert names
+    assert "standby" not in names
+
+
 def test_worlds_at_the_same_time_have_namespaces_of_their_own_and_others_wait(granted: Team) -> None:
     here, there = granted.site(), granted.site()
     entered = threading.Event()
