@@ -246,10 +246,16 @@ def _leave_cluster(config: pytest.Config) -> None:
 
 def _ask_for_cluster(config: pytest.Config) -> None:
     """In a worker: the cluster is its controller's."""
+    from pytest_selfrep import clusters
+
     asking = config.stash[HOST] = parallel.shared_cluster(config)
+    resources = config.stash[RESOURCES] = ExitStack()
+    if config.stash[SETTINGS].cluster in clusters.REAL:
+        from pytest_selfrep.clusters.host import ended_by_signals
+
+        resources.enter_context(ended_by_signals())
     if asking is not None:
-        config.stash[RESOURCES] = ExitStack()
-        config.stash[RESOURCES].callback(asking.close)
+        resources.callback(asking.close)
 
 
 def _evaluation(item: pytest.Item, agent: object) -> Evaluation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -219,20 +220,27 @@ def test_gate(selfrep):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "xdist"])
+@pytest.mark.parametrize(
+    ("options", "send"),
+    [((), os.kill), (("-n2",), os.kill), (("-n2",), os.killpg)],
+    ids=["alone", "controller", "everybody"],
+)
 def test_a_signal_ends_trials_and_what_they_made(
     pytester: pytest.Pytester,
     tmp_path: Path,
     admin: KubeClient,
     options: tuple[str, ...],
+    send: Callable[[int, int], None],
     number: signal.Signals,
 ) -> None:
     pytester.makepyfile(test_suite=WAITING)
     where = ("--selfrep-cluster=existing", f"--selfrep-kubeconfig={tmp_path / 'config'}")
     command = [sys.executable, "-m", "pytest", "-p", "no:hypothesispytest", *where, *TERMS, *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
     eventually(lambda: deployments(admin))
-    process.send_signal(number)
+    send(process.pid, number)
     output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == pytest.ExitCode.INTERRUPTED, output
     # Workers are killed soon, but what they asked for is done.
