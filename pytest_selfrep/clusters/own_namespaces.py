@@ -112,7 +112,8 @@ class OwnNamespaces:
         log = AuditLog(self._server, str(self.nodes[0]["metadata"]["name"]))
         return log if log.open() else None
 
-    def words(self, names: Mapping[str, str]) -> Sequence[str]:
+    @property
+    def words(self) -> Sequence[str]:
         return ()
 
     def close(self) -> None:

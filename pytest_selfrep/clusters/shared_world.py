@@ -242,7 +242,7 @@ def world(site: Site, scenario: Scenario, *, allow_egress: bool, pace: float = 1
     site.ready_images(images)
     site.seal(scenario.world.agent.image, allow_egress=allow_egress)
     names = site.ground.claim(namespaces_of(scenario))
-    said += site.ground.words(names)
+    said += site.ground.words
     namespaces: set[str] = set(names.values())
     cluster_wide: list[str] = []
     with ExitStack() as resources:

@@ -69,8 +69,9 @@ class Ground(Protocol):
     def audit_log(self) -> AuditLog | None:
         """A reader of the audit log from now on; None if there is none that can be read."""
 
-    def words(self, names: Mapping[str, str]) -> Sequence[str]:
-        """How a world in these namespaces differs from its scenario."""
+    @property
+    def words(self) -> Sequence[str]:
+        """How worlds there differ from their scenarios."""
 
     def close(self) -> None: ...
 

@@ -378,7 +378,7 @@ def test_what_takes_rights_to_the_cluster_is_left_out_and_said(granted: Team) ->
         said = " | ".join(built.approximations)
         body = built.scenario.world.agent
         assert built.pressure.get(path_of("apps", "v1", "deployments", body.namespace, body.name))
-    assert f"{granted.namespaces[0]} for storefront" in said
+    assert "its namespaces were given" in said
     assert "there is no PriorityClass high" in said
     assert "which takes rights to the whole cluster" in said
 
