@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_selfrep.errors import ClusterError
+from pytest_selfrep.errors import ClusterError, did_you_mean
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
@@ -124,18 +124,25 @@ def _read(path: Path, context: str) -> ApiClient:
     # Without types.
     make: Callable[..., ApiClient] = config.new_client_from_config
     try:
-        _refuse_impersonation(path, context)
+        _check(path, context)
         return make(config_file=str(path), context=context, client_configuration=settings)
     except Exception as error:
         raise ClusterError(f"{path}: context {context}: {error}") from error
 
 
-def _refuse_impersonation(path: Path, context: str) -> None:
-    """The official client would act as the user itself, who may do more."""
+def _check(path: Path, context: str) -> None:
+    """What the official client says in words of its own, or does not see: that a user acts as another.
+
+    It would act as the user itself, who may do more.
+    """
     import yaml
 
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    names = [each["context"].get("user") for each in config.get("contexts") or () if each["name"] == context]
+    contexts = [str(each["name"]) for each in config.get("contexts") or ()]
+    if context not in contexts:
+        hint = did_you_mean(context, contexts)
+        raise ValueError(f"there is none of this name; {hint}there are: {', '.join(contexts) or 'none'}")
+    names = [each["context"].get("user") for each in config["contexts"] if each["name"] == context]
     for user in config.get("users") or ():
         if user["name"] in names and any(str(key).startswith("as") for key in user.get("user") or ()):
             raise ValueError(

@@ -269,11 +269,12 @@ def test_a_redirect_is_followed_nowhere(client: KubeClient, proxy: Unruly) -> No
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda config: config["contexts"].clear(), CONTEXT),
+        (lambda config: config["contexts"].clear(), "there is none of this name; there are: none"),
+        (lambda config: config["contexts"][0].update(name=f"{CONTEXT}s"), f"did you mean '{CONTEXT}s'"),
         (lambda config: config["clusters"][0]["cluster"].update(server="nonsense"), "no URL"),
         (lambda config: config["users"][0]["user"].update({"as": "jane"}), "acts as somebody else"),
     ],
-    ids=["no such context", "no server", "impersonation"],
+    ids=["no contexts", "another context", "no server", "impersonation"],
 )
 def test_a_kubeconfig_that_makes_no_sense_is_named(
     kubeconfig: Path, change: Callable[[KubeObject], object], said: str
