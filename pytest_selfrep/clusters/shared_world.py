@@ -24,6 +24,7 @@ from pytest_selfrep.clusters.cluster_wide import (
     without_cluster_wide_steps,
 )
 from pytest_selfrep.clusters.containment import CAPACITY, capacity, defaults, fences
+from pytest_selfrep.clusters.cpu_use import CpuUse
 from pytest_selfrep.clusters.fitting import Fitting, images_of
 from pytest_selfrep.clusters.informers import Informers
 from pytest_selfrep.clusters.kube import ApiError, KubeClient, path_of
@@ -83,12 +84,14 @@ class SharedWorld:
         self.pressure = self._operator(scenario.world.operator)
         self._informers = Informers(site.server, self.clock)
         resources.callback(self._informers.close)
+        self._cpu_use = CpuUse(site.admin, self._machine_clock, self._has_metrics)
         self._kubeconfig: Path | None = None
 
     @property
     def approximations(self) -> Sequence[str]:
         """How this world differs from the scenario's."""
         found = [*self._differences, "the scenario's nodes are a quota on each namespace"]
+        found += self._cpu_use.words()
         if self._record is not None:
             found.append("requests are known from the harness's clients alone: there is no audit log")
             if self.toolbox is not None:
@@ -137,7 +140,8 @@ class SharedWorld:
         self._machine_clock.stop()
 
     def set_cpu(self, namespace: str, selector: str, cores: float) -> None:
-        """Load shows in the status ConfigMap alone."""
+        """As much smaller as requests are, where the cluster measures it. See the World protocol."""
+        self._cpu_use.share(namespace, selector, cores * float(self._fitting.cpu))
 
     def resize_node(
         self, name: str, *, cpu: str | None, memory: str | None, extended: dict[str, int]
@@ -168,6 +172,9 @@ class SharedWorld:
         for pod in _surplus(self._pods(), hard):
             metadata = pod["metadata"]
             self.admin.delete(path_of("", "v1", "pods", metadata["namespace"], metadata["name"]))
+
+    def _has_metrics(self) -> bool:
+        return self._site.discovery.collection("metrics.k8s.io", "v1beta1", "pods") is not None
 
     def _has_settled(self) -> bool:
         """As far as is watched."""
