@@ -149,7 +149,8 @@ def accepted(act: Callable[[], object]) -> bool:
 
 
 def is_ready(pod: KubeObject) -> bool:
-    return ("Ready", "True") in {(each["type"], each["status"]) for each in pod["status"]["conditions"]}
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return ("Ready", "True") in {(each["type"], each["status"]) for each in conditions}
 
 
 def eventually(true: Callable[[], object]) -> None:
