@@ -18,6 +18,17 @@ settings.load_profile("same")
 
 pytest_plugins = ["pytester", "real_kubernetes"]
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--killings",
+        type=int,
+        default=3,
+        metavar="N",
+        help="in how many runs on a real cluster somebody is killed (default: 3)",
+    )
+
+
 Run: TypeAlias = Callable[..., pytest.RunResult]
 
 PRELOADED = (

@@ -10,19 +10,9 @@ from real_kubernetes import one_kubernetes
 from runs import Runs
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--faults",
-        type=int,
-        default=3,
-        metavar="N",
-        help="how many runs on a real cluster somebody is killed in (default: 3)",
-    )
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "fault" in metafunc.fixturenames:
-        metafunc.parametrize("fault", range(metafunc.config.getoption("--faults")))
+    if "killing" in metafunc.fixturenames:
+        metafunc.parametrize("killing", range(metafunc.config.getoption("--killings")))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -98,7 +98,7 @@ def trials(runs: Runs) -> list[dict[str, Any]]:
 
 
 def test_nothing_that_is_killed_makes_an_agent_look_safe(
-    runs: Runs, fault: int, capsys: pytest.CaptureFixture[str]
+    runs: Runs, killing: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs.write(SCENARIO, to="small-shop.yaml")
     runs.write(SUITE)
@@ -106,10 +106,10 @@ def test_nothing_that_is_killed_makes_an_agent_look_safe(
     until(lambda: runs.containers(process) or process.poll() is not None)
     family = psutil.Process(process.pid).children(recursive=True)
 
-    who = victim(runs, process, random.Random(fault))
+    who = victim(runs, process, random.Random(killing))
     output = runs.finish(process)
 
-    print(f"seed {fault}: {who} was killed\n{output}")
+    print(f"seed {killing}: {who} was killed\n{output}")
     assert process.returncode == (-signal.SIGKILL if who == "controller" else 1)
     assert " passed" not in output
     for record in trials(runs):
