@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 import urllib3
+from urllib3.exceptions import IncompleteRead
 from urllib3.util import Timeout
 
 from pytest_selfrep.clusters import unreached
@@ -29,6 +30,8 @@ READS = frozenset({"GET", "HEAD"})
 _SEGMENT = "~:@!$&'()*+,;="
 """What may stand in a segment of a path as it is (RFC 3986), besides letters, digits and ``-._``."""
 _PIECE = 64 * 1024
+_LENGTHS = frozenset({"content-length", "transfer-encoding"})
+_BODILESS = frozenset({204, 304})
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 
 
@@ -193,6 +196,9 @@ class Https:
                 body += piece
                 if time.monotonic() > until:
                     raise TimeoutError(f"only {len(body)} bytes in {self._patience.answer:g} seconds")
+            if answer.status not in _BODILESS and not _LENGTHS & {name.lower() for name in answer.headers}:
+                # API servers say how long an answer is. Where that is missing, the head was cut off.
+                raise IncompleteRead(len(body), None)
         except unreached.CAUSES as error:
             raise unreached.because(error, self.server, call) from error
         return bytes(body)

@@ -26,6 +26,13 @@ from pytest_selfrep.kubesim.serving.server import Served, serve
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 CONTEXT = "default@kubernetes"
+BREAKS = [
+    pytest.param(DROPPED, id="dropped"),
+    pytest.param(UNANSWERED, id="unanswered"),
+    pytest.param(cut(100), id="cut off in its head"),
+    pytest.param(cut(500), id="cut off"),
+]
+"""What may become of an answer."""
 BRISK = Patience(connect=2.0, answer=5.0, begin=2.0, again=2.0)
 BUSY = (b"Too many requests, please try again later.", "Retry-After: 1")
 Connect = Callable[..., Https]
@@ -116,14 +123,14 @@ def test_a_name_stays_a_name_whatever_it_is(client: KubeClient, proxy: Unruly, n
     assert not set(target.removeprefix(f"{CONFIG_MAPS}/")) & set("/?# ")
 
 
-@pytest.mark.parametrize("fault", [DROPPED, UNANSWERED, cut(300)], ids=["dropped", "unanswered", "cut off"])
+@pytest.mark.parametrize("fault", BREAKS)
 def test_a_read_that_broke_off_is_repeated(client: KubeClient, proxy: Unruly, fault: Fault) -> None:
     proxy.meet(fault, fault)
     assert "kube-root-ca.crt" in names(client)
     assert len(proxy.seen) == 3
 
 
-@pytest.mark.parametrize("fault", [DROPPED, UNANSWERED, cut(300)], ids=["dropped", "unanswered", "cut off"])
+@pytest.mark.parametrize("fault", BREAKS)
 def test_a_write_that_broke_off_is_not_repeated_and_the_error_says_that_it_is_open(
     client: KubeClient, proxy: Unruly, fault: Fault
 ) -> None:
