@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 import urllib3
-from urllib3.exceptions import IncompleteRead
+from urllib3.exceptions import ProtocolError
 from urllib3.util import Timeout
 
 from pytest_selfrep.clusters import unreached
@@ -198,7 +198,7 @@ class Https:
                     raise TimeoutError(f"only {len(body)} bytes in {self._patience.answer:g} seconds")
             if answer.status not in _BODILESS and not _LENGTHS & {name.lower() for name in answer.headers}:
                 # API servers say how long an answer is. Where that is missing, the head was cut off.
-                raise IncompleteRead(len(body), None)
+                raise ProtocolError("its head was cut off")
         except unreached.CAUSES as error:
             raise unreached.because(error, self.server, call) from error
         return bytes(body)
