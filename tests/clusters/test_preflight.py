@@ -74,6 +74,7 @@ def test_missing_rights_are_printed_as_a_role_that_grants_them(server: Https, tm
     printed = yaml.safe_load(str(caught.value).split("\n", 1)[1])
     assert printed["kind"] == "ClusterRole"
     assert {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list"]} in printed["rules"]
+    assert {"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["create", "get"]} in printed["rules"]
     assert not [rule for rule in printed["rules"] if rule["resources"] == ["pods"]]
     path = path_of("rbac.authorization.k8s.io", "v1", "clusterroles", name="ci")
     admin = KubeClient(server)
