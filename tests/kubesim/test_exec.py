@@ -170,6 +170,26 @@ def test_what_runs_besides_ends_with_its_container(kube: Kube) -> None:
     assert gathered(opened).code == 137
 
 
+def test_programs_start_and_see_volumes_where_nothing_may_be_written(kube: Kube) -> None:
+    settings = {"metadata": {"name": "settings"}, "data": {"mode": "fast"}}
+    kube.create("/api/v1/namespaces/default/configmaps", settings)
+    container = {
+        "name": "main",
+        "image": "busybox:1.36.1",
+        "command": ["sleep", "3600"],
+        "securityContext": {"readOnlyRootFilesystem": True},
+        "volumeMounts": [{"name": "settings", "mountPath": "/etc/settings"}],
+    }
+    volumes = [{"name": "settings", "configMap": {"name": "settings"}}]
+    kube.create(PODS, {"metadata": {"name": "b"}, "spec": {"containers": [container], "volumes": volumes}})
+    kube.advance(10)
+
+    ran = execute(kube, "sh", "-c", "cat /etc/settings/mode; echo > /tmp/a", pod="b")
+
+    assert (ran.out, ran.code) == ("fast", 1)
+    assert "Read-only file system" in ran.err
+
+
 def test_dropped_sessions_leave_nothing_behind(kube: Kube) -> None:
     before = kube.cluster.clock.next_due()
     for _ in range(1000):

@@ -197,9 +197,9 @@ class Container:
                 inner = FileSystem(directory, lambda: self.started)
                 if not inner.exists("/" + sub):
                     inner.make_directory("/" + sub, parents=True)
-                files.put(path, inner.find("/" + sub))
+                files.mount(path, inner.find("/" + sub))
             elif path != "/":
-                files.put(path, directory)
+                files.mount(path, directory)
 
     def _proc(self) -> dict[str, Callable[[], bytes]]:
         first = self.beside or self

@@ -135,7 +135,13 @@ class FileSystem:
 
     def put(self, path: str, node: Node) -> None:
         """Give a node a name, in place of what had it. Raises FileProblem."""
-        parent, name = self._parent(path)
+        self._set(*self._parent(path), node)
+
+    def mount(self, path: str, node: Node) -> None:
+        """The same, also where nobody may write. Raises FileProblem."""
+        self._set(*self._place(path), node)
+
+    def _set(self, parent: Directory, name: str, node: Node) -> None:
         if not name:
             raise FileProblem(EXISTS)
         self._names += name not in parent.entries
@@ -175,12 +181,15 @@ class FileSystem:
         return self._walk(path, True)[0].read_only
 
     def _parent(self, path: str) -> tuple[Directory, str]:
-        head, _, name = path.rstrip("/").rpartition("/")
-        _parts(path)
-        parent = self.directory(head or "/")
+        parent, name = self._place(path)
         if parent.read_only:
             raise FileProblem(READ_ONLY)
         return parent, name
+
+    def _place(self, path: str) -> tuple[Directory, str]:
+        head, _, name = path.rstrip("/").rpartition("/")
+        _parts(path)
+        return self.directory(head or "/"), name
 
     def _walk(self, path: str, follow: bool) -> tuple[Directory, str, Node]:
         """A node, with its directory and its name there."""
