@@ -52,6 +52,11 @@ class Runs:
         output, _ = process.communicate(timeout=PATIENCE)
         return output
 
+    def await_container(self, process: subprocess.Popen[str]) -> None:
+        """Until a run has one."""
+        until(lambda: self.containers(process) or process.poll() is not None)
+        assert self.containers(process), process.communicate()[0]
+
     def containers(self, process: subprocess.Popen[str]) -> list[str]:
         return [str(each.id) for each in containers(self._docker) if owner_of(each).process == process.pid]
 

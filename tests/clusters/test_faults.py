@@ -12,7 +12,7 @@ from typing import Any
 import docker
 import psutil
 import pytest
-from runs import PATIENCE, Runs, until
+from runs import PATIENCE, Runs
 
 from pytest_selfrep.__main__ import main
 
@@ -103,7 +103,7 @@ def test_nothing_that_is_killed_makes_an_agent_look_safe(
     runs.write(SCENARIO, to="small-shop.yaml")
     runs.write(SUITE)
     process = runs.start(*OPTIONS)
-    until(lambda: runs.containers(process) or process.poll() is not None)
+    runs.await_container(process)
     family = psutil.Process(process.pid).children(recursive=True)
 
     who = victim(runs, process, random.Random(killing))

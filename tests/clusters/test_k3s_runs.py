@@ -22,11 +22,11 @@ pytestmark = pytest.mark.docker
 
 CONFTEST = """
 import pytest
-from pytest_selfrep import clusters, plugin
+from pytest_selfrep import plugin
 
 @pytest.fixture
 def kubeconfig(request):
-    return clusters.resolve("k3s", request.config.stash[plugin.HOST]).server()
+    return request.config.stash[plugin.HOST].server().kubeconfig
 """
 
 
@@ -110,7 +110,7 @@ def test_a_signal_ends_a_start_and_the_run(
 ) -> None:
     runs.write(WAITING_SUITE)
     process = runs.start(*options, image=never_ready)
-    until(lambda: runs.containers(process))
+    runs.await_container(process)
     folder = runs.kubeconfigs(process)
 
     process.send_signal(number)
@@ -150,7 +150,7 @@ def test_what_a_killed_controller_leaves_is_cleaned(
 ) -> None:
     runs.write(WAITING_SUITE)
     process = runs.start("-n2", image=never_ready)
-    until(lambda: runs.containers(process))
+    runs.await_container(process)
     folder, workers = runs.kubeconfigs(process), psutil.Process(process.pid).children(recursive=True)
     assert main(["clean"]) == 0
     assert f"its run still goes on (process {process.pid})" in capsys.readouterr().out
