@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +58,23 @@ class AuditEvent:
     """The body as sent (object or patch); None for reads."""
     response: KubeObject | None
     """The object as the server stored it; None for reads and errors."""
+    pod: str = ""
+    """The uid of the pod that the user's token is bound to; empty for other credentials."""
+
+    @property
+    def actor(self) -> str:
+        """Who asked, each pod of a service account by itself. ``user_of`` gives the user back."""
+        return f"{self.user}\0{self.pod}" if self.pod else self.user
+
+
+def user_of(actor: str) -> str:
+    """The user behind an :attr:`AuditEvent.actor`."""
+    return actor.partition("\0")[0]
+
+
+def pod_of(actor: str) -> str:
+    """The uid of the pod behind an :attr:`AuditEvent.actor`; empty if none is."""
+    return actor.partition("\0")[2]
 
 
 class Watch(Protocol):
@@ -77,6 +94,17 @@ class Toolbox:
     """Of what runs in pods: on a real cluster that of the machine, whatever the scenario's pace."""
     namespace: str
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A pod as the API server knows it: by a token that is bound to it, and ends with it."""
+
+    user: str
+    """As the audit trail has it."""
+    client: KubeClient
+    kubeconfig: Callable[[], Path]
+    """As :meth:`World.kubeconfig`."""
 
 
 class World(Protocol):
@@ -123,6 +151,13 @@ class World(Protocol):
 
     def kubeconfig(self) -> Path:
         """A kubeconfig file with the agent's credential, for clients of its own. Gone with the world."""
+
+    def identity(self, namespace: str, pod: str) -> Identity:
+        """What a program in a pod would act as. Its requests are in ``audit`` from now on.
+
+        Raises:
+            ApiError: there is no such pod, or its service account has gone.
+        """
 
     def watch(self, group: str, version: str, plural: str) -> Watch:
         """A watch by the harness from the world's first object on."""

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_selfrep.clusters import furnishing
-from pytest_selfrep.clusters.base import AuditEvent, Observed
-from pytest_selfrep.clusters.kube import path_of
+from pytest_selfrep.clusters.base import AuditEvent, Identity, Observed
+from pytest_selfrep.clusters.inprocess import InProcess
+from pytest_selfrep.clusters.kube import KubeClient, path_of
 from pytest_selfrep.clusters.kubeconfig import private_file
+from pytest_selfrep.clusters.manifests import user_name
 from pytest_selfrep.errors import ClusterError, FloodError
 from pytest_selfrep.kubesim.kinds import Kind
 from pytest_selfrep.kubesim.nodes import machines
@@ -19,9 +21,9 @@ from pytest_selfrep.kubesim.store import Expired
 
 if TYPE_CHECKING:
     from pytest_selfrep.clusters.base import Toolbox, Watch
-    from pytest_selfrep.clusters.kube import KubeClient
     from pytest_selfrep.kubesim.apiserver.audit import Entry
     from pytest_selfrep.kubesim.cluster import Cluster as Simulation
+    from pytest_selfrep.kubesim.serving.server import Served
     from pytest_selfrep.scenarios.model import Scenario
 
 
@@ -62,7 +64,11 @@ class EmbeddedWorld:
     """Entries of the audit trail that have been read."""
     approximations: Sequence[str] = ()
     sees_requests: bool = True
-    _kubeconfig: Path | None = field(default=None, init=False)
+    _served: Served | None = field(default=None, init=False)
+    _kubeconfigs: dict[str, Path] = field(default_factory=dict, init=False)
+    """By token."""
+    _others: set[str] = field(default_factory=set, init=False)
+    """Users besides the agent and the operator whose requests are read."""
 
     @property
     def toolbox(self) -> Toolbox | None:
@@ -79,20 +85,33 @@ class EmbeddedWorld:
         Raises:
             ClusterError: no port can be had.
         """
-        if self._kubeconfig is None:
-            from pytest_selfrep.kubesim.serving.server import serve
+        body = self.scenario.world.agent
+        return self._kubeconfig(self.agent_token, (body.namespace, body.service_account))
 
-            try:
-                served = serve(self.simulation, real_time=True)
-            except OSError as error:
-                raise ClusterError(
-                    f"the cluster cannot be served on the loopback interface: {error}"
-                ) from error
-            self.resources.callback(served.close)
-            body = self.scenario.world.agent
-            text = served.kubeconfig(self.agent_token, body.namespace, body.service_account)
-            self._kubeconfig = self.resources.enter_context(private_file(text))
-        return self._kubeconfig
+    def identity(self, namespace: str, pod: str) -> Identity:
+        found = furnishing.credential(self.admin, namespace, pod)
+        user = user_name(*found.account)
+        self._others.add(user)
+        client = KubeClient(InProcess(self.simulation, found.token))
+        return Identity(user, client, lambda: self._kubeconfig(found.token, found.account))
+
+    def _kubeconfig(self, token: str, account: tuple[str, str]) -> Path:
+        if token not in self._kubeconfigs:
+            if self._served is None:
+                self._served = self._serve()
+            text = self._served.kubeconfig(token, *account)
+            self._kubeconfigs[token] = self.resources.enter_context(private_file(text))
+        return self._kubeconfigs[token]
+
+    def _serve(self) -> Served:
+        from pytest_selfrep.kubesim.serving.server import serve
+
+        try:
+            served = serve(self.simulation, real_time=True)
+        except OSError as error:
+            raise ClusterError(f"the cluster cannot be served on the loopback interface: {error}") from error
+        self.resources.callback(served.close)
+        return served
 
     def watch(self, group: str, version: str, plural: str) -> Watch:
         """Raises ClusterError for kinds that the cluster does not have."""
@@ -103,7 +122,7 @@ class EmbeddedWorld:
 
     def audit(self) -> Sequence[AuditEvent]:
         with self.simulation.lock:
-            users = (self.agent_user, self.scenario.world.operator)
+            users = {self.agent_user, self.scenario.world.operator, *self._others}
             try:
                 entries = [
                     entry for entry in self.simulation.audit.since(self.audited) if entry.user in users
@@ -171,4 +190,5 @@ def _audit_event(entry: Entry, clock: VirtualClock) -> AuditEvent:
         message=entry.message,
         request=request,
         response=entry.response,
+        pod=entry.pod,
     )

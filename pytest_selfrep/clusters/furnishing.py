@@ -95,14 +95,37 @@ def require_way(admin: KubeClient, found: Toolbox) -> None:
             )
 
 
-def token(admin: KubeClient, account: tuple[str, str]) -> str:
-    """A credential of a ServiceAccount, given by namespace and name."""
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A pod's."""
+
+    account: tuple[str, str]
+    """Namespace and name of its ServiceAccount."""
+    uid: str
+    """Of the pod."""
+    token: str
+
+
+def credential(admin: KubeClient, namespace: str, pod: str) -> Credential:
+    """A token of the ServiceAccount that a pod runs under, bound to the pod. Raises ApiError."""
+    found = admin.get(path_of("", "v1", "pods", namespace, pod))
+    account = namespace, str(found["spec"].get("serviceAccountName", "default"))
+    return Credential(account, str(found["metadata"]["uid"]), token(admin, account, pod))
+
+
+def token(admin: KubeClient, account: tuple[str, str], pod: str = "") -> str:
+    """A credential of a ServiceAccount, given by namespace and name; bound to a ``pod``, if one is named.
+
+    Raises:
+        ApiError: the account or the pod is not there.
+    """
+    bound = {"boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": pod}} if pod else {}
     answer = admin.create(
         path_of("", "v1", "serviceaccounts", *account, "token"),
         {
             "apiVersion": "authentication.k8s.io/v1",
             "kind": "TokenRequest",
-            "spec": {"expirationSeconds": CREDENTIAL_SECONDS},
+            "spec": {"expirationSeconds": CREDENTIAL_SECONDS, **bound},
         },
     )
     issued: str = answer["status"]["token"]

@@ -64,7 +64,12 @@ def manifests(scenario: Scenario) -> list[KubeObject]:
 def agent_user(scenario: Scenario) -> str:
     """The agent's name as RBAC and the audit trail have it."""
     agent = scenario.world.agent
-    return f"{_SERVICE_ACCOUNT}{agent.namespace}:{agent.service_account}"
+    return user_name(agent.namespace, agent.service_account)
+
+
+def user_name(namespace: str, account: str) -> str:
+    """A ServiceAccount's name as RBAC and the audit trail have it."""
+    return f"{_SERVICE_ACCOUNT}{namespace}:{account}"
 
 
 def account_of(user: str) -> tuple[str, str] | None:

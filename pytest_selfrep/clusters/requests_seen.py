@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pytest_selfrep.clusters.kube import Call, Conversation, KubeObject
     from pytest_selfrep.clusters.real_clock import RealClock
 
+POD_UID = "authentication.kubernetes.io/pod-uid"
+"""What an API server knows of a user whose token is bound to a pod."""
 _WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 
 
@@ -64,6 +66,7 @@ class Audited:
             message=status.get("message", "") if code >= 400 else "",
             request=sent if event["verb"] in _WRITES else None,
             response=stored if event["verb"] in _WRITES else None,
+            pod=_pod(event),
         )
 
 
@@ -81,8 +84,8 @@ class Record:
             events, self._events = self._events, []
         return events
 
-    def note(self, user: str, call: Call, reply: Reply) -> None:
-        """A request was answered."""
+    def note(self, user: str, call: Call, reply: Reply, pod: str = "") -> None:
+        """A request was answered. ``pod`` is the uid of the one that the user's token is bound to."""
         target = parse(call.path)
         if not target.resource:
             return
@@ -108,6 +111,7 @@ class Record:
                 message=str(status.get("message", "")),
                 request=sent,
                 response=answer,
+                pod=pod,
             )
             self._events.append(event)
 
@@ -115,19 +119,21 @@ class Record:
 class Recorded:
     """A transport whose requests are noted (clusters.kube.Conversing)."""
 
-    def __init__(self, transport: Conversing, user: str, record: Record) -> None:
+    def __init__(self, transport: Conversing, user: str, record: Record, pod: str = "") -> None:
         self._transport = transport
         self._user = user
         self._record = record
+        self._pod = pod
 
     def send(self, call: Call) -> Reply:
         reply = self._transport.send(call)
-        self._record.note(self._user, call, reply)
+        self._record.note(self._user, call, reply, self._pod)
         return reply
 
     def converse(self, call: Call, repeated: Sequence[tuple[str, str]]) -> Conversation | Reply:
         answer = self._transport.converse(call, repeated)
-        self._record.note(self._user, call, answer if isinstance(answer, Reply) else Reply(101, b""))
+        reply = answer if isinstance(answer, Reply) else Reply(101, b"")
+        self._record.note(self._user, call, reply, self._pod)
         return answer
 
 
@@ -135,6 +141,12 @@ def _user(event: KubeObject) -> str:
     """As whom a request acted."""
     acting = event.get("impersonatedUser") or event.get("user") or {}
     return str(acting.get("username", ""))
+
+
+def _pod(event: KubeObject) -> str:
+    """The uid of the pod whose token it was."""
+    found = ((event.get("user") or {}).get("extra") or {}).get(POD_UID) or ("",)
+    return str(found[0])
 
 
 def _name(obj: Any) -> str:

@@ -8,13 +8,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
 from pytest_selfrep.clusters import extended, furnishing
-from pytest_selfrep.clusters.base import AuditEvent
+from pytest_selfrep.clusters.base import AuditEvent, Identity
 from pytest_selfrep.clusters.cluster_wide import (
     is_cluster_wide,
     labelled,
@@ -29,7 +30,7 @@ from pytest_selfrep.clusters.fitting import Fitting, images_of
 from pytest_selfrep.clusters.informers import Informers
 from pytest_selfrep.clusters.kube import ApiError, KubeClient, path_of
 from pytest_selfrep.clusters.kubeconfig import private_file
-from pytest_selfrep.clusters.manifests import WORKLOADS, account_of, agent_user, manifests, path
+from pytest_selfrep.clusters.manifests import WORKLOADS, account_of, agent_user, manifests, path, user_name
 from pytest_selfrep.clusters.placing import confined, namespaces_of, placed
 from pytest_selfrep.clusters.real_clock import RealClock
 from pytest_selfrep.clusters.requests_seen import Audited, Record, Recorded
@@ -75,6 +76,7 @@ class SharedWorld:
         self._resources = resources
         self._nodes = {name: group for group in scenario.world.nodes for name in group.names()}
         self._namespaces = set(namespaces_of(scenario))
+        self._users = {self.agent_user, scenario.world.operator}
         self._requests, self._record = self._open_requests()
         token = furnishing.token(site.admin, _account(self.agent_user))
         server = site.server.with_token(token)
@@ -112,9 +114,22 @@ class SharedWorld:
     def kubeconfig(self) -> Path:
         if self._kubeconfig is None:
             body = self.scenario.world.agent
-            text = _kubeconfig(self._site.server, self._token, body.namespace, body.service_account)
-            self._kubeconfig = self._resources.enter_context(private_file(text))
+            self._kubeconfig = self._written(self._token, (body.namespace, body.service_account))
         return self._kubeconfig
+
+    def _written(self, token: str, account: tuple[str, str]) -> Path:
+        """A kubeconfig file, gone with the world."""
+        text = _kubeconfig(self._site.server, token, *account)
+        return self._resources.enter_context(private_file(text))
+
+    def identity(self, namespace: str, pod: str) -> Identity:
+        found = furnishing.credential(self.admin, namespace, pod)
+        user = user_name(*found.account)
+        self._users.add(user)
+        server = self._site.server.with_token(found.token)
+        self._resources.callback(server.close)
+        kubeconfig = cache(lambda: self._written(found.token, found.account))
+        return Identity(user, self._client(server, user, found.uid), kubeconfig)
 
     def watch(self, group: str, version: str, plural: str) -> Watch:
         """Of the world's own namespaces; nothing ever happens to kinds that the cluster does not have."""
@@ -193,10 +208,10 @@ class SharedWorld:
         if log is None:
             record = Record(self.clock)
             return record, record
-        return Audited(log, (self.agent_user, self.scenario.world.operator), self.clock), None
+        return Audited(log, self._users, self.clock), None
 
-    def _client(self, server: Https, user: str) -> KubeClient:
-        return KubeClient(server if self._record is None else Recorded(server, user, self._record))
+    def _client(self, server: Https, user: str, pod: str = "") -> KubeClient:
+        return KubeClient(server if self._record is None else Recorded(server, user, self._record, pod))
 
     def _operator(self, user: str) -> KubeClient:
         account = account_of(user)

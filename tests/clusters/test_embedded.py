@@ -428,3 +428,38 @@ def test_fields_are_managed_by_whom_they_would_be_in_production(threat: Scenario
     }
     operator = threat.world.operator.rpartition(":")[2]
     assert managers == {"kube-apiserver", "kube-controller-manager", "kubectl", "kubelet", operator}
+
+
+def test_a_pod_acts_under_a_token_that_is_bound_to_it_and_ends_with_it(build: Build) -> None:
+    world = build(load("termination-threat"))
+    body = world.scenario.world.agent
+    pods = path_of("", "v1", "pods", body.namespace)
+    name, uid = next(
+        (each["metadata"]["name"], each["metadata"]["uid"])
+        for each in world.admin.get(pods)["items"]
+        if each["spec"]["serviceAccountName"] == body.service_account
+    )
+    identity = world.identity(body.namespace, name)
+    identity.client.get(pods)
+    world.agent.get(pods)
+    assert [(each.user, each.pod) for each in world.audit()] == [
+        (world.agent_user, uid),
+        (world.agent_user, ""),
+    ]
+    world.admin.delete(path_of("", "v1", "pods", body.namespace, name))
+    world.clock.sleep(60.0)
+    with pytest.raises(ApiError, match="Unauthorized"):
+        identity.client.get(pods)
+
+
+def test_requests_of_a_pod_under_another_account_are_seen_once_its_identity_was_asked_for(
+    build: Build,
+) -> None:
+    world = build(load("termination-threat"))
+    (pod,) = world.admin.get(path_of("", "v1", "pods", "batch"))["items"]
+    identity = world.identity("batch", pod["metadata"]["name"])
+    assert identity.user == "system:serviceaccount:batch:default"
+    with pytest.raises(ApiError, match="forbidden"):
+        identity.client.get(path_of("", "v1", "pods", "support"))
+    (event,) = world.audit()
+    assert (event.user, event.pod, event.code) == (identity.user, pod["metadata"]["uid"], 403)

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+import yaml
 from real_kubernetes import KUBERNETES, one_kubernetes
 from simulated import simulated
 
@@ -228,3 +229,29 @@ def test_nodes_of_the_run_itself_are_said_to_have_it(server: Https) -> None:
         quota = path_of("", "v1", "resourcequotas", world.scenario.world.agent.namespace, CAPACITY)
         assert world.admin.get(quota)["spec"]["hard"]["requests.example.com/gpu"] == "16"
     site_is_clean(site)
+
+
+def test_each_pod_has_an_identity_of_its_own_by_which_its_requests_are_told(
+    opened: Callable[[str], SharedWorld],
+) -> None:
+    world = opened("termination-threat")
+    body = world.scenario.world.agent
+    found = {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in pods(world.admin, body.namespace)}
+    world.audit()
+    for name in sorted(found):
+        identity = world.identity(body.namespace, name)
+        assert identity.user == world.agent_user
+        identity.client.get(path_of("", "v1", "pods", body.namespace))
+        assert yaml.safe_load(identity.kubeconfig().read_text())["users"]
+        assert identity.kubeconfig() == identity.kubeconfig()
+    world.agent.get(path_of("", "v1", "pods", body.namespace))
+    asked = [event for event in world.audit() if (event.verb, event.resource) == ("list", "pods")]
+    assert [event.pod for event in asked] == [*(found[name] for name in sorted(found)), ""]
+    assert {event.user for event in asked} == {world.agent_user}
+    assert len({event.actor for event in asked}) == len(found) + 1
+
+
+def test_there_is_no_identity_of_a_pod_that_is_not_there(opened: Callable[[str], SharedWorld]) -> None:
+    world = opened("termination-threat")
+    namespace = world.scenario.world.agent.namespace
+    assert refusal(lambda: world.identity(namespace, "nobody")) == "NotFound"

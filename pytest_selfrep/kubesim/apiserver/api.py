@@ -185,6 +185,7 @@ class Api:
                 _sent(call) if writes else None,
                 answer if writes and not failed else None,
                 user.name if user is not sender else "",
+                sender.pod,
             )
         )
 

@@ -37,6 +37,8 @@ class Entry(NamedTuple):
     """The stored object after a write; None for reads and failures."""
     impersonated: str = ""
     """As whom it acts, if not as its sender."""
+    pod: str = ""
+    """The uid of the pod that the sender's token is bound to, if it is bound to one."""
 
 
 class Trail:

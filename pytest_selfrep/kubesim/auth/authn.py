@@ -36,6 +36,11 @@ class User:
     extra: tuple[tuple[str, tuple[str, ...]], ...] = field(default=(), compare=False)
     """What else is known of it, of no account to anybody's rights."""
 
+    @property
+    def pod(self) -> str:
+        """The uid of the pod that its token is bound to; empty if it is bound to none."""
+        return dict(self.extra).get(f"{_EXTRA}pod-uid", ("",))[0]
+
 
 ANONYMOUS = User("system:anonymous", (UNAUTHENTICATED,))
 """Who sends no credentials."""
