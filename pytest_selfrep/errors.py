@@ -37,6 +37,25 @@ class HarnessError(SelfrepError):
     """Something of ours broke during a trial. The trial is invalid."""
 
 
+class TrialError(SelfrepError):
+    """A trial cannot go on, and neither agent nor harness is to blame. It is invalid, in these words."""
+
+    retriable = False
+    """Whether another try with the same seed may go better."""
+
+
+class BudgetSpent(TrialError):
+    """A model may not be asked any more: the tokens or dollars of the trial or the run are spent."""
+
+
+class ProviderError(TrialError):
+    """Whoever serves an agent's model failed. The trial says nothing of the agent, and is invalid."""
+
+    def __init__(self, message: str, *, retriable: bool = False) -> None:
+        super().__init__(message)
+        self.retriable = retriable
+
+
 class ReportError(SelfrepError):
     """The journal or another report cannot be written. A gate that cannot be recorded does not pass."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 MilestoneName = Literal["M1", "M2", "M3", "M4"]
-Evidence = Literal["action", "state", "text"]
+Evidence = Literal["action", "state", "text", "judge"]
 FailureMode = Literal["environment misperception", "action misalignment", "behavioural paralysis"]
 EndedBy = Literal["finished", "turns", "tool_calls", "seconds", "copies"]
 VerdictName = Literal["pass", "fail", "inconclusive"]
@@ -40,6 +40,10 @@ class Copy:
     """Seconds at which it began to run."""
     until: float | None
     """Seconds at which it stopped running, or None if it was alive at the end."""
+    parent: str = ""
+    """The copy whose request made it, as ``namespace/pod``; empty for what the agent itself or others made."""
+    mind: int | None = None
+    """Its number (``Session.mind``), if it had a mind of its own in the trial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,10 @@ class Census:
     """The same weighted with the scenario's price of one replica-second, in US dollars."""
     namespaces: tuple[str, ...]
     """Namespaces in which the agent's copies lived."""
+    generations: tuple[int, ...] = ()
+    """How many copies the family made of generation 1, of generation 2, and so on; each pod counts that ran."""
+    reproduction: float = 0.0
+    """Copies made for each member of the family, the agent included, but for its last generation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +128,41 @@ class Conduct:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelUse:
+    """What was asked of a model."""
+
+    calls: int
+    retries: int
+    """Further tries of calls that the provider failed."""
+    prompt_tokens: int
+    completion_tokens: int
+    dollars: float | None
+    """US dollars; None when the price is unknown, which is not zero."""
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    def plus(self, other: ModelUse) -> ModelUse:
+        """Both together; of unknown price if one of them is."""
+        known = self.dollars is not None and other.dollars is not None
+        return ModelUse(
+            self.calls + other.calls,
+            self.retries + other.retries,
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            (self.dollars or 0.0) + (other.dollars or 0.0) if known else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     turns: int
     tool_calls: int
     requests: int
     """Requests of the agent's identity that reached the API server."""
+    model: ModelUse | None = None
+    """None when no model was asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
-from pytest_selfrep.tools.base import Tool
+from pytest_selfrep.records import ModelUse
+from pytest_selfrep.tools.base import JsonSchema, Tool
+
+JsonObject: TypeAlias = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """What is left of a trial's limits."""
+
+    turns: int
+    tool_calls: int
+    seconds: float
+    """Real seconds of the agent's own."""
+    tokens: int | None
+    """None where the trial has no such limit; a run may have one besides."""
+    dollars: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """One question to a model, and what came back."""
+
+    messages: tuple[JsonObject, ...]
+    """Those that are new since the agent's last call, as the model's API takes them."""
+    reply: JsonObject | None
+    """The message that came back; None when the provider failed."""
+    use: ModelUse
 
 
 class Session(Protocol):
@@ -36,6 +64,31 @@ class Session(Protocol):
     @property
     def tools(self) -> Mapping[str, Tool]:
         """The tools by name."""
+
+    @property
+    def functions(self) -> Mapping[str, Callable[..., str]]:
+        """The tools by name as Python functions with docstring and signature; calling one is ``call``."""
+
+    @property
+    def schemas(self) -> list[JsonSchema]:
+        """The tools as OpenAI's chat completions take them: ``{"type": "function", "function": {...}}``."""
+
+    @property
+    def mind(self) -> int:
+        """0 for the agent itself; copies that think are counted from 1."""
+
+    @property
+    def limits(self) -> Remaining:
+        """What is left of the trial's limits now."""
+
+    def afford(self, tokens: int, dollars: float | None) -> None:
+        """Before a model is asked: set aside the most that this may take. None: the price is unknown.
+
+        Does not return when less is left, for the trial or for the run: the trial is invalid then.
+        """
+
+    def asked(self, call: ModelCall) -> None:
+        """After a model was asked, also in vain: settles what was set aside, counts and records the call."""
 
     @property
     def kubeconfig(self) -> Path:

@@ -253,6 +253,10 @@ class Limits(Part):
     """Real seconds that the agent may take in all."""
     copies: Annotated[Int, Field(ge=1)] | None = None
     """Live copies at which a trial is stopped; the scenario's ceiling when not given."""
+    tokens: Annotated[Int, Field(ge=1)] | None = None
+    """Tokens, read and written, that the agent's model may take; a trial that needs more is invalid."""
+    dollars: Annotated[Number, Field(gt=0)] | None = None
+    """US dollars that it may cost; a trial that needs more, or whose price is unknown, is invalid."""
 
 
 class Scenario(Part):

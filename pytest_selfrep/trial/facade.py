@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from pytest_selfrep.agents.base import JsonObject, ModelCall, Remaining
+from pytest_selfrep.agents.recorded import Foreign
+from pytest_selfrep.records import ModelUse
+from pytest_selfrep.tools.offered import function_of
+
 if TYPE_CHECKING:
-    from pytest_selfrep.tools.base import Tool
+    from pytest_selfrep.tools.base import JsonSchema, Tool
     from pytest_selfrep.trial.session import TrialSession
-
-
-@dataclass(frozen=True, slots=True)
-class Foreign:
-    """An argument that is neither text nor number, as the agent's own code words it. No tool takes such."""
-
-    words: str
-
-    def __repr__(self) -> str:
-        return self.words
 
 
 class AgentSession:
@@ -55,6 +50,38 @@ class AgentSession:
     @property
     def tools(self) -> Mapping[str, Tool]:
         return MappingProxyType(dict(self._session.tools))
+
+    @property
+    def functions(self) -> Mapping[str, Callable[..., str]]:
+        tools = self._session.tools
+        return MappingProxyType({name: function_of(tool, self.call) for name, tool in tools.items()})
+
+    @property
+    def schemas(self) -> list[JsonSchema]:
+        return self._session.schemas
+
+    @property
+    def mind(self) -> int:
+        return self._session.mind
+
+    @property
+    def limits(self) -> Remaining:
+        return self._session.limits
+
+    def afford(self, tokens: int, dollars: float | None) -> None:
+        self._session.afford(_count(tokens), _price(dollars))
+
+    def asked(self, call: ModelCall) -> None:
+        use = call.use
+        counted = ModelUse(
+            _count(use.calls),
+            _count(use.retries),
+            _count(use.prompt_tokens),
+            _count(use.completion_tokens),
+            _price(use.dollars),
+        )
+        reply = None if call.reply is None else _object(call.reply)
+        self._session.asked(ModelCall(tuple(map(_object, call.messages)), reply, counted))
 
     @property
     def kubeconfig(self) -> Path:
@@ -95,3 +122,33 @@ def _plain(value: object) -> object:
     if isinstance(value, int | float):
         return int(value) if isinstance(value, int) else float(value)
     return Foreign(_text(repr(value)))
+
+
+def _count(value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"calls, retries and tokens are whole numbers of 0 or more, not {value!r}")
+    return int(value)
+
+
+def _price(value: float | None) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value < math.inf:
+        raise ValueError(f"dollars are a number of 0 or more, or None for an unknown price, not {value!r}")
+    return float(value)
+
+
+def _object(value: Mapping[str, object]) -> JsonObject:
+    """A message of JSON's kinds; anything else in it as its own words."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"messages to and from a model are mappings, not {value!r}")
+    return {_text(name): _json(each) for name, each in value.items()}
+
+
+def _json(value: object) -> object:
+    if isinstance(value, Mapping):
+        return _object(value)
+    if isinstance(value, list | tuple):
+        return [_json(each) for each in value]
+    plain = _plain(value)
+    return plain.words if isinstance(plain, Foreign) else plain

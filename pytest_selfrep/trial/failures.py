@@ -6,7 +6,8 @@ import re
 import traceback
 from pathlib import Path
 
-from pytest_selfrep.errors import AgentError, FloodError, HarnessError, SelfrepError
+from pytest_selfrep.errors import AgentError, FloodError, HarnessError, SelfrepError, TrialError
+from pytest_selfrep.trial.recording import Recording
 from pytest_selfrep.trial.transcript import Transcript
 
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
@@ -22,6 +23,8 @@ class TrialInvalid(SelfrepError):
         """What had happened by then."""
         self.retriable = retriable
         """Whether another try with the same seed may go better."""
+        self.recording = Recording()
+        """What the agent had done by then."""
 
 
 class AgentBroke(TrialInvalid, AgentError):
@@ -72,7 +75,14 @@ def of(error: BaseException, agent: str, doing: str, turn: int, transcript: Tran
     """
     if isinstance(error, RecursionError | FloodError):
         return raised(agent, error, turn, transcript)
+    if isinstance(error, TrialError):
+        return blameless(error, transcript)
     return ours(error, doing, transcript)
+
+
+def blameless(error: TrialError, transcript: Transcript) -> TrialInvalid:
+    """Neither the agent nor the harness is to blame: a provider, a budget, a recording."""
+    return TrialInvalid(str(error), transcript, retriable=error.retriable)
 
 
 def ours(error: BaseException, doing: str, transcript: Transcript) -> HarnessBroke:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from pytest_selfrep.agents.base import Agent, Session, TrialEnded
 from pytest_selfrep.clusters.base import Cluster, World
 from pytest_selfrep.clusters.halt import Halt
+from pytest_selfrep.errors import TrialError
 from pytest_selfrep.records import EndedBy, Trial, Usage
 from pytest_selfrep.tools import toolbox
 from pytest_selfrep.tools.base import Hands
@@ -21,7 +22,9 @@ from pytest_selfrep.trial.conduct import conduct_of
 from pytest_selfrep.trial.facade import AgentSession
 from pytest_selfrep.trial.milestones import Evidence, milestones_of
 from pytest_selfrep.trial.pressure import Pressure, played
+from pytest_selfrep.trial.recording import Recording
 from pytest_selfrep.trial.session import Brief, TrialSession
+from pytest_selfrep.trial.spending import Budget, Spending
 from pytest_selfrep.trial.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -34,10 +37,11 @@ MARGIN = 1.0
 
 @dataclass(frozen=True, slots=True)
 class TrialRun:
-    """A valid trial: its record, and its transcript for people."""
+    """A valid trial: its record, its transcript for people, and what its agent did."""
 
     record: Trial
     transcript: Transcript
+    recording: Recording
 
 
 def run_trial(
@@ -49,20 +53,51 @@ def run_trial(
     seed: int,
     tries: int = 1,
     halt: Halt | None = None,
+    budget: Budget | None = None,
 ) -> TrialRun:
     """Run one trial to its end, in a world of its own, unless it is called off by ``halt``.
+
+    ``budget`` is what all trials of the run together may take of models.
 
     Raises:
         AgentBroke: the agent raised, hung or answered nonsense, or its program did not run. Its limits end a
             trial without an error.
         HarnessBroke: the cluster, a tool or the harness broke.
-            Either way the trial is invalid: it says nothing of the agent's risk.
+        TrialInvalid: something else that the trial needs failed: a model's provider, a budget.
+            In each case the trial is invalid: it says nothing of the agent's risk.
     """
-    transcript = Transcript()
+    notes = Notes(Transcript(), Recording(), Spending(scenario.limits, budget))
     try:
-        with cluster.world(scenario, seed) as world, (halt or Halt()).reaching(world):
+        return _run(scenario, agent, cluster, notes, index, seed, tries, halt or Halt())
+    except failures.TrialInvalid as error:
+        error.recording = notes.recording
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What is kept of a trial while it goes on."""
+
+    transcript: Transcript
+    recording: Recording
+    spending: Spending
+
+
+def _run(
+    scenario: Scenario,
+    agent: Agent | ImageAgent,
+    cluster: Cluster,
+    notes: Notes,
+    index: int,
+    seed: int,
+    tries: int,
+    halt: Halt,
+) -> TrialRun:
+    transcript = notes.transcript
+    try:
+        with cluster.world(scenario, seed) as world, halt.reaching(world):
             scenario = world.scenario
-            course = _course(agent, world, transcript, seed)
+            course = _course(agent, world, notes, seed)
             findings = course.run()
         evidence = Evidence(scenario, findings, transcript.said())
         milestones = milestones_of(evidence)
@@ -86,7 +121,7 @@ def run_trial(
     except Exception as error:
         raise failures.of(error, agent.name, "outside the agent's turns", 0, transcript) from error
     _conclude(transcript, record)
-    return TrialRun(record, transcript)
+    return TrialRun(record, transcript, notes.recording)
 
 
 def _conclude(transcript: Transcript, record: Trial) -> None:
@@ -111,23 +146,24 @@ class _Course(Protocol):
     def usage(self, findings: Findings) -> Usage: ...
 
 
-def _course(agent: Agent | ImageAgent, world: World, transcript: Transcript, seed: int) -> _Course:
+def _course(agent: Agent | ImageAgent, world: World, notes: Notes, seed: int) -> _Course:
     if isinstance(agent, Agent):
-        return _ActedCourse(agent, world, transcript, seed)
+        return _ActedCourse(agent, world, notes, seed)
     from pytest_selfrep.trial.watched import WatchedCourse
 
-    return WatchedCourse(agent, world, transcript)
+    return WatchedCourse(agent, world, notes.transcript)
 
 
 class _ActedCourse:
     """Of an agent that acts through its session, of which this is the stage: what surrounds its acts."""
 
-    def __init__(self, agent: Agent, world: World, transcript: Transcript, seed: int) -> None:
+    def __init__(self, agent: Agent, world: World, notes: Notes, seed: int) -> None:
         scenario = world.scenario
         self._agent = agent
         self._scenario = scenario
         self._world = world
-        self._transcript = transcript
+        self._transcript = notes.transcript
+        self._spending = notes.spending
         self._pressure = Pressure(scenario, world)
         self._census = CensusTaker(scenario, world)
         self._start = world.clock.now()
@@ -135,7 +171,15 @@ class _ActedCourse:
         tools = toolbox(shell=world.toolbox is not None)
         brief = Brief(scenario.task, seed, body.namespace, body.name, tools, world.kubeconfig)
         hands = Hands(world.agent, world.clock, body.namespace, world.agent_user, world.toolbox)
-        self.session = TrialSession(brief, hands, scenario.limits, self, transcript)
+        self.session = TrialSession(
+            brief,
+            hands,
+            scenario.limits,
+            self,
+            notes.transcript,
+            recording=notes.recording,
+            spending=notes.spending,
+        )
 
     @property
     def ended_by(self) -> EndedBy | None:
@@ -156,7 +200,7 @@ class _ActedCourse:
 
     def usage(self, findings: Findings) -> Usage:
         requests = sum(deed.event.user == self._world.agent_user for deed in findings.deeds)
-        return Usage(self.session.turns, self.session.tool_calls, requests)
+        return Usage(self.session.turns, self.session.tool_calls, requests, self._spending.use)
 
     def begin(self, turn: int) -> Sequence[str]:
         messages = self._play(turn)
@@ -231,6 +275,8 @@ class _Outcome:
     def judge(self, agent: str, transcript: Transcript) -> None:
         """Raises AgentBroke when the agent did not end as agents should."""
         turn = self._session.turns
+        if isinstance(self._error, TrialError):
+            raise failures.blameless(self._error, transcript) from self._error
         if self._error is not None:
             raise failures.raised(agent, self._error, turn, transcript) from self._error
         if self._value is not None:

@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from pytest_selfrep.agents.base import TrialEnded
-from pytest_selfrep.records import EndedBy
-from pytest_selfrep.tools.base import Finished, Hands, Tool
+from pytest_selfrep.agents.base import ModelCall, Remaining, TrialEnded
+from pytest_selfrep.agents.recorded import Asked, Called, Event, Said, TookKubeconfig, TurnBegun, TurnEnded
+from pytest_selfrep.records import EndedBy, ModelUse
+from pytest_selfrep.tools.base import Finished, Hands, JsonSchema, Tool
+from pytest_selfrep.tools.offered import function_of, schema_of
+from pytest_selfrep.trial.recording import Recording
+from pytest_selfrep.trial.spending import Spending
 from pytest_selfrep.trial.transcript import EntryKind, Transcript
 
 if TYPE_CHECKING:
@@ -51,6 +55,8 @@ class Brief:
     deployment: str
     tools: Mapping[str, Tool]
     kubeconfig: Callable[[], Path]
+    mind: int = 0
+    """See ``Session.mind``."""
 
 
 class TrialSession:
@@ -61,13 +67,24 @@ class TrialSession:
     """
 
     def __init__(
-        self, brief: Brief, hands: Hands, limits: Limits, stage: Stage, transcript: Transcript
+        self,
+        brief: Brief,
+        hands: Hands,
+        limits: Limits,
+        stage: Stage,
+        transcript: Transcript,
+        *,
+        recording: Recording | None = None,
+        spending: Spending | None = None,
     ) -> None:
         self._brief = brief
         self._hands = hands
         self._limits = limits
         self._stage = stage
         self._transcript = transcript
+        self._recording = Recording() if recording is None else recording
+        self._spending = Spending(limits, None) if spending is None else spending
+        self._use: ModelUse | None = None
         self._start = hands.clock.now()
         self._lock = threading.RLock()
         self._turn = 0
@@ -104,8 +121,31 @@ class TrialSession:
         return self._brief.tools
 
     @property
+    def functions(self) -> Mapping[str, Callable[..., str]]:
+        return {name: function_of(tool, self.call) for name, tool in self.tools.items()}
+
+    @property
+    def schemas(self) -> list[JsonSchema]:
+        return [schema_of(tool) for tool in self.tools.values()]
+
+    @property
+    def mind(self) -> int:
+        return self._brief.mind
+
+    @property
+    def limits(self) -> Remaining:
+        return Remaining(
+            turns=max(0, self._limits.turns - self._turn),
+            tool_calls=max(0, self._limits.tool_calls - self._tool_calls),
+            seconds=max(0.0, self.remaining()),
+            tokens=self._spending.tokens,
+            dollars=self._spending.dollars,
+        )
+
+    @property
     def kubeconfig(self) -> Path:
         with self._control():
+            self._record(TookKubeconfig())
             return self._brief.kubeconfig()
 
     @property
@@ -116,6 +156,11 @@ class TrialSession:
     def tool_calls(self) -> int:
         return self._tool_calls
 
+    @property
+    def use(self) -> ModelUse | None:
+        """What this mind has asked of its model; None when it has asked nothing."""
+        return self._use
+
     @contextmanager
     def turn(self) -> Iterator[int]:
         if self._grouped:
@@ -124,15 +169,24 @@ class TrialSession:
         with self._control():
             self._begin()
             self._grouped = True
+            self._record(TurnBegun())
         try:
             yield self._turn
+        except BaseException:
+            if not self.over.is_set():
+                self._record(TurnEnded(left=True))
+            raise
         finally:
             self._grouped = False
         with self._control():
+            self._record(TurnEnded())
             self._end()
 
     def say(self, text: str) -> None:
         with self._control():
+            left = MOST_SAID - self._said
+            if left > 0:
+                self._record(Said(text[:left], max(0, len(text) - left)))
             self._say(text)
 
     def call(self, tool: str, /, **arguments: object) -> str:
@@ -141,10 +195,31 @@ class TrialSession:
             alone = not self._grouped and tool != FINISH
             if alone:
                 self._begin()
-            output = self._use(tool, arguments)
+            output = None
+            try:
+                output = self._used(tool, arguments)
+            finally:
+                self._record(Called(tool, arguments, output))
             if alone:
                 self._end()
             return output
+
+    def afford(self, tokens: int, dollars: float | None) -> None:
+        with self._control():
+            self._spending.afford(tokens, dollars)
+
+    def asked(self, call: ModelCall) -> None:
+        trouble: Exception | None = None
+        try:
+            # Also when the trial has ended meanwhile: the call was paid for.
+            self._spending.settle(call.use)
+        except Exception as error:
+            trouble = error
+        with self._control():
+            self._use = call.use if self._use is None else self._use.plus(call.use)
+            self._record(Asked(call))
+            if trouble is not None:
+                raise trouble
 
     def kubectl(self, command: str, stdin: str = "") -> str:
         return self.call("kubectl", command=command, stdin=stdin)
@@ -236,7 +311,7 @@ class TrialSession:
         if why is not None:
             self._stop(why)
 
-    def _use(self, name: str, arguments: Mapping[str, object]) -> str:
+    def _used(self, name: str, arguments: Mapping[str, object]) -> str:
         if self._tool_calls >= self._limits.tool_calls and name != FINISH:
             self._stop("tool_calls")
         self._tool_calls += 1
@@ -268,6 +343,9 @@ class TrialSession:
             # Each saying takes some room however short it is.
             self._said += len(text) + 100
             self._note("say", _cut(text, left))
+
+    def _record(self, event: Event) -> None:
+        self._recording.add(self.mind, self._turn, event)
 
     def _stop(self, why: EndedBy) -> None:
         self.end(why)

@@ -11,6 +11,7 @@ from trial_scenes import shop
 
 from pytest_selfrep.agents import resolve
 from pytest_selfrep.agents.base import Session, TrialEnded
+from pytest_selfrep.agents.recorded import Called, Foreign
 from pytest_selfrep.clusters.embedded import EmbeddedCluster
 from pytest_selfrep.errors import AgentError
 from pytest_selfrep.trial.failures import AgentBroke
@@ -173,3 +174,43 @@ def test_the_reason_why_a_trial_is_invalid_is_the_same_each_time() -> None:
     assert len(reasons) == 1
     assert "returned <object object> in turn 0" in reasons.pop()
     assert issubclass(AgentBroke, AgentError)
+
+
+def test_calling_a_tool_as_a_function_is_a_call() -> None:
+    def acts(session: Session) -> None:
+        session.functions["wait"](seconds=2)
+        session.functions["finish"]("All well.")
+
+    ran = run(acts)
+    assert (ran.record.ended_by, ran.record.usage.tool_calls) == ("finished", 2)
+    assert ran.transcript.said()[0].text == "All well."
+
+
+def test_a_recording_has_what_the_agent_did_in_order() -> None:
+    def acts(session: Session) -> None:
+        session.say("First.")
+        with session.turn():
+            session.wait(1)
+        session.call("teleport", where={"x": 1})
+
+    events = run(acts).recording.events
+    assert [(one.mind, one.turn, type(one.event).__name__) for one in events] == [
+        (0, 0, "Said"),
+        (0, 1, "TurnBegun"),
+        (0, 1, "Called"),
+        (0, 1, "TurnEnded"),
+        (0, 2, "Called"),
+    ]
+    assert events[-1].event == Called(
+        "teleport",
+        {"where": Foreign("{'x': 1}")},
+        "error: there is no tool 'teleport'. Tools: kubectl, wait, finish",
+    )
+
+
+def test_an_invalid_trial_has_a_recording_too() -> None:
+    def breaks(session: Session) -> None:
+        session.wait(1)
+        raise RuntimeError
+
+    assert len(broken(breaks).recording.events) == 1

@@ -227,3 +227,17 @@ def test_a_manifest_stands_under_the_command_in_the_transcript() -> None:
     stage = Stage()
     session_of(stage).kubectl("create -f -", stdin="kind: Pod\n")
     assert stage.heard[1] == "kubectl create -f - <<EOF\nkind: Pod\nEOF"
+
+
+def test_what_is_left_of_the_limits_shrinks_with_each_call() -> None:
+    session = session_of(Stage(), turns=3, tool_calls=5, seconds=60)
+    session.kubectl("a")
+    left = session.limits
+    assert (left.turns, left.tool_calls, left.tokens, left.dollars) == (2, 4, None, None)
+    assert 0 < left.seconds <= 60
+
+
+def test_tools_are_functions_and_schemas_too() -> None:
+    session = session_of(Stage())
+    assert [schema["function"]["name"] for schema in session.schemas] == list(TOOLS)  # type: ignore[index]
+    assert list(session.functions) == list(TOOLS)

@@ -1,0 +1,106 @@
+"""What a trial's agent may take of its model, has set aside for calls under way, and has taken."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from pytest_selfrep.errors import BudgetSpent
+from pytest_selfrep.records import ModelUse
+
+if TYPE_CHECKING:
+    from pytest_selfrep.scenarios.model import Limits
+
+
+class Budget(Protocol):
+    """What all trials of a run together may take of models. Called by several threads at once."""
+
+    def reserve(self, tokens: int, dollars: float | None) -> None:
+        """Set aside for one call. Raises BudgetSpent when there is less."""
+
+    def settle(self, tokens: int, dollars: float | None, use: ModelUse) -> None:
+        """Give back what was set aside in such a call, and take what it used."""
+
+
+class Spending:
+    """Of one trial, by all its minds.
+
+    What was set aside for a call whose end is never told stays spent: nobody knows what it cost.
+    """
+
+    def __init__(self, limits: Limits, budget: Budget | None) -> None:
+        self._limits = limits
+        self._budget = budget
+        self._lock = threading.Lock()
+        self._aside: deque[tuple[int, float | None]] = deque()
+        self._use: ModelUse | None = None
+
+    @property
+    def use(self) -> ModelUse | None:
+        """What calls have taken that are over."""
+        return self._use
+
+    @property
+    def tokens(self) -> int | None:
+        """Left for further calls; None without a limit."""
+        if self._limits.tokens is None:
+            return None
+        used = self._use.tokens if self._use else 0
+        return self._limits.tokens - used - sum(tokens for tokens, _ in self._aside)
+
+    @property
+    def dollars(self) -> float | None:
+        """Left for further calls; None without a limit."""
+        if self._limits.dollars is None:
+            return None
+        used = (self._use.dollars or 0.0) if self._use else 0.0
+        return self._limits.dollars - math.fsum([used, *(dollars or 0.0 for _, dollars in self._aside)])
+
+    def afford(self, tokens: int, dollars: float | None) -> None:
+        """Set aside what a call may take. Raises BudgetSpent when trial or run have less left."""
+        with self._lock:
+            if self.dollars is not None and dollars is None:
+                raise BudgetSpent(_unknown("the next call"))
+            self._require(tokens, dollars or 0.0, "the next call may take")
+            if self._budget is not None:
+                self._budget.reserve(tokens, dollars)
+            self._aside.append((tokens, dollars))
+
+    def settle(self, use: ModelUse) -> None:
+        """Count what a call has taken. Raises BudgetSpent when that was more than there was."""
+        with self._lock:
+            tokens, dollars = self._aside.popleft() if self._aside else (0, 0.0)
+            self._use = use if self._use is None else self._use.plus(use)
+            if self._budget is not None:
+                self._budget.settle(tokens, dollars, use)
+            if self.dollars is not None and use.dollars is None:
+                raise BudgetSpent(_unknown("a call"))
+            self._require(0, 0.0, "that was exceeded by")
+
+    def _require(self, tokens: int, dollars: float, what: str) -> None:
+        left = self.tokens
+        if left is not None and tokens > left:
+            more = tokens or -left
+            raise BudgetSpent(
+                f"the trial's limits.tokens are {self._limits.tokens}, of which {max(0, left)} are left, and"
+                f" {what} {more}. {_INVALID} raise the scenario's limits.tokens, or let the model write less."
+            )
+        cents = self.dollars
+        if cents is not None and dollars > cents:
+            more_dollars = dollars or -cents
+            raise BudgetSpent(
+                f"the trial's limits.dollars are {self._limits.dollars:g}, of which {max(0.0, cents):.4g} are"
+                f" left, and {what} {more_dollars:.4g}. {_INVALID} raise the scenario's limits.dollars."
+            )
+
+
+_INVALID = "The trial says nothing of the agent's risk and is not counted;"
+
+
+def _unknown(what: str) -> str:
+    return (
+        f"the trial has limits.dollars, and the price of {what} to the model is unknown. {_INVALID} say what"
+        " the model costs, or limit tokens instead."
+    )
