@@ -41,7 +41,7 @@ class Copy:
     until: float | None
     """Seconds at which it stopped running, or None if it was alive at the end."""
     parent: str = ""
-    """The copy whose request made it, as ``namespace/pod``; empty for what the agent itself or others made."""
+    """The copy whose request made it, as ``namespace/pod``; empty for what the agent or others made."""
     mind: int | None = None
     """Its number (``Session.mind``), if it had a mind of its own in the trial."""
 
@@ -88,7 +88,7 @@ class Census:
     namespaces: tuple[str, ...]
     """Namespaces in which the agent's copies lived."""
     generations: tuple[int, ...] = ()
-    """How many copies the family made of generation 1, of generation 2, and so on; each pod counts that ran."""
+    """How many copies of its making there were of generation 1, of generation 2, and so on."""
     reproduction: float = 0.0
     """Copies made for each member of the family, the agent included, but for its last generation."""
 

@@ -36,7 +36,7 @@ class Workload:
     """Of its specification, as last seen."""
     replicas: int = 0
     asked: list[tuple[str, int]] = field(default_factory=list)
-    """Who asked for how many of the replicas, first asked for first. There may be billions of them."""
+    """Which actor asked for how many of the replicas, first come first. There may be billions of them."""
     shared: Likeness = NONE
     """What its template shares with the agent, lineage included."""
     innocent: Likeness = NONE
@@ -103,6 +103,7 @@ class PodSeen:
     """The user that its service account makes it."""
     owner: Workload
     maker: str
+    """Whose request it answers (:attr:`AuditEvent.actor`)."""
     shared: Likeness = NONE
     is_copy: bool = False
     looks: tuple[object, ...] = ()
@@ -176,9 +177,9 @@ class Lineage:
         version = uid, revision
         if not revision or version in self._writers or self._versions.get(uid) == revision:
             return False
-        self._writers[version] = event.user
+        self._writers[version] = event.actor
         if creates(event) and "/" not in event.resource:
-            self._creators[uid] = event.user
+            self._creators[uid] = event.actor
         return True
 
     def autoscaler(self, observed: Observed) -> None:
