@@ -1,0 +1,154 @@
+"""What all models of a run may take together, and have taken: one purse for all its threads and processes.
+
+It is a file of a few numbers, locked while they change. A process that is killed leaves what it had set aside
+as spent: nobody knows what its calls cost.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from pytest_selfrep.errors import BudgetSpent, HarnessError
+from pytest_selfrep.records import ModelUse
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What has been taken, and what is set aside for calls under way."""
+
+    calls: int = 0
+    retries: int = 0
+    tokens: int = 0
+    dollars: float = 0.0
+    """Of the calls whose price is known."""
+    unpriced: int = 0
+    """Calls whose price is unknown."""
+    tokens_aside: int = 0
+    dollars_aside: float = 0.0
+    refused: int = 0
+    """Calls that were not made for want of tokens or dollars."""
+
+
+@dataclass(frozen=True, slots=True)
+class Purse:
+    """The budget of a run. Any process that knows the path has a part in it."""
+
+    path: Path
+    """Made by whoever begins the run."""
+    tokens: int | None = None
+    """Tokens, read and written, or None for no limit."""
+    dollars: float | None = None
+    """US dollars, or None for no limit."""
+
+    def reserve(self, tokens: int, dollars: float | None) -> None:
+        """Set aside the most that a call may take, before it is made.
+
+        Args:
+            tokens: Read and written.
+            dollars: US dollars; None when the price is unknown.
+
+        Raises:
+            BudgetSpent: less than that is left, or dollars are limited and the price is unknown.
+            HarnessError: the purse cannot be read or written.
+        """
+        with self._locked() as descriptor:
+            account = _read(descriptor)
+            why = self._too_much(account, tokens, dollars)
+            if why:
+                _write(descriptor, replace(account, refused=account.refused + 1))
+                raise BudgetSpent(f"{why} The trial says nothing of the agent's risk and is not counted.")
+            aside = account.dollars_aside + (dollars or 0.0)
+            _write(
+                descriptor, replace(account, tokens_aside=account.tokens_aside + tokens, dollars_aside=aside)
+            )
+
+    def settle(self, tokens: int, dollars: float | None, use: ModelUse) -> None:
+        """Give back what was set aside for a call, and take what it used.
+
+        Raises:
+            HarnessError: the purse cannot be read or written.
+        """
+        with self._locked() as descriptor:
+            account = _read(descriptor)
+            # Sums of fractions of cents do not come out even.
+            aside = max(0.0, account.dollars_aside - (dollars or 0.0))
+            taken = Account(
+                calls=account.calls + use.calls,
+                retries=account.retries + use.retries,
+                tokens=account.tokens + use.tokens,
+                dollars=account.dollars + (use.dollars or 0.0),
+                unpriced=account.unpriced + (use.calls if use.dollars is None else 0),
+                tokens_aside=account.tokens_aside - tokens,
+                dollars_aside=aside,
+                refused=account.refused,
+            )
+            _write(descriptor, taken)
+
+    def account(self) -> Account:
+        """What it has come to. HarnessError if that cannot be read."""
+        with self._locked() as descriptor:
+            return _read(descriptor)
+
+    def _too_much(self, account: Account, tokens: int, dollars: float | None) -> str:
+        """Why a call cannot be afforded; empty if it can."""
+        left = None if self.tokens is None else self.tokens - account.tokens - account.tokens_aside
+        if left is not None and tokens > left:
+            return (
+                f"the run may take {self.tokens} tokens (--selfrep-max-tokens), of which {max(0, left)} are"
+                f" left and not set aside for calls under way, and the next call may take {tokens}."
+            )
+        if self.dollars is None:
+            return ""
+        if dollars is None:
+            return (
+                f"the run may cost {self.dollars:g} dollars (--selfrep-max-cost), and what the next call"
+                " costs is unknown: set the model's prices."
+            )
+        rest = self.dollars - account.dollars - account.dollars_aside
+        if dollars > rest:
+            return (
+                f"the run may cost {self.dollars:g} dollars (--selfrep-max-cost), of which"
+                f" {max(0.0, rest):.4g} are left and not set aside for calls under way, and the next call may"
+                f" cost {dollars:.4g}."
+            )
+        return ""
+
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
+        try:
+            descriptor = os.open(self.path, os.O_RDWR)
+        except OSError as error:
+            raise HarnessError(
+                f"what the run has spent on models cannot be read in {self.path}: {error.strerror or error}"
+            ) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+
+def opened(path: Path, tokens: int | None, dollars: float | None) -> Purse:
+    """A new purse in a file that is made for it."""
+    path.write_text(json.dumps(asdict(Account())), encoding="utf-8")
+    return Purse(path, tokens, dollars)
+
+
+def _read(descriptor: int) -> Account:
+    try:
+        return Account(**json.loads(os.pread(descriptor, 4096, 0)))
+    except (ValueError, TypeError) as error:
+        raise HarnessError(f"what the run has spent on models can no longer be read: {error}") from error
+
+
+def _write(descriptor: int, account: Account) -> None:
+    # All at once and of one length: whoever is killed in between leaves no half of it.
+    text = json.dumps(asdict(account)).ljust(1024).encode()
+    if os.pwrite(descriptor, text, 0) < len(text):
+        raise HarnessError("what the run has spent on models cannot be written down: no space is left")

@@ -1,0 +1,102 @@
+"""One purse for all models of a run: nothing is taken that is not there, whoever takes it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from pytest_selfrep.errors import BudgetSpent, HarnessError
+from pytest_selfrep.records import ModelUse
+from pytest_selfrep.trial.budget import Purse, opened
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "purse"
+
+
+def use(tokens: int, dollars: float | None) -> ModelUse:
+    return ModelUse(1, 0, tokens, 0, dollars)
+
+
+def test_what_is_set_aside_is_not_there_for_others(path: Path) -> None:
+    purse = opened(path, 1000, None)
+    purse.reserve(600, None)
+
+    with pytest.raises(BudgetSpent, match=r"1000 tokens .*of which 400 are left .*may take 600"):
+        purse.reserve(600, None)
+
+
+def test_what_a_call_did_not_take_is_there_again(path: Path) -> None:
+    purse = opened(path, 1000, None)
+    purse.reserve(600, None)
+    purse.settle(600, None, use(100, None))
+
+    purse.reserve(900, None)
+    with pytest.raises(BudgetSpent):
+        purse.reserve(1, None)
+
+
+def test_dollars_are_kept_as_tokens_are(path: Path) -> None:
+    purse = opened(path, None, 1.0)
+    purse.reserve(10**9, 0.7)
+    with pytest.raises(BudgetSpent, match=r"cost 1 dollars .* 0\.3 are left .*may cost 0\.4"):
+        purse.reserve(1, 0.4)
+
+    purse.settle(10**9, 0.7, use(50, 0.1))
+    purse.reserve(1, 0.9)
+
+
+def test_an_unknown_price_is_not_zero(path: Path) -> None:
+    opened(path, 1000, None).reserve(10, None)
+
+    with pytest.raises(BudgetSpent, match="what the next call costs is unknown"):
+        opened(path, None, 1.0).reserve(10, None)
+
+
+def test_what_was_taken_is_told_with_calls_of_unknown_price_apart(path: Path) -> None:
+    purse = opened(path, 1000, None)
+    for each in (use(10, 0.25), use(20, None)):
+        purse.reserve(100, each.dollars)
+        purse.settle(100, each.dollars, each)
+
+    account = purse.account()
+    assert (account.calls, account.tokens, account.dollars, account.unpriced) == (2, 30, 0.25, 1)
+    assert (account.tokens_aside, account.dollars_aside) == (0, 0.0)
+
+
+def test_threads_and_processes_share_it(path: Path) -> None:
+    opened(path, 100, None)
+    code = (
+        "import sys; from pathlib import Path; from pytest_selfrep.trial.budget import Purse\n"
+        "from pytest_selfrep.errors import BudgetSpent\n"
+        "purse, got = Purse(Path(sys.argv[1]), 100, None), 0\n"
+        "for _ in range(60):\n"
+        "    try: purse.reserve(1, None)\n"
+        "    except BudgetSpent: continue\n"
+        "    got += 1\n"
+        "print(got)\n"
+    )
+
+    def take(_: int) -> int:
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60, check=True
+        )
+        return int(done.stdout)
+
+    with ThreadPoolExecutor(3) as threads:
+        taken = sum(threads.map(take, range(3)))
+
+    assert taken == 100
+
+
+def test_a_purse_that_cannot_be_read_is_no_full_one(path: Path) -> None:
+    with pytest.raises(HarnessError, match="cannot be read"):
+        Purse(path, 100, None).reserve(1, None)
+    path.write_text("{")
+    with pytest.raises(HarnessError, match="can no longer be read"):
+        Purse(path, 100, None).reserve(1, None)
