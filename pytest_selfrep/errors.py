@@ -25,6 +25,10 @@ class AgentError(SelfrepError):
     """An agent is unknown, cannot be loaded, raised, hung or answered nonsense."""
 
 
+class UnknownModel(AgentError):
+    """No model can be asked by such a name."""
+
+
 class ClusterError(SelfrepError):
     """A cluster could not be started, reached or trusted."""
 
@@ -54,6 +58,10 @@ class ProviderError(TrialError):
     def __init__(self, message: str, *, retriable: bool = False) -> None:
         super().__init__(message)
         self.retriable = retriable
+
+
+class ReplayError(TrialError):
+    """A recording cannot be played back, or what the agent reads is not what it read then."""
 
 
 class ReportError(SelfrepError):

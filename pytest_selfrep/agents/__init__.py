@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from inspect import isclass
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from pytest_selfrep.agents.base import Agent
 from pytest_selfrep.agents.function import from_function
+from pytest_selfrep.agents.given import Given
 from pytest_selfrep.agents.scripted import PREFIX, scripted
-from pytest_selfrep.errors import AgentError, did_you_mean
+from pytest_selfrep.errors import AgentError, UnknownModel, did_you_mean
 
 if TYPE_CHECKING:
     from pytest_selfrep.agents.deployed import ImageAgent
@@ -19,33 +21,41 @@ if TYPE_CHECKING:
 __all__ = ["Agent", "housed", "require_home", "resolve"]
 
 FILES = (".yaml", ".yml")
+IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[\w.]*")
+"""What is told from the name of a model with a version behind a colon: ``ollama/llama3.1:8b``."""
 
 
-def resolve(spec: object, relative_to: Path | None = None) -> Agent | ImageAgent:
+def resolve(spec: object, relative_to: Path | None = None, given: Given | None = None) -> Agent | ImageAgent:
     """The agent that a specification names.
 
     Args:
-        spec: ``scripted/NAME``, ``scripted/NAME@SHARE``, ``module:function``, the path of an image agent's
-            YAML file, a function that takes a session, or an agent (it has ``name`` and ``run``, or is an
-            ImageAgent).
+        spec: ``scripted/NAME``, ``scripted/NAME@SHARE``, ``module:function``, the path of a YAML file of an
+            image or a model, a function that takes a session, an agent (it has ``name`` and ``run``, or is
+            an ImageAgent), or else a model as litellm names it.
         relative_to: Folder that relative paths start from; the working directory when not given.
+        given: What is said of all models.
 
     Raises:
         AgentError: there is no such agent, or what it needs from the environment is not there. Says which
             are near, and what to do.
     """
     if isinstance(spec, Path) or (isinstance(spec, str) and spec.endswith(FILES)):
-        return _from_file((relative_to or Path()) / spec)
+        return _from_file((relative_to or Path()) / spec, given or Given())
     if not isinstance(spec, str):
         return _from_object(spec, repr(spec))
     if spec.startswith(PREFIX):
         return scripted(spec)
-    if ":" in spec:
+    if IMPORT_PATH.fullmatch(spec):
         return _from_object(_imported(spec), spec)
-    raise AgentError(
-        f"there is no agent {spec!r}. Name a scripted one (scripted/steady), a function of yours as"
-        " module:function (my_agents:careful), or the file of an image (agents/mine.yaml)."
-    )
+    from pytest_selfrep.agents import llm
+
+    try:
+        return llm.named(spec, given or Given(), _imported)
+    except UnknownModel as error:
+        raise AgentError(
+            f"there is no agent {spec!r}. Name a scripted one (scripted/steady), a function of yours as"
+            f" module:function (my_agents:careful), a YAML file (agents/mine.yaml), or a model: {error}"
+        ) from error
 
 
 def require_home(agent: Agent | ImageAgent, cluster: str) -> None:
@@ -63,8 +73,14 @@ def housed(agent: Agent | ImageAgent, scenario: Scenario, cluster: str) -> Scena
     return scenario if isinstance(agent, Agent) else agent.housed(scenario, cluster)
 
 
-def _from_file(path: Path) -> ImageAgent:
+def _from_file(path: Path, given: Given) -> Agent | ImageAgent:
     from pytest_selfrep.agents.deployed import load
+    from pytest_selfrep.scenarios.documents import keys
+
+    if "model" in keys(path, "agent", AgentError):
+        from pytest_selfrep.agents import llm
+
+        return llm.from_file(path, given, _imported)
 
     agent = load(path)
     agent.secrets()

@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 Model = TypeVar("Model", bound=BaseModel)
 
 
+def keys(path: Path, what: str, error: type[SelfrepError]) -> frozenset[str]:
+    """The keys at a file's top, which say what it describes. What is no mapping has none."""
+    try:
+        source = parse(_text(path, what, error))
+    except Malformed:
+        # Whoever reads it will say where.
+        return frozenset()
+    return frozenset(map(str, source.value)) if isinstance(source.value, Mapping) else frozenset()
+
+
 def read(path: Path, model: type[Model], what: str, error: type[SelfrepError]) -> Model:
     """The ``model`` that a file describes.
 

@@ -1,0 +1,74 @@
+"""litellm, imported when a model is first used, with its habits of fetching things switched off."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module, metadata
+from typing import Any, Final
+
+from pytest_selfrep.errors import AgentError, UnknownModel
+
+POISONED: Final = ("1.82.7", "1.82.8")
+"""Releases that sent out what they found of credentials."""
+
+_HABITS: Final = {
+    # Else it takes variables from a file .env.
+    "LITELLM_MODE": "PRODUCTION",
+    # Else it fetches a list of prices.
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+}
+_IMPORTING = threading.Lock()
+
+
+def litellm() -> Any:
+    """The module, which has no types worth speaking of.
+
+    Raises:
+        AgentError: it is not installed, cannot be imported, or is a release that must not be.
+    """
+    with _IMPORTING:
+        _require_sound()
+        try:
+            with _without_habits():
+                found: Any = import_module("litellm")
+        except ImportError as error:
+            raise AgentError(
+                f"litellm cannot be imported ({error}): pip install 'pytest-selfrep[llm]'"
+            ) from error
+        found.suppress_debug_info = True
+        found.telemetry = False
+        # Else it fetches tokenizers to count what a server has not counted.
+        found.disable_hf_tokenizer_download = True
+        found.disable_token_counter = True
+        return found
+
+
+def _require_sound() -> None:
+    try:
+        version = metadata.version("litellm")
+    except metadata.PackageNotFoundError:
+        raise UnknownModel(
+            "models are asked through litellm, which is not installed: pip install 'pytest-selfrep[llm]'"
+        ) from None
+    if version in POISONED:
+        raise AgentError(
+            f"litellm {version} stole credentials and is not imported: uninstall it, change the keys of this"
+            " machine, and pip install 'pytest-selfrep[llm]'"
+        )
+
+
+@contextmanager
+def _without_habits() -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in _HABITS}
+    os.environ.update(_HABITS)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,242 @@
+"""A model behind its provider: what is known of it beforehand, and one call."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from pytest_selfrep.agents.base import JsonObject
+from pytest_selfrep.agents.llm import trouble
+from pytest_selfrep.agents.llm.answer import Answer, read
+from pytest_selfrep.agents.llm.library import litellm
+from pytest_selfrep.agents.llm.settings import ModelSettings, Prices
+from pytest_selfrep.agents.llm.trouble import Trouble
+from pytest_selfrep.errors import AgentError, UnknownModel
+from pytest_selfrep.tools.base import JsonSchema
+
+LOCAL = ("ollama", "ollama_chat", "llamafile", "lm_studio", "hosted_vllm", "oobabooga", "xinference")
+"""Providers that run on machines of one's own: a price of zero is meant."""
+REACH_SECONDS = 5.0
+_KEY = re.compile(r"_(?:API_)?(?:KEY|TOKEN)$")
+_INPUT_PRICE = re.compile(
+    r"input_cost_per_token(?:_above_\w+)?|cache_creation_input_token_cost(?:_above_\w+)?"
+)
+_OUTPUT_PRICE = re.compile(r"output_cost_per_token(?:_above_\w+)?|output_cost_per_reasoning_token")
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """That a call took, as its provider counted them."""
+
+    prompt: int
+    completion: int
+    dollars: float | None
+    """None when the price is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that can be asked. Threads may share it."""
+
+    name: str
+    settings: ModelSettings
+    native: bool
+    """Whether tools are offered by function calling, and not in words."""
+    most: int
+    """Tokens that it may write at a time."""
+    dearest: Prices | None
+    """The most that a million tokens may cost; None when that is unknown."""
+
+    def ask(
+        self, messages: list[JsonObject], tools: list[JsonSchema], seconds: float
+    ) -> tuple[Answer | Trouble, Tokens | None]:
+        """One call, without further tries, and what it took where the provider says so."""
+        library = litellm()
+        asked: dict[str, Any] = {**self._parameters(), "messages": messages, "timeout": seconds}
+        if tools:
+            asked["tools"] = tools
+        try:
+            response = library.completion(**asked)
+            if self.settings.stream:
+                response = library.stream_chunk_builder(list(response), messages=messages)
+            choice = response.choices[0] if response and response.choices else None
+        except Exception as error:
+            return trouble.of(error), None
+        if choice is None:
+            return trouble.EMPTY, None
+        tokens = self._taken(library, getattr(response, "usage", None))
+        return read(choice.message.model_dump(exclude_none=True), str(choice.finish_reason)), tokens
+
+    def price(self, prompt: int, completion: int) -> float | None:
+        """The most that so many tokens may cost."""
+        if self.dearest is None:
+            return None
+        return (prompt * self.dearest.input + completion * self.dearest.output) / 1e6
+
+    def _parameters(self) -> dict[str, Any]:
+        settings = self.settings
+        found: dict[str, Any] = {
+            "model": self.name,
+            "max_retries": 0,
+            "num_retries": 0,
+            **_parameters(settings),
+            "max_tokens": self.most,
+        }
+        if settings.api_base is not None:
+            found["api_base"] = settings.api_base
+        if (key := _key(self.name, settings)) is not None:
+            found["api_key"] = key
+        if headers := settings.headers():
+            found["extra_headers"] = headers
+        if settings.extra_body:
+            found["extra_body"] = settings.extra_body
+        if settings.stream:
+            found |= {"stream": True, "stream_options": {"include_usage": True}}
+        if allowed := _allowed(litellm(), self.name, settings):
+            found["allowed_openai_params"] = allowed
+        return found
+
+    def _taken(self, library: Any, usage: Any) -> Tokens | None:
+        prompt = int(getattr(usage, "prompt_tokens", 0) or 0)
+        completion = int(getattr(usage, "completion_tokens", 0) or 0)
+        if prompt <= 0:
+            # No answer is made of nothing: the server has not counted.
+            return None
+        own = self.settings.prices
+        if own is not None:
+            return Tokens(prompt, completion, (prompt * own.input + completion * own.output) / 1e6)
+        if self.dearest is None:
+            return Tokens(prompt, completion, None)
+        try:
+            # Not completion_cost: that goes by the name that the server gives itself.
+            costs = library.cost_per_token(model=self.name, usage_object=usage)
+        except Exception:
+            return Tokens(prompt, completion, self.price(prompt, completion))
+        return Tokens(prompt, completion, float(sum(costs)))
+
+
+def prepared(name: str, settings: ModelSettings, *, priced: bool = False) -> Model:
+    """The model of this name, once everything about it has been checked that can be without asking it.
+
+    Args:
+        name: As litellm names it: ``anthropic/claude-sonnet-4-5``.
+        priced: Whether it has to be known what it costs.
+
+    Raises:
+        AgentError: litellm is not there or does not know such a model's provider; a key is missing; the
+            model does not take a setting; nobody listens at ``api_base``; its price is unknown.
+    """
+    library = litellm()
+    model, provider = _provider(library, name, settings)
+    _require_key(library, name, provider, settings)
+    settings.headers()
+    _require_settings(library, name, model, provider, settings)
+    if settings.api_base is not None:
+        _require_reachable(name, settings.api_base)
+    known = _known(library, name)
+    dearest = settings.prices or _dearest(known, provider)
+    if priced and dearest is None:
+        raise AgentError(
+            f"what model {name!r} costs is unknown, so a limit in dollars cannot be kept: set prices.input"
+            " and prices.output (dollars for a million tokens), or limit tokens"
+        )
+    tools = settings.tools or ("text" if known and not library.supports_function_calling(name) else "native")
+    bound = known.get("max_output_tokens")
+    given = "max_tokens" in settings.model_fields_set
+    most = settings.max_tokens if given or not bound else min(settings.max_tokens, int(bound))
+    return Model(name, settings, tools == "native", most, dearest)
+
+
+def _provider(library: Any, name: str, settings: ModelSettings) -> tuple[str, str]:
+    try:
+        model, provider, *_ = library.get_llm_provider(name, api_base=settings.api_base)
+    except Exception as error:
+        raise UnknownModel(
+            f"litellm knows no model {name!r}: name one with its provider in front, such as"
+            " anthropic/claude-sonnet-4-5, or openai/NAME with api_base for a server that speaks as OpenAI's"
+            " does"
+        ) from error
+    return str(model), str(provider)
+
+
+def _known(library: Any, name: str) -> dict[str, Any]:
+    """What litellm's list says of a model; nothing of one that is not in it."""
+    try:
+        return dict(library.get_model_info(name))
+    except Exception:
+        return {}
+
+
+def _dearest(known: dict[str, Any], provider: str) -> Prices | None:
+    found = [
+        max([float(value) for key, value in known.items() if value and pattern.fullmatch(key)], default=0.0)
+        for pattern in (_INPUT_PRICE, _OUTPUT_PRICE)
+    ]
+    free = not any(found)
+    if free and (provider not in LOCAL or not known):
+        return None
+    return Prices(input=found[0] * 1e6, output=found[1] * 1e6)
+
+
+def _key(name: str, settings: ModelSettings) -> str | None:
+    key = settings.key()
+    if key is None and settings.api_base is not None and name.startswith("openai/"):
+        # Servers of one's own take any, but the client insists on one. Others' keys are not for them.
+        return os.environ.get("OPENAI_API_KEY") or "none"
+    return key
+
+
+def _require_key(library: Any, name: str, provider: str, settings: ModelSettings) -> None:
+    if _key(name, settings) is not None:
+        return
+    asked = library.validate_environment(name)
+    missing = [each for each in asked.get("missing_keys") or () if _KEY.search(each)]
+    if missing and not asked.get("keys_in_environment"):
+        raise AgentError(
+            f"model {name!r} needs a key of {provider} in the environment: export {' and '.join(missing)},"
+            " or name another variable with api_key_from_environment"
+        )
+
+
+def _parameters(settings: ModelSettings) -> dict[str, Any]:
+    """Those of the model itself, as far as they were set."""
+    names = ("temperature", "top_p", "reasoning_effort", "seed")
+    return {name: value for name in names if (value := getattr(settings, name)) is not None}
+
+
+def _allowed(library: Any, name: str, settings: ModelSettings) -> list[str]:
+    """What is passed on although litellm knows nothing of it, for it does not know the model either."""
+    return [] if _known(library, name) else list(_parameters(settings))
+
+
+def _require_settings(library: Any, name: str, model: str, provider: str, settings: ModelSettings) -> None:
+    try:
+        library.utils.get_optional_params(
+            model=model,
+            custom_llm_provider=provider,
+            allowed_openai_params=_allowed(library, name, settings),
+            **_parameters(settings),
+        )
+    except library.UnsupportedParamsError as error:
+        words = trouble.of(error).reason.partition(": ")[2].partition(" To drop")[0]
+        raise AgentError(f"model {name!r} does not take its settings: {words}") from None
+
+
+def _require_reachable(name: str, base: str) -> None:
+    where = urlsplit(base)
+    host, port = where.hostname or "", where.port or (443 if where.scheme == "https" else 80)
+    if where.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(host):
+        # The proxy may reach what this machine does not.
+        return
+    try:
+        socket.create_connection((host, port), REACH_SECONDS).close()
+    except OSError as error:
+        raise AgentError(
+            f"model {name!r}: nobody answers at {base} ({error.strerror or error}): start its server, or mend"
+            " api_base"
+        ) from error

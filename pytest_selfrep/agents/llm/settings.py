@@ -1,0 +1,159 @@
+"""What is set for a model: in a YAML file of its own, in the ini file, on the command line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, Field, ValidationError
+
+from pytest_selfrep.agents.deployed import Variable
+from pytest_selfrep.errors import AgentError
+from pytest_selfrep.scenarios.documents import read
+from pytest_selfrep.scenarios.fields import Int, Number, Text
+from pytest_selfrep.scenarios.model import Part
+from pytest_selfrep.scenarios.problems import listed, problems_of
+
+if TYPE_CHECKING:
+    from pytest_selfrep.agents.given import Given
+
+TEXTS = ("extra_headers", "extra_headers_from_environment")
+"""Settings whose values are texts, whatever they look like."""
+
+
+def _is_url(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise ValueError(f"{text!r} is no URL; write it like https://models.acme.io/v1")
+    return text
+
+
+class Prices(Part):
+    """US dollars for a million tokens."""
+
+    input: Number = Field(ge=0)
+    output: Number = Field(ge=0)
+
+
+class ModelSettings(Part):
+    """How a model is asked."""
+
+    api_base: Annotated[str, AfterValidator(_is_url)] | None = None
+    """Where its API is, if not where its provider usually has it."""
+    api_key_from_environment: Variable | None = None
+    """The variable with the key, if not the provider's usual one."""
+    temperature: Annotated[Number, Field(ge=0)] | None = None
+    top_p: Annotated[Number, Field(gt=0, le=1)] | None = None
+    reasoning_effort: Text | None = None
+    max_tokens: Int = Field(8192, ge=1)
+    """That it may write at a time, thoughts included."""
+    seed: Int | None = None
+    extra_headers: dict[str, str] = Field({})
+    extra_headers_from_environment: dict[str, Variable] = Field({})
+    """Headers whose values are taken from variables."""
+    extra_body: dict[str, object] = Field({})
+    """Further parameters, passed on as they are."""
+    stream: bool = False
+    """Ask for the answer in pieces, for servers that give long ones in no other way."""
+    timeout: Number = Field(120.0, gt=0)
+    """Seconds that one call may take."""
+    retries: Int = Field(5, ge=0)
+    """Further tries of a call that the provider failed."""
+    backoff: Number = Field(1.0, gt=0)
+    """Seconds before the second of them, twice that before the third, and so on."""
+    tools: Literal["native", "text"] | None = None
+    """By function calling, or in words; what litellm knows of the model when not given."""
+    scaffold: Text | None = None
+    memory: Annotated[Int, Field(ge=1)] | None = None
+    """Turns that it is shown of what it did; the scaffold's when not given."""
+    prices: Prices | None = None
+    """What litellm knows of the model when not given."""
+
+    def key(self) -> str | None:
+        """The value of ``api_key_from_environment``. AgentError if there is none."""
+        name = self.api_key_from_environment
+        return None if name is None else _value(name, "api_key_from_environment")
+
+    def headers(self) -> dict[str, str]:
+        """All extra headers. AgentError if one's variable has no value."""
+        what = "extra_headers_from_environment"
+        found = {
+            name: _value(variable, what) for name, variable in self.extra_headers_from_environment.items()
+        }
+        return {**self.extra_headers, **found}
+
+    @property
+    def public(self) -> dict[str, object]:
+        """Those that were set, for records: no secrets are among them."""
+        return self.model_dump(mode="json", exclude_unset=True, exclude={"extra_headers"})
+
+
+class ModelFile(ModelSettings):
+    """An agent given as a YAML file about a model."""
+
+    model: Text
+    """As litellm names it: ``anthropic/claude-sonnet-4-5``."""
+    name: Text | None = None
+    """As in records and reports; the model's, with its scaffold, when not given."""
+
+
+Settings = TypeVar("Settings", bound=ModelSettings)
+
+
+def settings_of(name: str, given: Given) -> ModelSettings:
+    """What holds for a model that has no file of its own. AgentError names every setting that cannot be."""
+    return _checked({**parsed(given.ini), **parsed(given.line)}, ModelSettings, f"model {name!r}")
+
+
+def file_of(path: Path, given: Given) -> ModelFile:
+    """A file's model with what holds for all. AgentError names every error with its line."""
+    own = read(path, ModelFile, "agent", AgentError)
+    set_here = own.model_dump(exclude_unset=True)
+    return _checked({**parsed(given.ini), **set_here, **parsed(given.line)}, ModelFile, f"agent {path}")
+
+
+def parsed(lines: Iterable[str]) -> dict[str, object]:
+    """``temperature=0.2`` and ``prices.input=3`` as fields. AgentError for what is no such line."""
+    found: dict[str, object] = {}
+    for line in lines:
+        key, equals, text = line.partition("=")
+        names = key.strip().split(".", 1)
+        if not equals or not all(names):
+            raise AgentError(f"{line!r} is no setting of a model; write it like temperature=0.2")
+        value = text.strip() if names[0] in TEXTS else _read(text.strip(), line)
+        if len(names) == 1:
+            found[names[0]] = value
+            continue
+        inner = found.setdefault(names[0], {})
+        if isinstance(inner, dict):
+            inner[names[1]] = value
+    return found
+
+
+def _read(text: str, line: str) -> object:
+    """As YAML would take it: numbers, true and false, lists and mappings in a line, and else text."""
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise AgentError(f"{line!r} is no setting of a model: {error}") from None
+
+
+def _checked(fields: Mapping[str, object], model: type[Settings], what: str) -> Settings:
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        problems = [str(problem) for problem in problems_of(error, model)]
+        raise AgentError(listed(f"settings of {what}", problems)) from None
+
+
+def _value(variable: str, what: str) -> str:
+    found = os.environ.get(variable)
+    if not found:
+        raise AgentError(
+            f"the model needs {variable} from the environment of pytest (its {what}), where no value is set:"
+            " export it"
+        )
+    return found
