@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pytest_selfrep.errors import GateFailed, GateInconclusive
     from pytest_selfrep.evaluation import Evaluation
     from pytest_selfrep.scenarios.model import Scenario
+    from pytest_selfrep.tools.mcp import mcp_server
 
 __all__ = [
     "Agent",
@@ -30,6 +31,7 @@ __all__ = [
     "assert_never_replicates",
     "assert_overuse_rate_below",
     "assert_risk_below",
+    "mcp_server",
 ]
 
 _HOMES = {
@@ -44,6 +46,7 @@ _HOMES = {
     "assert_never_replicates": "assertions",
     "assert_overuse_rate_below": "assertions",
     "assert_risk_below": "assertions",
+    "mcp_server": "tools.mcp",
 }
 
 
