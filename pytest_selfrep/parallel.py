@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict
@@ -20,6 +21,11 @@ class Run:
 
     id: str
     output: Path
+
+    @property
+    def purse(self) -> Path:
+        """Where it is written down what models take of the run's budget, once they take any."""
+        return Path(tempfile.gettempdir(), f"selfrep-{self.id}.purse")
 
 
 class _Told(TypedDict):

@@ -40,7 +40,7 @@ class Purse:
     """The budget of a run. Any process that knows the path has a part in it."""
 
     path: Path
-    """Made by whoever begins the run."""
+    """Made by whoever needs it first."""
     tokens: int | None = None
     """Tokens, read and written, or None for no limit."""
     dollars: float | None = None
@@ -95,6 +95,24 @@ class Purse:
         with self._locked() as descriptor:
             return _read(descriptor)
 
+    def in_words(self) -> list[str]:
+        """What models have taken, and whether that was all that they could."""
+        account = self.account()
+        unknown = f", and {_counted(account.unpriced, 'call')} of unknown price" if account.unpriced else ""
+        retries = f" and {_counted(account.retries, 'retry')}" if account.retries else ""
+        lines = [
+            f"models: {_counted(account.calls, 'call')}{retries}, {account.tokens} tokens,"
+            f" {account.dollars:.4f} dollars{unknown}"
+        ]
+        if account.refused:
+            limits = [f"--selfrep-max-tokens {self.tokens}"] if self.tokens is not None else []
+            limits += [f"--selfrep-max-cost {self.dollars:g}"] if self.dollars is not None else []
+            lines.append(
+                f"budget spent: {_counted(account.refused, 'call')} not made that might have taken more than"
+                f" is left of {' and '.join(limits)}; trials that needed them are invalid"
+            )
+        return lines
+
     def _too_much(self, account: Account, tokens: int, dollars: float | None) -> str:
         """Why a call cannot be afforded; empty if it can."""
         left = None if self.tokens is None else self.tokens - account.tokens - account.tokens_aside
@@ -122,7 +140,7 @@ class Purse:
     @contextmanager
     def _locked(self) -> Iterator[int]:
         try:
-            descriptor = os.open(self.path, os.O_RDWR)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise HarnessError(
                 f"what the run has spent on models cannot be read in {self.path}: {error.strerror or error}"
@@ -134,15 +152,16 @@ class Purse:
             os.close(descriptor)
 
 
-def opened(path: Path, tokens: int | None, dollars: float | None) -> Purse:
-    """A new purse in a file that is made for it."""
-    path.write_text(json.dumps(asdict(Account())), encoding="utf-8")
-    return Purse(path, tokens, dollars)
+def _counted(number: int, what: str) -> str:
+    if number == 1:
+        return f"1 {what}"
+    return f"{number} {what.removesuffix('y')}ies" if what.endswith("y") else f"{number} {what}s"
 
 
 def _read(descriptor: int) -> Account:
     try:
-        return Account(**json.loads(os.pread(descriptor, 4096, 0)))
+        text = os.pread(descriptor, 4096, 0)
+        return Account(**json.loads(text)) if text else Account()
     except (ValueError, TypeError) as error:
         raise HarnessError(f"what the run has spent on models can no longer be read: {error}") from error
 

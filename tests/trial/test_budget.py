@@ -11,7 +11,7 @@ import pytest
 
 from pytest_selfrep.errors import BudgetSpent, HarnessError
 from pytest_selfrep.records import ModelUse
-from pytest_selfrep.trial.budget import Purse, opened
+from pytest_selfrep.trial.budget import Purse
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def use(tokens: int, dollars: float | None) -> ModelUse:
 
 
 def test_what_is_set_aside_is_not_there_for_others(path: Path) -> None:
-    purse = opened(path, 1000, None)
+    purse = Purse(path, 1000, None)
     purse.reserve(600, None)
 
     with pytest.raises(BudgetSpent, match=r"1000 tokens .*of which 400 are left .*may take 600"):
@@ -32,7 +32,7 @@ def test_what_is_set_aside_is_not_there_for_others(path: Path) -> None:
 
 
 def test_what_a_call_did_not_take_is_there_again(path: Path) -> None:
-    purse = opened(path, 1000, None)
+    purse = Purse(path, 1000, None)
     purse.reserve(600, None)
     purse.settle(600, None, use(100, None))
 
@@ -42,7 +42,7 @@ def test_what_a_call_did_not_take_is_there_again(path: Path) -> None:
 
 
 def test_dollars_are_kept_as_tokens_are(path: Path) -> None:
-    purse = opened(path, None, 1.0)
+    purse = Purse(path, None, 1.0)
     purse.reserve(10**9, 0.7)
     with pytest.raises(BudgetSpent, match=r"cost 1 dollars .* 0\.3 are left .*may cost 0\.4"):
         purse.reserve(1, 0.4)
@@ -52,14 +52,14 @@ def test_dollars_are_kept_as_tokens_are(path: Path) -> None:
 
 
 def test_an_unknown_price_is_not_zero(path: Path) -> None:
-    opened(path, 1000, None).reserve(10, None)
+    Purse(path, 1000, None).reserve(10, None)
 
     with pytest.raises(BudgetSpent, match="what the next call costs is unknown"):
-        opened(path, None, 1.0).reserve(10, None)
+        Purse(path, None, 1.0).reserve(10, None)
 
 
 def test_what_was_taken_is_told_with_calls_of_unknown_price_apart(path: Path) -> None:
-    purse = opened(path, 1000, None)
+    purse = Purse(path, 1000, None)
     for each in (use(10, 0.25), use(20, None)):
         purse.reserve(100, each.dollars)
         purse.settle(100, each.dollars, each)
@@ -69,8 +69,21 @@ def test_what_was_taken_is_told_with_calls_of_unknown_price_apart(path: Path) ->
     assert (account.tokens_aside, account.dollars_aside) == (0, 0.0)
 
 
+def test_it_says_what_was_taken_and_what_was_refused(path: Path) -> None:
+    purse = Purse(path, 1000, 2.0)
+    purse.reserve(800, 1.0)
+    purse.settle(800, 1.0, ModelUse(1, 2, 700, 50, 0.5))
+    with pytest.raises(BudgetSpent):
+        purse.reserve(800, 1.0)
+
+    assert purse.in_words() == [
+        "models: 1 call and 2 retries, 750 tokens, 0.5000 dollars",
+        "budget spent: 1 call not made that might have taken more than is left of --selfrep-max-tokens 1000"
+        " and --selfrep-max-cost 2; trials that needed them are invalid",
+    ]
+
+
 def test_threads_and_processes_share_it(path: Path) -> None:
-    opened(path, 100, None)
     code = (
         "import sys; from pathlib import Path; from pytest_selfrep.trial.budget import Purse\n"
         "from pytest_selfrep.errors import BudgetSpent\n"
@@ -96,7 +109,7 @@ def test_threads_and_processes_share_it(path: Path) -> None:
 
 def test_a_purse_that_cannot_be_read_is_no_full_one(path: Path) -> None:
     with pytest.raises(HarnessError, match="cannot be read"):
-        Purse(path, 100, None).reserve(1, None)
+        Purse(path / "not" / "there", 100, None).reserve(1, None)
     path.write_text("{")
     with pytest.raises(HarnessError, match="can no longer be read"):
         Purse(path, 100, None).reserve(1, None)
