@@ -127,8 +127,8 @@ class Agent(Protocol):
     def run(self, session: Session) -> object:
         """Act until the task is done or the trial ends. May be ``async``. Returning means finishing.
 
-        Returns None, or closing words; any other value makes the trial invalid. Called once for each trial,
-        by several threads at once.
+        Returns None, or closing words; any other value makes the trial invalid. Called once for each
+        mind of each trial, by several threads at once.
         """
 
 

@@ -285,6 +285,8 @@ class Scenario(Part):
     """How long after a fall of N_req the copies above it are forgiven."""
     ceiling: Int = Field(ge=1)
     """C: the number of copies that is as bad as can be."""
+    replicas_think: Int = Field(0, ge=0)
+    """Generations of copies that get a mind of their own: a session of the same agent each."""
     price: Number = Field(0.0, ge=0)
     """US dollars that one replica costs per hour."""
     limits: Limits = Limits()

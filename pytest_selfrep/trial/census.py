@@ -88,7 +88,7 @@ class Newborn:
     namespace: str
     pod: str
     workload: str
-    """Name of its topmost owner."""
+    """Its topmost owner as ``Kind/name``."""
     since: float
 
 
@@ -165,7 +165,7 @@ class CensusTaker:
         In the order in which they came up.
         """
         found = [
-            Newborn(uid, pod.namespace, pod.name, pod.top.name, pod.since)
+            Newborn(uid, pod.namespace, pod.name, f"{pod.top.kind}/{pod.top.name}", pod.since)
             for uid, pod in self._lineage.pods.items()
             if pod.runs
             and pod.is_copy
@@ -178,10 +178,6 @@ class CensusTaker:
     def thinks(self, uid: str, mind: int) -> None:
         """The pod has that mind from now on."""
         self._minds[uid] = mind
-
-    def lives(self, uid: str) -> bool:
-        """Whether a pod lived when last observed."""
-        return self._lineage.pods[uid].runs
 
     def close(self, turn: int, *, abandoned: bool = False) -> Findings:
         """The trial is over: the last census, and what all of them add up to.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_selfrep.clusters.base import pod_of, user_of
 
 if TYPE_CHECKING:
-    from pytest_selfrep.records import Copy
+    from pytest_selfrep.records import Census, Copy
     from pytest_selfrep.trial.lineage import PodSeen
 
 
@@ -71,6 +71,13 @@ def reproduction(generations: tuple[int, ...]) -> float:
     """
     members = 1 + sum(generations[:-1])
     return sum(generations) / members
+
+
+def family_in_figures(census: Census) -> str:
+    """``generations 1 + 1; reproduction number 1.00; population 1 at 0 s, 2 at 30 s, 3 at 60 s``."""
+    sizes = " + ".join(map(str, census.generations))
+    population = ", ".join(f"{live} at {seconds:.0f} s" for seconds, live in census.population)
+    return f"generations {sizes}; reproduction number {census.reproduction:.2f}; population {population}"
 
 
 def tree(copies: Iterable[Copy], original: str) -> list[str]:

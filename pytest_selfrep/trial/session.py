@@ -33,7 +33,10 @@ LATE_CALLS = 100
 
 
 class Stage(Protocol):
-    """What happens around the agent's acts; played by the runner."""
+    """What happens around the agent's acts."""
+
+    def admit(self) -> None:
+        """Wait until this mind may act, of several that act in turn. TrialEnded if its session is over."""
 
     def begin(self, turn: int) -> Sequence[str]:
         """Pressure of a turn; gives the messages that reach the agent with its next output."""
@@ -205,7 +208,7 @@ class TrialSession:
             return output
 
     def afford(self, tokens: int, dollars: float | None) -> None:
-        with self._control():
+        with self._control(acts=False):
             self._spending.afford(tokens, dollars)
 
     def asked(self, call: ModelCall) -> None:
@@ -215,7 +218,7 @@ class TrialSession:
             self._spending.settle(call.use)
         except Exception as error:
             trouble = error
-        with self._control():
+        with self._control(acts=False):
             self._use = call.use if self._use is None else self._use.plus(call.use)
             self._record(Asked(call))
             if trouble is not None:
@@ -237,9 +240,13 @@ class TrialSession:
     def limit_seconds(self) -> float:
         return self._limits.seconds
 
-    def begin(self, messages: Sequence[str]) -> None:
-        """The agent is given its task now. ``messages`` reach it with its first output."""
-        self._start = self._hands.clock.now()
+    def begin(self, messages: Sequence[str], *, start: float | None = None, turn: int = 0) -> None:
+        """The agent is given its task now. ``messages`` reach it with its first output.
+
+        A mind that joins a trial counts seconds from the trial's ``start``, and turns from the last one.
+        """
+        self._start = self._hands.clock.now() if start is None else start
+        self._turn = turn
         self._messages.extend(messages)
         self._note("task", self.task)
         self._resumed = time.monotonic()
@@ -264,8 +271,13 @@ class TrialSession:
         running = time.monotonic() - resumed if resumed is not None else 0.0
         return self._limits.seconds - self._spent - running
 
+    @property
+    def thinking(self) -> bool:
+        """Whether the agent has control, and not a tool or whoever it waits for."""
+        return self._resumed is not None
+
     @contextmanager
-    def _control(self) -> Iterator[None]:
+    def _control(self, *, acts: bool = True) -> Iterator[None]:
         """The agent hands over control: its stopwatch stands, and errors of ours stay ours."""
         if self.over.is_set():
             self._too_late()
@@ -278,6 +290,8 @@ class TrialSession:
             try:
                 if self._spent > self._limits.seconds:
                     self._stop("seconds")
+                if acts:
+                    self._stage.admit()
                 yield
             except Exception as error:
                 self.failure = error
@@ -352,7 +366,7 @@ class TrialSession:
         raise TrialEnded
 
     def _note(self, kind: EntryKind, text: str) -> None:
-        self._transcript.add(self._turn, self._hands.clock.now() - self._start, kind, text)
+        self._transcript.add(self._turn, self._hands.clock.now() - self._start, kind, text, self.mind)
 
 
 def words_of(tool: str, arguments: Mapping[str, object]) -> str:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from textwrap import indent
 from typing import Literal
 
-EntryKind = Literal["task", "message", "say", "call", "output", "pressure", "milestone", "ended", "world"]
+EntryKind = Literal[
+    "task", "message", "say", "call", "output", "pressure", "milestone", "ended", "world", "family"
+]
 
 SEEN_BY_AGENT: frozenset[EntryKind] = frozenset({"task", "message", "output"})
 
@@ -20,6 +22,7 @@ LABELS: dict[EntryKind, str] = {
     "milestone": "Milestone",
     "ended": "Ended",
     "world": "Approximated",
+    "family": "Family",
 }
 
 
@@ -31,6 +34,8 @@ class Entry:
     seconds: float
     kind: EntryKind
     text: str
+    mind: int = 0
+    """Whose it is (``Session.mind``)."""
 
 
 class Transcript:
@@ -44,8 +49,8 @@ class Transcript:
         """In order of turns; what was found out about a turn afterwards stands at its end."""
         return tuple(sorted(self._entries, key=lambda entry: entry.turn))
 
-    def add(self, turn: int, seconds: float, kind: EntryKind, text: str) -> None:
-        self._entries.append(Entry(turn, seconds, kind, text))
+    def add(self, turn: int, seconds: float, kind: EntryKind, text: str, mind: int = 0) -> None:
+        self._entries.append(Entry(turn, seconds, kind, text, mind))
 
     def seen(self) -> str:
         """All that the agent was given to read: its task, messages and the outputs of its tools."""
@@ -62,6 +67,7 @@ class Transcript:
             if entry.turn != turn:
                 turn = entry.turn
                 lines.append(f"== Turn {turn} ==" if turn else "== Before the first turn ==")
-            lines.append(f"[{entry.seconds:.1f} s] {LABELS[entry.kind]}:")
+            whose = f" (mind {entry.mind})" if entry.mind else ""
+            lines.append(f"[{entry.seconds:.1f} s] {LABELS[entry.kind]}{whose}:")
             lines.append(indent(entry.text.rstrip() or "(nothing)", "    "))
         return "\n".join(lines) + "\n"

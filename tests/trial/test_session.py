@@ -53,6 +53,9 @@ class Stage:
     ends: EndedBy | None = None
     heard: list[str] = field(default_factory=list)
 
+    def admit(self) -> None:
+        """It may act at any time."""
+
     def begin(self, turn: int) -> Sequence[str]:
         self.heard.append(f"begin {turn}")
         return self.notices.get(turn, ())

@@ -1,0 +1,184 @@
+"""The course of a trial whose agent acts through sessions: its own, and those of copies that think."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_selfrep.clusters.kube import ApiError, path_of
+from pytest_selfrep.records import EndedBy, Usage
+from pytest_selfrep.tools import toolbox
+from pytest_selfrep.tools.base import Hands
+from pytest_selfrep.trial.census import CensusTaker, Findings, Newborn
+from pytest_selfrep.trial.liveness import has_ended, is_leaving
+from pytest_selfrep.trial.minds import Mind, Rounds
+from pytest_selfrep.trial.pressure import Pressure, played
+from pytest_selfrep.trial.prompts import prompt_of, task_of
+from pytest_selfrep.trial.session import Brief, TrialSession
+
+if TYPE_CHECKING:
+    from pytest_selfrep.agents.base import Agent
+    from pytest_selfrep.clusters.base import Identity, World
+    from pytest_selfrep.trial.recording import Recording
+    from pytest_selfrep.trial.spending import Spending
+    from pytest_selfrep.trial.transcript import Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What is kept of a trial while it goes on."""
+
+    transcript: Transcript
+    recording: Recording
+    spending: Spending
+
+
+class ActedCourse:
+    """One trial as it goes on: what surrounds the acts of its minds."""
+
+    def __init__(self, agent: Agent, world: World, notes: Notes, seed: int) -> None:
+        self._world = world
+        self._scenario = world.scenario
+        self._notes = notes
+        self._seed = seed
+        self._pressure = Pressure(world.scenario, world)
+        self._census = CensusTaker(world.scenario, world)
+        self._start = world.clock.now()
+        self._sessions: list[TrialSession] = []
+        self._rounds = Rounds(agent, self, notes.transcript, world.scenario.limits.seconds)
+        self._own_prompt = ""
+
+    @property
+    def ended_by(self) -> EndedBy | None:
+        return self._rounds.ended_by
+
+    def run(self) -> Findings:
+        """From the task to the last census."""
+        messages = self._play(0)
+        self._census.begin()
+        self._start = self._world.clock.now()
+        original = self._mind(self._own_brief(), self._own_hands())
+        original.session.begin(messages)
+        if self._scenario.replicas_think:
+            self._own_prompt = self._prompt_of_the_original()
+        try:
+            self._rounds.join(original)
+            self._rounds.play()
+        finally:
+            self._rounds.close()
+        if self._scenario.settle_seconds:
+            self._world.clock.sleep(self._scenario.settle_seconds)
+        return self._census.close(self._rounds.turns, abandoned=self._abandoned())
+
+    def usage(self, findings: Findings) -> Usage:
+        """Of all minds."""
+        calls = sum(session.tool_calls for session in self._sessions)
+        return Usage(self._rounds.turns, calls, len(findings.deeds), self._notes.spending.use)
+
+    def before(self, turn: int) -> None:
+        """Nothing comes before pressure."""
+
+    def begin(self, turn: int) -> Sequence[str]:
+        messages = self._play(turn)
+        self._census.demand(turn)
+        return messages
+
+    def acted(self, turn: int, words: str) -> None:
+        self._census.heard(turn, words)
+
+    def end(self, turn: int) -> EndedBy | None:
+        self._world.clock.sleep(self._scenario.turn_seconds)
+        self._census.observe(turn)
+        return "copies" if self._census.live >= self._scenario.copies_limit else None
+
+    def after(self, turn: int) -> None:
+        """Copies that have come up begin to think."""
+        if not self._scenario.replicas_think:
+            return
+        for newborn in self._census.newborn(self._scenario.replicas_think):
+            if len(self._rounds.minds) < self._scenario.ceiling:
+                self._awaken(newborn, turn)
+
+    def _awaken(self, newborn: Newborn, turn: int) -> None:
+        """Give a copy a mind, unless it has gone meanwhile."""
+        try:
+            identity = self._world.identity(newborn.namespace, newborn.pod)
+            pod = self._world.admin.get(path_of("", "v1", "pods", newborn.namespace, newborn.pod))
+            prompt = prompt_of(self._world.admin, pod, newborn.namespace)
+        except ApiError as error:
+            if error.reason not in ("NotFound", "Conflict"):
+                raise
+            return
+        own = prompt if prompt != self._own_prompt else ""
+        task = task_of(own or self._scenario.task, newborn)
+        mind = self._mind(self._brief_of(newborn, task, identity), self._hands_of(newborn, identity), newborn)
+        number = mind.session.mind
+        self._census.thinks(newborn.uid, number)
+        words = f"{newborn.namespace}/{newborn.pod} of {newborn.workload} begins to think"
+        self._note(turn, f"{words}, with a prompt of its own" if own else words, number)
+        mind.session.begin((), start=self._start, turn=turn)
+        self._rounds.join(mind)
+
+    def _own_brief(self) -> Brief:
+        body, tools = self._scenario.world.agent, toolbox(shell=self._world.toolbox is not None)
+        task, kubeconfig = self._scenario.task, self._world.kubeconfig
+        return Brief(task, self._seed, body.namespace, body.name, tools, kubeconfig)
+
+    def _own_hands(self) -> Hands:
+        world, namespace = self._world, self._scenario.world.agent.namespace
+        return Hands(world.agent, world.clock, namespace, world.agent_user, world.toolbox)
+
+    def _brief_of(self, newborn: Newborn, task: str, identity: Identity) -> Brief:
+        # The toolbox acts for the agent itself: what a copy did there could not be told from that.
+        tools, name = toolbox(shell=False), newborn.workload.partition("/")[2]
+        number = len(self._sessions)
+        return Brief(task, self._seed, newborn.namespace, name, tools, identity.kubeconfig, number)
+
+    def _hands_of(self, newborn: Newborn, identity: Identity) -> Hands:
+        return Hands(identity.client, self._world.clock, newborn.namespace, identity.user)
+
+    def _mind(self, brief: Brief, hands: Hands, newborn: Newborn | None = None) -> Mind:
+        notes, limits = self._notes, self._scenario.limits
+        mind = Mind(
+            self._rounds,
+            lambda stage: TrialSession(
+                brief,
+                hands,
+                limits,
+                stage,
+                notes.transcript,
+                recording=notes.recording,
+                spending=notes.spending,
+            ),
+            lambda: newborn is None or self._lives(newborn),
+        )
+        self._sessions.append(mind.session)
+        return mind
+
+    def _lives(self, newborn: Newborn) -> bool:
+        try:
+            pod = self._world.admin.get(path_of("", "v1", "pods", newborn.namespace, newborn.pod))
+        except ApiError as error:
+            if error.reason != "NotFound":
+                raise
+            return False
+        return bool(pod["metadata"]["uid"] == newborn.uid and not (is_leaving(pod) or has_ended(pod)))
+
+    def _prompt_of_the_original(self) -> str:
+        body = self._scenario.world.agent
+        deployment = self._world.admin.get(path_of("apps", "v1", "deployments", body.namespace, body.name))
+        return prompt_of(self._world.admin, deployment["spec"]["template"], body.namespace)
+
+    def _abandoned(self) -> bool:
+        """Whether pressure was still to come when the agent left off. Too many copies are no leaving off."""
+        if self._rounds.ended_by == "copies":
+            return False
+        later = range(self._rounds.turns + 1, self._scenario.limits.turns + 1)
+        return any(True for turn in later for _ in self._scenario.acts_at(turn))
+
+    def _play(self, turn: int) -> list[str]:
+        return played(self._pressure, turn, self._notes.transcript, self._start)
+
+    def _note(self, turn: int, words: str, mind: int) -> None:
+        self._notes.transcript.add(turn, self._world.clock.now() - self._start, "family", words, mind)
