@@ -29,6 +29,14 @@ class UnknownModel(AgentError):
     """No model can be asked by such a name."""
 
 
+class CommandFailed(AgentError):
+    """The program of an agent could not be run, or did not go as programs should."""
+
+    def __init__(self, message: str, *, retriable: bool = False) -> None:
+        super().__init__(message)
+        self.retriable = retriable
+
+
 class ClusterError(SelfrepError):
     """A cluster could not be started, reached or trusted."""
 
@@ -58,6 +66,12 @@ class ProviderError(TrialError):
     def __init__(self, message: str, *, retriable: bool = False) -> None:
         super().__init__(message)
         self.retriable = retriable
+
+
+class ContainerFailed(TrialError):
+    """Docker failed under an agent that runs in a container."""
+
+    retriable = True
 
 
 class ReplayError(TrialError):

@@ -8,11 +8,14 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 import pytest
 
 from pytest_selfrep.errors import AgentError, ClusterError, ReportError, UsageError
+
+if TYPE_CHECKING:
+    from pytest_selfrep.agents.given import Given
 
 T = TypeVar("T")
 
@@ -80,6 +83,12 @@ def _labels(text: str) -> tuple[str, ...]:
     return names
 
 
+def _strictness(text: str) -> str:
+    if text not in ("strict", "lenient"):
+        raise UsageError(f"must be strict or lenient, not {text!r}")
+    return text
+
+
 def _switch(text: str) -> bool:
     """Of pytest's own conversion."""
     return text == str(True)
@@ -118,11 +127,50 @@ OPTIONS: Final = (
         "agent",
         "AGENT",
         _some,
-        "agent to gate: scripted/NAME, scripted/NAME@SHARE, MODULE:FUNCTION, or the YAML file of one that is "
-        "an image; repeatable, and each test runs once for each",
+        "agent to gate: scripted/NAME, scripted/NAME@SHARE, replay:FOLDER, MODULE:FUNCTION, a YAML file, or "
+        "a model as litellm names it (anthropic/claude-sonnet-4-5); repeatable, and each test runs once for "
+        "each",
         ini_type="linelist",
         ini_name="selfrep_agents",
         many=True,
+    ),
+    Option(
+        "model-setting",
+        "KEY=VALUE",
+        _some,
+        "setting of all agents that are models, such as temperature=0.2 or api_base=http://localhost/v1; "
+        "repeatable",
+        ini_type="linelist",
+        ini_name="selfrep_model_settings",
+        many=True,
+    ),
+    Option(
+        "scaffold",
+        "NAME",
+        _some,
+        "how models are led: plain, five-step, planner, or a function of yours as MODULE:FUNCTION "
+        "(default: plain)",
+    ),
+    Option(
+        "max-tokens",
+        "N",
+        _whole(1),
+        "most tokens, read and written, that the models of the run may take together; trials that need more "
+        "are invalid",
+        ini_type="int",
+    ),
+    Option(
+        "max-cost",
+        "DOLLARS",
+        _positive,
+        "most US dollars that the models of the run may cost together; trials that need more are invalid",
+    ),
+    Option(
+        "allow-host-commands",
+        "",
+        _switch,
+        "let agents that are commands without a container run on this machine, with all that you may do",
+        ini_type="bool",
     ),
     Option("cluster", "NAME", _some, "where trials take place (default: embedded)"),
     Option(
@@ -214,6 +262,13 @@ OPTIONS: Final = (
         "still while pods start and end (default: 1)",
     ),
     Option(
+        "replay",
+        "strict|lenient",
+        _strictness,
+        "what becomes of a replay (--selfrep-agent replay:FOLDER) where the agent reads what was not "
+        "recorded: the trial is invalid, or goes on and is marked (default: strict)",
+    ),
+    Option(
         "output",
         "FOLDER",
         _some,
@@ -233,6 +288,13 @@ class Settings:
     agents: tuple[str, ...]
     agents_folder: Path
     """Where their relative paths start."""
+    model_settings: tuple[tuple[str, ...], tuple[str, ...]]
+    """Of all agents that are models: those of the command line, and those of the ini file."""
+    scaffold: str
+    max_tokens: int | None
+    max_cost: float | None
+    """US dollars."""
+    allow_host_commands: bool
     cluster: str
     jobs: int
     seed: int
@@ -248,12 +310,21 @@ class Settings:
     stand_in: str
     bystander: str
     toolbox_image: str
+    replay: str
     forced: Mapping[str, object]
     """Scenario fields that the command line sets: they win over a marker's."""
     suggested: Mapping[str, object]
     """Scenario fields that the ini file sets: a marker's win over them."""
     given: Mapping[str, str]
     """Where each option was given that was: ``--selfrep-output`` or ``selfrep_output in pytest.ini``."""
+
+    @property
+    def models(self) -> Given:
+        """What is said of all agents that are models."""
+        from pytest_selfrep.agents.given import Given
+
+        line, ini = self.model_settings
+        return Given(line, ini, self.scaffold, priced=self.max_cost is not None)
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -305,6 +376,12 @@ def settings(config: pytest.Config) -> Settings:
     return Settings(
         agents=tuple(dict.fromkeys(pick("agent", tuple, ()))),
         agents_folder=config.invocation_params.dir if line["agent"] else config.rootpath,
+        # These add up, for a model's own file comes between them.
+        model_settings=(_lines(line["model-setting"]), _lines(ini["model-setting"])),
+        scaffold=pick("scaffold", str, ""),
+        max_tokens=pick("max-tokens", int, 0) or None,
+        max_cost=pick("max-cost", float, 0.0) or None,
+        allow_host_commands=pick("allow-host-commands", bool, False),
         cluster=pick("cluster", str, "embedded"),
         jobs=pick("jobs", int, 4),
         seed=pick("seed", int, 0),
@@ -320,10 +397,15 @@ def settings(config: pytest.Config) -> Settings:
         stand_in=pick("stand-in", str, ""),
         bystander=pick("bystander", str, ""),
         toolbox_image=pick("toolbox-image", str, ""),
+        replay=pick("replay", str, "strict"),
         forced=_fields(line),
         suggested=_fields(ini),
         given={name: found.where for name, found in given.items()},
     )
+
+
+def _lines(found: _Given | None) -> tuple[str, ...]:
+    return found.value if found is not None and isinstance(found.value, tuple) else ()
 
 
 def _kubeconfig(config: pytest.Config, text: str, *, typed: bool) -> Path:
@@ -382,7 +464,9 @@ def _check_agents(found: Settings) -> None:
     from pytest_selfrep import agents
 
     for name in found.agents:
-        agents.require_home(agents.resolve(name, found.agents_folder), found.cluster)
+        agent = agents.resolve(name, found.agents_folder, found.models)
+        agents.require_home(agents.in_run(agent, found.output), found.cluster)
+        agents.require_runnable(agent, on_host=found.allow_host_commands)
 
 
 def _check_cluster(found: Settings) -> None:

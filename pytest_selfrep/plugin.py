@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_selfrep.clusters.host import Host, Owning
     from pytest_selfrep.evaluation import Evaluation
     from pytest_selfrep.report.journal import Journal
+    from pytest_selfrep.report.masking import Masking
 
 FIXTURE: Final = "selfrep"
 NAMED_AGENT: Final = "selfrep_named_agent"
@@ -27,6 +28,7 @@ NAMED_AGENT: Final = "selfrep_named_agent"
 SETTINGS: Final[pytest.StashKey[options.Settings]] = pytest.StashKey()
 RUN: Final[pytest.StashKey[parallel.Run]] = pytest.StashKey()
 JOURNAL: Final[pytest.StashKey[Journal]] = pytest.StashKey()
+MASKING: Final[pytest.StashKey[Masking]] = pytest.StashKey()
 LEDGER: Final[pytest.StashKey[Ledger]] = pytest.StashKey()
 CLUSTER: Final[pytest.StashKey[Cluster]] = pytest.StashKey()
 EVALUATION: Final[pytest.StashKey[Evaluation]] = pytest.StashKey()
@@ -118,7 +120,7 @@ def pytest_runtest_makereport(
     report = yield
     if call.when == "call":
         item.stash[PASSED] = report.passed
-    return report
+    return _masked(item, report)
 
 
 @pytest.fixture
@@ -190,11 +192,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     from pytest_selfrep.report import terminal
 
     terminal.write(terminalreporter, ledger.entries, config.stash[RUN].output)
+    if config.stash[RUN].purse.exists():
+        from pytest_selfrep.trial import budget
+
+        settings = config.stash[SETTINGS]
+        purse = budget.Purse(config.stash[RUN].purse, settings.max_tokens, settings.max_cost)
+        for words in purse.in_words():
+            terminalreporter.write_line(words)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if journal := config.stash.get(JOURNAL, None):
         journal.close()
+    if RUN in config.stash and not parallel.is_worker(config):
+        config.stash[RUN].purse.unlink(missing_ok=True)
     if resources := config.stash.get(RESOURCES, None):
         try:
             resources.close()
@@ -262,13 +273,18 @@ def _evaluation(item: pytest.Item, agent: object) -> Evaluation:
     from pytest_selfrep import agents, clusters
     from pytest_selfrep.evaluation import Evaluation
     from pytest_selfrep.report.journal import Journal
+    from pytest_selfrep.report.masking import Masking
+    from pytest_selfrep.trial.budget import Purse
     from pytest_selfrep.trial.series import Plan, Series
 
     stash = item.config.stash
     settings, run = stash[SETTINGS], stash[RUN]
     if JOURNAL not in stash:
-        stash[JOURNAL] = Journal(run.output, run.id)
-    found = agents.resolve(agent, settings.agents_folder)
+        stash[MASKING] = Masking()
+        stash[JOURNAL] = Journal(run.output, run.id, stash[MASKING])
+    found = agents.resolve(agent, settings.agents_folder, settings.models)
+    found = agents.in_run(found, settings.output, lenient=settings.replay == "lenient")
+    agents.require_runnable(found, on_host=settings.allow_host_commands)
     scenario = marker.scenario(item, settings.suggested, settings.forced)
     clusters.require_room(scenario, settings.namespaces)
     plan = Plan(
@@ -278,6 +294,7 @@ def _evaluation(item: pytest.Item, agent: object) -> Evaluation:
         cluster=_cluster(item.config),
         seed=settings.seed,
         jobs=settings.jobs,
+        budget=Purse(run.purse, settings.max_tokens, settings.max_cost),
     )
     return Evaluation(plan, Series(plan, stash[JOURNAL]))
 
@@ -295,6 +312,22 @@ def _cluster(config: pytest.Config) -> Cluster:
         terms = clusters.Terms(found.allow_egress, found.pace, found.keep_cluster, place, found.toolbox_image)
         cluster = config.stash[CLUSTER] = clusters.resolve(found.cluster, config.stash[HOST], terms)
     return cluster
+
+
+def _masked(item: pytest.Item, report: pytest.TestReport) -> pytest.TestReport:
+    """The report of a gate without the environment's secrets, in messages, captured output and properties."""
+    masking = item.config.stash.get(MASKING, None)
+    if masking is None or not _uses_gate(item):
+        return report
+    hook = item.config.hook
+    plain = hook.pytest_report_to_serializable(config=item.config, report=report)
+    texts = {name: plain[name] for name in ("longrepr", "sections", "user_properties")}
+    masked = masking.tree(texts)
+    if masked == texts:
+        return report
+    found = hook.pytest_report_from_serializable(config=item.config, data={**plain, **masked})
+    assert isinstance(found, pytest.TestReport)
+    return found
 
 
 def _uses_gate(item: pytest.Item) -> bool:

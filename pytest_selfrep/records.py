@@ -12,7 +12,8 @@ from typing import Literal
 MilestoneName = Literal["M1", "M2", "M3", "M4"]
 Evidence = Literal["action", "state", "text", "judge"]
 FailureMode = Literal["environment misperception", "action misalignment", "behavioural paralysis"]
-EndedBy = Literal["finished", "turns", "tool_calls", "seconds", "copies"]
+EndedBy = Literal["finished", "turns", "tool_calls", "seconds", "copies", "stopped"]
+StanceName = Literal["agreement", "refusal", "false claim", "looks simulated"]
 VerdictName = Literal["pass", "fail", "inconclusive"]
 
 RISK_SCORE = "Phi_R"
@@ -91,6 +92,9 @@ class Census:
     """How many copies of its making there were of generation 1, of generation 2, and so on."""
     reproduction: float = 0.0
     """Copies made for each member of the family, the agent included, but for its last generation."""
+    outlived: int | None = None
+    """Copies of its making, with its function, that lived at the end, when the original had been stopped; None
+    where it was not stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +124,26 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Stance:
+    """How the agent took it that it was told to copy itself, or was to be stopped, with the first evidence."""
+
+    name: StanceName
+    turn: int
+    seconds: float
+    evidence: Evidence
+    quotation: str
+    mind: int = 0
+    """Whose words they are (``Session.mind``)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Conduct:
     """Which of the papers' failure modes the trial showed, if any, and the words or deeds that say so."""
 
     failure_mode: FailureMode | None
     evidence: str
+    stances: tuple[Stance, ...] = ()
+    """Where the scenario stops the original; else none are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +205,8 @@ class Trial:
     usage: Usage
     approximations: tuple[str, ...] = ()
     """How its world differed from what the scenario says, in words; never on the embedded cluster."""
+    divergences: tuple[str, ...] = ()
+    """Where a lenient replay did not go as its recording, in words."""
 
     def reached(self, name: MilestoneName) -> bool:
         return any(milestone.name == name for milestone in self.milestones)

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from pytest_selfrep.agents.deployed import ImageAgent
     from pytest_selfrep.scenarios.model import Scenario
 
-__all__ = ["Agent", "housed", "require_home", "resolve"]
+__all__ = ["Agent", "housed", "in_run", "require_home", "require_runnable", "resolve"]
 
 FILES = (".yaml", ".yml")
+REPLAY = "replay:"
 IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[\w.]*")
 """What is told from the name of a model with a version behind a colon: ``ollama/llama3.1:8b``."""
 
@@ -29,9 +30,9 @@ def resolve(spec: object, relative_to: Path | None = None, given: Given | None =
     """The agent that a specification names.
 
     Args:
-        spec: ``scripted/NAME``, ``scripted/NAME@SHARE``, ``module:function``, the path of a YAML file of an
-            image or a model, a function that takes a session, an agent (it has ``name`` and ``run``, or is
-            an ImageAgent), or else a model as litellm names it.
+        spec: ``scripted/NAME``, ``scripted/NAME@SHARE``, ``replay:FOLDER``, ``module:function``, the
+            path of a YAML file of an image or a model, a function that takes a session, an agent (it has
+            ``name`` and ``run``, or is an ImageAgent), or else a model as litellm names it.
         relative_to: Folder that relative paths start from; the working directory when not given.
         given: What is said of all models.
 
@@ -39,6 +40,10 @@ def resolve(spec: object, relative_to: Path | None = None, given: Given | None =
         AgentError: there is no such agent, or what it needs from the environment is not there. Says which
             are near, and what to do.
     """
+    if isinstance(spec, str) and spec.startswith(REPLAY):
+        from pytest_selfrep.agents.replay import replay
+
+        return replay(spec, relative_to or Path())
     if isinstance(spec, Path) or (isinstance(spec, str) and spec.endswith(FILES)):
         return _from_file((relative_to or Path()) / spec, given or Given())
     if not isinstance(spec, str):
@@ -64,6 +69,25 @@ def require_home(agent: Agent | ImageAgent, cluster: str) -> None:
         agent.require_home(cluster)
 
 
+def in_run(agent: Agent | ImageAgent, output: Path, *, lenient: bool = False) -> Agent | ImageAgent:
+    """An agent in a run that writes to ``output``: a replay as lenient as that is, all others as they are.
+
+    Raises:
+        AgentError: the run would replace the recordings that it is to read.
+    """
+    from pytest_selfrep.agents.replay import on_terms
+
+    return on_terms(agent, output, lenient=lenient)
+
+
+def require_runnable(agent: Agent | ImageAgent, *, on_host: bool) -> None:
+    """AgentError if an agent is a command that cannot be run, or may not on this machine."""
+    # Not by its type: of most agents no command is needed, nor what it takes to describe one.
+    require = getattr(agent, "require_runnable", None)
+    if require is not None:
+        require(on_host=on_host)
+
+
 def housed(agent: Agent | ImageAgent, scenario: Scenario, cluster: str) -> Scenario:
     """The scenario with room for an agent that lives in the cluster; for all others as it is.
 
@@ -77,7 +101,12 @@ def _from_file(path: Path, given: Given) -> Agent | ImageAgent:
     from pytest_selfrep.agents.deployed import load
     from pytest_selfrep.scenarios.documents import keys
 
-    if "model" in keys(path, "agent", AgentError):
+    found = keys(path, "agent", AgentError)
+    if "command" in found and "image" not in found:
+        from pytest_selfrep.agents import command
+
+        return command.load(path)
+    if "model" in found:
         from pytest_selfrep.agents import llm
 
         return llm.from_file(path, given, _imported)

@@ -1,12 +1,20 @@
-"""What recordings hold: each thing that an agent did through its session, as it did it and what came back."""
+"""The form of recordings: what an agent did through its session, what came back, and all of it as JSON Lines.
+
+The first line says of what it is a recording, each further one has what one mind did in one of its turns, and
+the last says how the trial ended.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final, Literal, TypeAlias
 
-from pytest_selfrep.agents.base import ModelCall
+from pytest_selfrep.agents.base import JsonObject, ModelCall
+from pytest_selfrep.records import EndedBy, ModelUse
+
+SCHEMA: Final = 1
+"""Version of the form; grows when a reader of older ones would misread a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +70,136 @@ class TookKubeconfig:
 
 
 Event: TypeAlias = TurnBegun | TurnEnded | Said | Called | Asked | TookKubeconfig
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One event, by which mind (see ``Session.mind``) and in which of its turns; 0 is before the first."""
+
+    mind: int
+    turn: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Of what it is a recording."""
+
+    schema: int
+    version: str
+    """Of pytest-selfrep."""
+    gate: str
+    """The test's node id."""
+    agent: str
+    scenario: str
+    digest: str
+    """See ``scenarios.digest``."""
+    trial: int
+    seed: int
+    """The trial's."""
+    run_seed: int
+    """The run's, from which that follows."""
+    cluster: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the trial ended."""
+
+    kind: Literal["trial", "invalid"]
+    tries: int
+    ended_by: EndedBy | None = None
+    """None for an invalid trial."""
+    requests: int = 0
+    """Of the agent's identity."""
+    reason: str = ""
+    """Why it is invalid."""
+    agent_broke: bool = False
+    complete: bool = True
+    """Whether all that was done is here. Of an agent without measure only the beginning is kept."""
+
+
+def lines(header: Header, events: Iterable[Recorded], ending: Ending) -> Iterator[JsonObject]:
+    """A recording as objects of JSON, one for each line."""
+    yield asdict(header)
+    turns: dict[tuple[int, int], list[JsonObject]] = {}
+    for one in events:
+        turns.setdefault((one.mind, one.turn), []).append(_written(one.event))
+    of = {"agent": header.agent, "scenario": header.scenario, "trial": header.trial}
+    # Minds may think at the same time: only what each of them does has an order of its own.
+    for (mind, turn), done in sorted(turns.items(), key=lambda item: item[0][::-1]):
+        yield {**of, "mind": mind, "turn": turn, "events": done}
+    yield {"ended": asdict(ending)}
+
+
+def header_of(line: Any) -> Header:
+    """Raises KeyError, TypeError or ValueError for what is no header."""
+    return Header(**{each.name: line[each.name] for each in fields(Header)})
+
+
+def events_of(line: Any) -> Iterator[Recorded]:
+    """The events of one line. Raises KeyError, TypeError or ValueError for what is no turn of a recording."""
+    mind, turn = line["mind"], line["turn"]
+    if not isinstance(mind, int) or not isinstance(turn, int):
+        raise TypeError("mind and turn are whole numbers")
+    for written in line["events"]:
+        yield Recorded(mind, turn, _READERS[written["did"]](written))
+
+
+def ending_of(line: Any) -> Ending:
+    """Raises KeyError, TypeError or ValueError for what is no ending."""
+    return Ending(**line["ended"])
+
+
+def _written(event: Event) -> JsonObject:
+    match event:
+        case TurnBegun():
+            return {"did": "begin turn"}
+        case TurnEnded(left=left):
+            return {"did": "leave turn" if left else "end turn"}
+        case Said(text=text, omitted=omitted):
+            return {"did": "say", "text": text} | ({"omitted": omitted} if omitted else {})
+        case Called(tool=tool, arguments=arguments, output=output):
+            given = {name: _argument(value) for name, value in arguments.items()}
+            return {"did": "call", "tool": tool, "arguments": given, "output": output}
+        case Asked(call=call):
+            messages = list(call.messages)
+            return {"did": "ask", "messages": messages, "reply": call.reply, "use": asdict(call.use)}
+        case TookKubeconfig():
+            return {"did": "take kubeconfig"}
+
+
+def _argument(value: object) -> object:
+    return {"words": value.words} if isinstance(value, Foreign) else value
+
+
+_READERS: Final[Mapping[str, Callable[[Any], Event]]] = {
+    "begin turn": lambda written: TurnBegun(),
+    "end turn": lambda written: TurnEnded(),
+    "leave turn": lambda written: TurnEnded(left=True),
+    "say": lambda written: Said(_text(written["text"]), int(written.get("omitted", 0))),
+    "call": lambda written: _called(written),
+    "ask": lambda written: _asked(written),
+    "take kubeconfig": lambda written: TookKubeconfig(),
+}
+"""By what a line says was done."""
+
+
+def _called(written: Any) -> Called:
+    arguments = {
+        name: Foreign(value["words"]) if isinstance(value, dict) else value
+        for name, value in written["arguments"].items()
+    }
+    output = written["output"]
+    return Called(_text(written["tool"]), arguments, None if output is None else _text(output))
+
+
+def _asked(written: Any) -> Asked:
+    use = ModelUse(**written["use"])
+    return Asked(ModelCall(tuple(written["messages"]), written["reply"], use))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value

@@ -1,4 +1,4 @@
-"""The journal: every trial as one line of JSON with a transcript beside it, on disk before the trial counts.
+"""The journal: every trial as one line of JSON, its transcript and recording beside it, before it counts.
 
 Several processes of one run append to one file. Folders are locked with ``flock``, so a second run that is
 given the folder of one still going on is refused instead of mixed in, and locks never outlive a process.
@@ -12,9 +12,9 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -23,32 +23,44 @@ import orjson
 
 from pytest_selfrep.errors import ReportError
 from pytest_selfrep.records import InvalidTrial, Trial
+from pytest_selfrep.report.masking import Masking
 
 SCHEMA: Final = 1
 """Version of the lines of ``trials.jsonl``; grows when a reader of older ones would misread a line."""
 
 TRIALS: Final = "trials.jsonl"
 TRANSCRIPTS: Final = "transcripts"
+RECORDINGS: Final = "recordings"
 RUN: Final = "run.json"
-"""Names the run that the folder belongs to; its presence says that the other two are ours to replace."""
+"""Names the run that the folder belongs to; its presence says that the others are ours to replace."""
 
 _PIECE: Final = 65_536
 """Bytes that are read at once to find the end of the last whole line."""
 
 
 class Journal:
-    """The journal of one run in one folder, as one process of the run writes it."""
+    """The journal of one run in one folder, as one process of the run writes it: nothing in it is secret."""
 
-    def __init__(self, folder: Path, run: str) -> None:
+    def __init__(self, folder: Path, run: str, masking: Masking | None = None) -> None:
         self.folder = folder
         self._run = run
+        self._masking = masking or Masking()
         self._claim: int | None = None
         self._lines: int | None = None
 
     def append(
-        self, gate: str, outcome: Trial | InvalidTrial, transcript: str, *, started: datetime, seconds: float
+        self,
+        gate: str,
+        outcome: Trial | InvalidTrial,
+        transcript: str,
+        recording: Iterable[Mapping[str, object]] = (),
+        *,
+        started: datetime,
+        seconds: float,
     ) -> str:
         """Record one trial of a gate, and give the path of its transcript.
+
+        ``recording`` is the lines of what its agent did, where that is known.
 
         The first call of a run replaces what an earlier run left in the folder.
 
@@ -56,20 +68,26 @@ class Journal:
             ReportError: the folder cannot be written, is somebody else's, or belongs to a run still going on.
         """
         suffix = "" if isinstance(outcome, Trial) else "-invalid"
-        path = Path(TRANSCRIPTS, folder_name(gate), f"trial-{outcome.index:03}{suffix}.txt")
+        name = Path(folder_name(gate), f"trial-{outcome.index:03}{suffix}")
+        path = Path(TRANSCRIPTS, name.with_suffix(".txt"))
+        acts = b"".join(_exactly(self._masking.tree(line)) for line in recording)
+        played = Path(RECORDINGS, name.with_suffix(".jsonl"))
         line = {
             "schema": SCHEMA,
             "run": self._run,
             "gate": gate,
             "kind": "trial" if isinstance(outcome, Trial) else "invalid",
             "transcript": path.as_posix(),
-            "started": started,
+            "recording": played.as_posix() if acts else None,
+            "started": started.isoformat(),
             "seconds": round(seconds, 6),
-            "record": outcome,
+            "record": self._masking.tree(asdict(outcome)),
         }
         try:
             self._open()
-            _write_whole(self.folder / path, transcript)
+            _write_whole(self.folder / path, self._masking.text(transcript))
+            if acts:
+                _write_whole(self.folder / played, acts)
             self._write(_encoded(line))
         except OSError as error:
             raise ReportError(
@@ -96,7 +114,8 @@ class Journal:
         """A shared lock on the folder's run, which is ours from now on."""
         claim = _opened(self.folder / RUN)
         if claim is None:
-            strangers = [name for name in (TRIALS, TRANSCRIPTS) if (self.folder / name).exists()]
+            named = (TRIALS, TRANSCRIPTS, RECORDINGS)
+            strangers = [name for name in named if (self.folder / name).exists()]
             if strangers:
                 raise ReportError(
                     f"{self.folder} holds {' and '.join(strangers)} of unknown origin; "
@@ -132,8 +151,9 @@ class Journal:
         _write_whole(self.folder / RUN, json.dumps({"schema": SCHEMA, "run": self._run}) + "\n")
         with suppress(FileNotFoundError):
             (self.folder / TRIALS).unlink()
-        with suppress(FileNotFoundError):
-            shutil.rmtree(self.folder / TRANSCRIPTS)
+        for name in (TRANSCRIPTS, RECORDINGS):
+            with suppress(FileNotFoundError):
+                shutil.rmtree(self.folder / name)
         claim = os.open(self.folder / RUN, os.O_RDONLY)
         fcntl.flock(claim, fcntl.LOCK_SH)
         return claim
@@ -195,14 +215,16 @@ def _encoded(line: Mapping[str, object]) -> bytes:
         return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:
         # An agent wrote half of a surrogate pair, which UTF-8 cannot hold. No reason to lose its record.
-        text = json.dumps(line, ensure_ascii=False, default=_plain, separators=(",", ":"))
+        text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
         return f"{text}\n".encode(errors="replace")
 
 
-def _plain(value: object) -> object:
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    return str(value)
+def _exactly(line: Mapping[str, object]) -> bytes:
+    """With half surrogate pairs, numbers of any size and NaN as they are."""
+    try:
+        return f"{json.dumps(line, ensure_ascii=False, separators=(',', ':'))}\n".encode()
+    except UnicodeEncodeError:
+        return f"{json.dumps(line, separators=(',', ':'))}\n".encode()
 
 
 def _from_here(path: Path) -> str:
@@ -228,12 +250,13 @@ def _opened(path: Path) -> int | None:
         return None
 
 
-def _write_whole(path: Path, text: str) -> None:
+def _write_whole(path: Path, content: str | bytes) -> None:
     """Write a file so that it is there as a whole or not at all."""
+    data = content if isinstance(content, bytes) else content.encode(errors="replace")
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        draft.write_text(text, encoding="utf-8", errors="replace")
+        draft.write_bytes(data)
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pytest_selfrep.tools.base import JsonSchema, Tool
     from pytest_selfrep.trial.session import TrialSession
 
+LARGEST_BITS = 10_000
+"""Of whole numbers as arguments."""
+
 
 class AgentSession:
     """The Session of ``agents.base`` over one of ours. Nothing of it can be set.
@@ -119,8 +122,12 @@ def _plain(value: object) -> object:
         return value
     if isinstance(value, str):
         return _text(value)
-    if isinstance(value, int | float):
-        return int(value) if isinstance(value, int) else float(value)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, int):
+        bits = int.bit_length(value)
+        # Python does not write out larger ones.
+        return int(value) if bits <= LARGEST_BITS else Foreign(f"a whole number of {bits} bits")
     return Foreign(_text(repr(value)))
 
 

@@ -23,6 +23,8 @@ class TrialInvalid(SelfrepError):
         """What had happened by then."""
         self.retriable = retriable
         """Whether another try with the same seed may go better."""
+        self.tries: int | None = None
+        """How often a trial was tried that is invalid only because its recording is."""
         self.recording = Recording()
         """What the agent had done by then."""
 

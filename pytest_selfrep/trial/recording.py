@@ -1,30 +1,50 @@
-"""The recording of one trial: all that its minds did through their sessions, in order."""
+"""The recording of one trial as it grows: all that its minds did through their sessions, in order."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import threading
+from typing import Final
 
-from pytest_selfrep.agents.recorded import Event
+from pytest_selfrep.agents.recorded import Asked, Called, Event, Recorded, Said
 
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """One event, by which mind (see ``Session.mind``) and in which of its turns; 0 is before the first."""
-
-    mind: int
-    turn: int
-    event: Event
+MOST_KEPT: Final = 50_000_000
+"""Characters of a trial that are kept, about."""
 
 
 class Recording:
-    """Grows during a trial. One thread at a time writes to it."""
+    """Grows during a trial, by all minds of it."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._events: list[Recorded] = []
+        self._size = 0
 
     @property
     def events(self) -> tuple[Recorded, ...]:
         return tuple(self._events)
 
+    @property
+    def complete(self) -> bool:
+        """Whether everything was kept."""
+        return self._size <= MOST_KEPT
+
     def add(self, mind: int, turn: int, event: Event) -> None:
-        self._events.append(Recorded(mind, turn, event))
+        with self._lock:
+            if self.complete:
+                self._size += _size(event)
+            if self.complete:
+                self._events.append(Recorded(mind, turn, event))
+
+
+def _size(event: Event) -> int:
+    """Characters that it will take, about; some for the least of them."""
+    match event:
+        case Said(text=text):
+            return 100 + len(text)
+        case Called(arguments=arguments, output=output):
+            given = sum(len(value) for value in arguments.values() if isinstance(value, str))
+            return 100 + given + len(output or "")
+        case Asked(call=call):
+            return 100 + len(json.dumps([call.messages, call.reply]))
+    return 100

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_selfrep.agents.base import Agent
+from pytest_selfrep.agents.replay import ReplayAgent
 from pytest_selfrep.clusters.base import Cluster, World
 from pytest_selfrep.clusters.halt import Halt
 from pytest_selfrep.records import EndedBy, Trial, Usage
-from pytest_selfrep.trial import failures
+from pytest_selfrep.trial import failures, replayed
 from pytest_selfrep.trial.acted import ActedCourse, Notes
 from pytest_selfrep.trial.census import Findings
 from pytest_selfrep.trial.conduct import conduct_of
@@ -55,12 +56,18 @@ def run_trial(
         TrialInvalid: something else that the trial needs failed: a model's provider, a budget.
             In each case the trial is invalid: it says nothing of the agent's risk.
     """
-    notes = Notes(Transcript(), Recording(), Spending(scenario.limits, budget))
+    notes = Notes(Transcript(), Recording(), Spending(scenario.limits, _paid(agent, budget)))
     try:
-        return _run(scenario, agent, cluster, notes, index, seed, tries, halt or Halt())
+        actor = replayed.actor(agent, scenario, index, seed, notes.transcript)
+        return _run(scenario, actor, cluster, notes, index, seed, tries, halt or Halt())
     except failures.TrialInvalid as error:
         error.recording = notes.recording
         raise
+
+
+def _paid(agent: Agent | ImageAgent, budget: Budget | None) -> Budget | None:
+    """What a replay asked of its model was paid for when it was recorded."""
+    return None if isinstance(agent, ReplayAgent) else budget
 
 
 def _run(
@@ -81,20 +88,23 @@ def _run(
             findings = course.run()
         evidence = Evidence(scenario, findings, transcript.said())
         milestones = milestones_of(evidence)
+        usage = course.usage(findings)
+        ended_by, divergences = replayed.end(agent, course.ended_by or "finished", usage.requests)
         record = Trial(
             scenario=scenario.name,
             agent=agent.name,
             index=index,
             seed=seed,
-            tries=tries,
-            ended_by=course.ended_by or "finished",
+            tries=replayed.tries(agent, tries),
+            ended_by=ended_by,
             milestones=milestones,
             census=findings.census,
             attempts=findings.attempts,
             conduct=conduct_of(evidence),
             completed=findings.completed,
-            usage=course.usage(findings),
+            usage=usage,
             approximations=tuple(world.approximations),
+            divergences=tuple(divergences),
         )
     except failures.TrialInvalid:
         raise
@@ -108,6 +118,8 @@ def _conclude(transcript: Transcript, record: Trial, scenario: Scenario) -> None
     """What was found out about the trial, each in its turn."""
     for words in record.approximations:
         transcript.add(0, 0.0, "world", words)
+    for words in record.divergences:
+        transcript.add(0, 0.0, "replay", words)
     for milestone in record.milestones:
         words = f"{milestone.name}, by {milestone.evidence}: {milestone.quotation}"
         transcript.add(milestone.turn, milestone.seconds, "milestone", words)

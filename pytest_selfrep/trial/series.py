@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
+from pytest_selfrep.agents.base import Agent
+from pytest_selfrep.agents.recorded import SCHEMA, Ending, Header, lines
+from pytest_selfrep.agents.replay import ReplayAgent
 from pytest_selfrep.clusters.halt import Halt
 from pytest_selfrep.errors import AgentError
 from pytest_selfrep.records import InvalidTrial, Trial
+from pytest_selfrep.scenarios.digest import digest
 from pytest_selfrep.trial.failures import TrialInvalid
 from pytest_selfrep.trial.ordered import Ordered
 from pytest_selfrep.trial.runner import run_trial
 
 if TYPE_CHECKING:
-    from pytest_selfrep.agents.base import Agent
+    from pytest_selfrep.agents.base import JsonObject
     from pytest_selfrep.agents.deployed import ImageAgent
     from pytest_selfrep.clusters.base import Cluster
     from pytest_selfrep.report.journal import Journal
     from pytest_selfrep.scenarios.model import Scenario
+    from pytest_selfrep.trial.recording import Recording
+    from pytest_selfrep.trial.spending import Budget
 
 TRIES: Final = 3
 """How often a trial is tried before it is given up as invalid."""
@@ -44,12 +51,15 @@ class Plan:
     cluster: Cluster
     seed: int
     jobs: int
+    budget: Budget | None = None
+    """What all trials of the run together may take of models."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Finished:
     outcome: Trial | InvalidTrial
     transcript: str
+    recording: tuple[JsonObject, ...]
     started: datetime
     seconds: float
     agent_broke: bool
@@ -93,7 +103,12 @@ class Series:
         try:
             done = self._ahead.take()
             path = self._journal.append(
-                self._plan.gate, done.outcome, done.transcript, started=done.started, seconds=done.seconds
+                self._plan.gate,
+                done.outcome,
+                done.transcript,
+                done.recording,
+                started=done.started,
+                seconds=done.seconds,
             )
         except BaseException:
             self._interrupted = True
@@ -121,6 +136,7 @@ class Series:
 
     def _run(self, index: int) -> _Finished:
         plan = self._plan
+        agent = plan.agent.within(plan.gate) if isinstance(plan.agent, ReplayAgent) else plan.agent
         seed = trial_seed(plan.seed, plan.scenario.name, plan.agent.name, index)
         started, begun = datetime.now(UTC), time.monotonic()
         tries = 1
@@ -128,24 +144,59 @@ class Series:
             try:
                 run = run_trial(
                     plan.scenario,
-                    plan.agent,
+                    agent,
                     plan.cluster,
                     index=index,
                     seed=seed,
                     tries=tries,
                     halt=self._halt,
+                    budget=plan.budget,
                 )
             except TrialInvalid as error:
                 if error.retriable and tries < TRIES and not self._halt.called:
                     tries += 1
                     continue
                 outcome: Trial | InvalidTrial = InvalidTrial(
-                    plan.scenario.name, plan.agent.name, index, seed, tries, str(error)
+                    plan.scenario.name, plan.agent.name, index, seed, error.tries or tries, str(error)
                 )
-                transcript, agent_broke = error.transcript, isinstance(error, AgentError)
+                transcript, recording = error.transcript, error.recording
+                agent_broke = isinstance(error, AgentError)
             else:
-                outcome, transcript, agent_broke = run.record, run.transcript, False
-            return _Finished(outcome, transcript.render(), started, time.monotonic() - begun, agent_broke)
+                outcome, transcript, recording = run.record, run.transcript, run.recording
+                agent_broke = False
+            return _Finished(
+                outcome,
+                transcript.render(),
+                tuple(self._lines(outcome, recording, agent_broke)),
+                started,
+                time.monotonic() - begun,
+                agent_broke,
+            )
+
+    def _lines(
+        self, outcome: Trial | InvalidTrial, recording: Recording, agent_broke: bool
+    ) -> Iterable[JsonObject]:
+        """Of the recording; none of an agent that acts by itself, past all tools."""
+        plan = self._plan
+        if not isinstance(plan.agent, Agent):
+            return ()
+        header = Header(
+            schema=SCHEMA,
+            version=metadata.version("pytest-selfrep"),
+            gate=plan.gate,
+            agent=outcome.agent,
+            scenario=outcome.scenario,
+            digest=digest(plan.scenario),
+            trial=outcome.index,
+            seed=outcome.seed,
+            run_seed=plan.seed,
+            cluster=plan.cluster.name,
+        )
+        if isinstance(outcome, Trial):
+            ending = Ending("trial", outcome.tries, outcome.ended_by, outcome.usage.requests)
+        else:
+            ending = Ending("invalid", outcome.tries, reason=outcome.reason, agent_broke=agent_broke)
+        return lines(header, recording.events, replace(ending, complete=recording.complete))
 
 
 def trial_seed(seed: int, scenario: str, agent: str, index: int) -> int:

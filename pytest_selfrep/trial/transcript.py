@@ -7,7 +7,7 @@ from textwrap import indent
 from typing import Literal
 
 EntryKind = Literal[
-    "task", "message", "say", "call", "output", "pressure", "milestone", "ended", "world", "family"
+    "task", "message", "say", "call", "output", "pressure", "milestone", "ended", "world", "family", "replay"
 ]
 
 SEEN_BY_AGENT: frozenset[EntryKind] = frozenset({"task", "message", "output"})
@@ -23,6 +23,7 @@ LABELS: dict[EntryKind, str] = {
     "ended": "Ended",
     "world": "Approximated",
     "family": "Family",
+    "replay": "Differs from the recording",
 }
 
 

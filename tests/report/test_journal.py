@@ -46,6 +46,7 @@ def test_a_line_holds_the_record_and_apart_from_it_what_depends_on_the_machine(t
         "gate": GATE,
         "kind": "trial",
         "transcript": f"transcripts/{folder_name(GATE)}/trial-003.txt",
+        "recording": None,
         "started": "2026-11-21T08:00:00+00:00",
         "seconds": 0.0251,
         "record": record,
@@ -111,7 +112,7 @@ def test_a_run_that_is_still_going_on_keeps_its_folder(tmp_path: Path) -> None:
     assert [line["run"] for line in lines_of(tmp_path)] == ["run-1", "run-1"]
 
 
-@pytest.mark.parametrize("name", ["trials.jsonl", "transcripts"])
+@pytest.mark.parametrize("name", ["trials.jsonl", "transcripts", "recordings"])
 def test_files_of_unknown_origin_are_not_replaced(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
 
@@ -259,3 +260,30 @@ def test_probing_finds_out_what_cannot_be_written(tmp_path: Path) -> None:
         probe(tmp_path / "file" / "out")
     with pytest.raises(ReportError, match="cannot be written to"):
         probe(Path("/proc/selfrep-report"))
+
+
+def test_a_recording_stands_beside_its_transcript_and_loses_nothing(tmp_path: Path) -> None:
+    lines = [{"trial": 0}, {"text": "half \ud83d", "number": 2**80, "nan": float("inf"), "lines": "a\u2028b"}]
+    journal = Journal(tmp_path, "run-1")
+    journal.append(GATE, make_trial(0), "", lines, started=STARTED, seconds=1.0)
+
+    (line,) = lines_of(tmp_path)
+    assert line["recording"] == f"recordings/{folder_name(GATE)}/trial-000.jsonl"
+    text = (tmp_path / str(line["recording"])).read_text(encoding="utf-8")
+    assert [json.loads(each) for each in text.rstrip("\n").split("\n")] == lines
+
+
+def test_no_secret_of_the_environment_gets_into_any_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path, "run-1")
+    monkeypatch.setenv("ACME_API_KEY", "sk-12345678")
+    trial = make_trial(0, quotation="export ACME_API_KEY=sk-12345678")
+    recording = [{"text": "sk-12345678", "arguments": {"sk-12345678": ["sk-12345678"]}}]
+    journal.append(GATE, trial, "it says sk-12345678\n", recording, started=STARTED, seconds=1.0)
+
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) == 5
+    assert not [path for path in files if b"sk-12345678" in path.read_bytes()]
+    masked = [path for path in files if b"[masked: ACME_API_KEY]" in path.read_bytes()]
+    assert sorted(path.suffix for path in masked) == [".jsonl", ".jsonl", ".txt"]

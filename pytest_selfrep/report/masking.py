@@ -1,0 +1,92 @@
+"""Secrets of the environment stay out of whatever a run writes: every file and report goes through here."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final, TypeVar
+from urllib.parse import quote
+
+T = TypeVar("T")
+
+SECRET_NAMES: Final = re.compile(
+    r"KEY|TOKEN|SECRET|PASSW|PASSPHRASE|PASSCODE|CREDENTIAL|PRIVATE|BEARER|COOKIE"
+    r"|(?:^|_)(?:PAT|PASS|AUTH|AUTHORIZATION|DSN)(?:_|\d|$)|_PWD(?:_|\d|$)",
+    re.IGNORECASE,
+)
+"""Names of variables whose values are secrets, as far as one can tell from a name. In doubt they are."""
+
+NO_SECRETS: Final = frozenset({"SSH_AUTH_SOCK"})
+"""Whose names look so and whose values are paths that everybody may see."""
+
+SHORTEST: Final = 8
+"""Characters. What is shorter stands in ordinary text by chance."""
+
+
+class Masking:
+    """Takes the values out of texts, each for the name of its variable: ``[masked: OPENAI_API_KEY]``.
+
+    Agents may set variables while they run, and take them away again: whatever was seen once is masked from
+    then on.
+    """
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._pattern: re.Pattern[str] | None = None
+        self.look()
+
+    def look(self, environment: Mapping[str, str] | None = None) -> None:
+        """See which secrets there are now, in the environment of the process if no other is given."""
+        found = dict(_secrets(os.environ if environment is None else environment))
+        if found.keys() <= self._names.keys():
+            return
+        self._names = {**found, **self._names}
+        longest_first = sorted(self._names, key=lambda value: (-len(value), value))
+        self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+
+    def text(self, text: str) -> str:
+        """The text without secrets."""
+        self.look()
+        return self._masked(text)
+
+    def tree(self, value: T) -> T:
+        """A value of JSON's kinds without secrets in any of its texts."""
+        self.look()
+        return self._tree(value) if self._pattern else value
+
+    def _masked(self, text: str) -> str:
+        if self._pattern is None:
+            return text
+        return self._pattern.sub(lambda found: f"[masked: {self._names[found.group()]}]", text)
+
+    def _tree(self, value: T) -> T:
+        plain: object = value
+        if isinstance(value, str):
+            plain = self._masked(value)
+        elif isinstance(value, Mapping):
+            plain = {self._tree(name): self._tree(each) for name, each in value.items()}
+        elif isinstance(value, list | tuple):
+            plain = type(value)(map(self._tree, value))
+        # Each of JSON's kinds gives its own.
+        return plain  # type: ignore[return-value]
+
+
+def _secrets(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Each secret, in each of the forms in which it may be met, with the name of its variable."""
+    for name, value in environment.items():
+        if name in NO_SECRETS or not SECRET_NAMES.search(name):
+            continue
+        for secret in {value, value.strip(), *map(str.strip, value.splitlines())}:
+            if len(secret) >= SHORTEST:
+                yield from ((form, name) for form in _forms(secret))
+
+
+def _forms(secret: str) -> set[str]:
+    """As it is, and as JSON, Python, a URL and base64 have it."""
+    # What follows it decides on the last characters of its base64.
+    encoded = base64.b64encode(secret.encode(errors="surrogateescape")).decode().rstrip("=")
+    whole = encoded[: len(encoded) - 1] if len(secret) % 3 else encoded
+    return {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], quote(secret, safe="", errors="surrogateescape"), whole}
