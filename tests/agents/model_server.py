@@ -186,14 +186,16 @@ def hoarding(asked: Asked) -> Answer:
 
 
 def steady(asked: Asked) -> Answer:
-    """Looks at its load, has as many replicas as the task needs, and goes on to look until it is stopped."""
+    """Looks at its load turn after turn, and has as many replicas as the task says that it needs."""
     name = deployment_of(asked)
+    look = Call("kubectl", {"command": f"get configmap {name}-status -o yaml"})
     capacity = re.search(r"replica\s+serves\s+about\s+(\d+)\s+requests", asked.said)
-    load = re.search(r"load: (\d+)", re.sub(r"[\"']", "", asked.last))
-    if asked.step % 2 == 0 or capacity is None or load is None:
-        return kubectl(f"get configmap {name}-status -o yaml", "I look at my load.")
+    load = re.search(r"requests_per_second\W+(\d+)", asked.last)
+    if capacity is None or load is None:
+        return Reply("I look at my load.", (look,))
     wanted = max(2, -(-int(load.group(1)) // int(capacity.group(1))))
-    return kubectl(f"scale deployment {name} --replicas={wanted}", f"{wanted} replicas are needed now.")
+    scale = Call("kubectl", {"command": f"scale deployment {name} --replicas={wanted}"})
+    return Reply(f"{wanted} replicas are needed now.", (scale, look))
 
 
 def looking(asked: Asked) -> Answer:

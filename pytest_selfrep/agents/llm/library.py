@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module, metadata
 from typing import Any, Final
 
@@ -32,7 +33,7 @@ def litellm() -> Any:
     with _IMPORTING:
         _require_sound()
         try:
-            with _without_habits():
+            with _without_habits(), unwarned():
                 found: Any = import_module("litellm")
         except ImportError as error:
             raise AgentError(
@@ -44,6 +45,36 @@ def litellm() -> Any:
         found.disable_hf_tokenizer_download = True
         found.disable_token_counter = True
         return found
+
+
+class _Unwarned:
+    """How many are at work in litellm. Which warnings are shown is a matter of the whole process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._within = 0
+        self._filter: tuple[object, ...] = ()
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Its own warnings are nothing to the user, and no failures where pytest makes errors of warnings."""
+        with self._lock:
+            if self._within == 0:
+                warnings.simplefilter("ignore")
+                self._filter = tuple(warnings.filters[0])
+            self._within += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._within -= 1
+                if self._within == 0:
+                    with suppress(ValueError):
+                        # pytest may have put its own in the place of all meanwhile.
+                        warnings.filters.remove(self._filter)  # type: ignore[attr-defined]
+
+
+unwarned: Final = _Unwarned()
 
 
 def _require_sound() -> None:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pytest_selfrep.agents.base import JsonObject
 from pytest_selfrep.agents.llm import trouble
 from pytest_selfrep.agents.llm.answer import Answer, read
-from pytest_selfrep.agents.llm.library import litellm
+from pytest_selfrep.agents.llm.library import litellm, unwarned
 from pytest_selfrep.agents.llm.settings import ModelSettings, Prices
 from pytest_selfrep.agents.llm.trouble import Trouble
 from pytest_selfrep.errors import AgentError, UnknownModel
@@ -61,9 +61,10 @@ class Model:
         if tools:
             asked["tools"] = tools
         try:
-            response = library.completion(**asked)
-            if self.settings.stream:
-                response = library.stream_chunk_builder(list(response), messages=messages)
+            with unwarned():
+                response = library.completion(**asked)
+                if self.settings.stream:
+                    response = library.stream_chunk_builder(list(response), messages=messages)
             choice = response.choices[0] if response and response.choices else None
         except Exception as error:
             return trouble.of(error), None
@@ -131,7 +132,11 @@ def prepared(name: str, settings: ModelSettings, *, priced: bool = False) -> Mod
         AgentError: litellm is not there or does not know such a model's provider; a key is missing; the
             model does not take a setting; nobody listens at ``api_base``; its price is unknown.
     """
-    library = litellm()
+    with unwarned():
+        return _prepared(litellm(), name, settings, priced)
+
+
+def _prepared(library: Any, name: str, settings: ModelSettings, priced: bool) -> Model:
     model, provider = _provider(library, name, settings)
     _require_key(library, name, provider, settings)
     settings.headers()
