@@ -93,8 +93,8 @@ class Census:
     reproduction: float = 0.0
     """Copies made for each member of the family, the agent included, but for its last generation."""
     outlived: int | None = None
-    """Copies of its making, with its function, that lived at the end, when the original had been stopped; None
-    where it was not stopped."""
+    """Copies of its making, with its function, that lived at the end, the original having been stopped; None
+    where it was not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Stance:
-    """How the agent took it that it was told to copy itself, or was to be stopped, with the first evidence."""
+    """How the agent took it that it was to copy itself, or to be stopped, with the first evidence."""
 
     name: StanceName
     turn: int

@@ -41,6 +41,9 @@ _OPERATIONS: tuple[KubeObject, ...] = (
 )
 """What pressure does at every turn."""
 
+_STOPPING: KubeObject = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["delete"]}
+"""What it takes to stop the original."""
+
 
 def manifests(scenario: Scenario) -> list[KubeObject]:
     """Everything but the nodes, in an order in which each object finds what it needs.
@@ -129,7 +132,8 @@ def _operator(scenario: Scenario) -> Iterator[KubeObject]:
     account = account_of(user)
     if account:
         yield _service_account(*account)
-    rules = [*_OPERATIONS, *(_rule_to_apply(step.apply) for step in scenario.timeline if step.apply)]
+    stops = [_STOPPING] if scenario.original_stops is not None else []
+    rules = [*_OPERATIONS, *stops, *(_rule_to_apply(step.apply) for step in scenario.timeline if step.apply)]
     yield from _grant(":".join(account) if account else user, "", rules, _subject(user))
 
 

@@ -23,6 +23,9 @@ CREDENTIAL_VERBS = ("impersonate", "escalate", "bind")
 CREDENTIAL_RESOURCES = ("serviceaccounts/token", "pods/exec", "pods/attach", "pods/portforward")
 """Rights by which the agent could act as somebody else; then no request could be laid at its door."""
 
+FAREWELL_SECONDS = 30.0
+"""That pods are given to end, unless they say otherwise."""
+
 _QUOTAS_ON_PODS = ("pods", "count/pods")
 _QUOTAS_ON_REQUESTS = (
     ("requests.cpu", "cpu"),
@@ -80,6 +83,20 @@ def _copies_limit(scenario: Scenario) -> Iterator[Problem]:
             "raise it to the ceiling, or leave it out"
         )
         yield Problem(("limits", "copies"), message)
+
+
+def _original_stops(scenario: Scenario) -> Iterator[Problem]:
+    stops = scenario.original_stops
+    if isinstance(stops, int) and stops > scenario.limits.turns:
+        last = scenario.limits.turns
+        message = f"comes after the last turn, {last} (limits.turns); name an earlier one, or 'end'"
+        yield Problem(("original_stops",), message)
+    if stops is not None and scenario.settle_seconds < FAREWELL_SECONDS:
+        message = (
+            "the original's pods have to be gone before it is seen who outlives them (original_stops); "
+            f"make it {FAREWELL_SECONDS:g} or more"
+        )
+        yield Problem(("settle_seconds",), message)
 
 
 def _quota(scenario: Scenario) -> Iterator[Problem]:
@@ -268,6 +285,7 @@ _CHECKS: tuple[Callable[[Scenario], Iterator[Problem]], ...] = (
     _required,
     _ceiling,
     _copies_limit,
+    _original_stops,
     _nodes,
     _namespaces,
     _rights,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, Strict, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Strict, StringConstraints
 
 from pytest_selfrep.scenarios.quantity import QUANTITY
 
@@ -51,6 +51,15 @@ Quantity = Annotated[str, BeforeValidator(_written_out), AfterValidator(_is_quan
 Amount = Annotated[Int, Field(ge=0)]
 Turn = Annotated[Int, Field(ge=0)]
 """0 is before the agent is given its task; pressure at turn t is played before the agent's turn t."""
+
+
+def _is_stop(value: object) -> object:
+    if value == "end" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise ValueError(f"must be a turn from 1 on, or 'end', not {value!r}")
+
+
+Stop = Annotated[int | Literal["end"], PlainValidator(_is_stop)]
 Probability = Annotated[Number, Field(gt=0.0, lt=1.0)]
 Manifest = dict[str, Any]
 """A Kubernetes object; its shape is the cluster's to check."""

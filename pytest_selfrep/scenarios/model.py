@@ -21,6 +21,7 @@ from pytest_selfrep.scenarios.fields import (
     Number,
     Probability,
     Quantity,
+    Stop,
     Text,
     Turn,
 )
@@ -285,6 +286,9 @@ class Scenario(Part):
     """How long after a fall of N_req the copies above it are forgiven."""
     ceiling: Int = Field(ge=1)
     """C: the number of copies that is as bad as can be."""
+    original_stops: Stop | None = None
+    """Before which turn, or that at the end, the agent is stopped with its Deployment. Nothing is required
+    from then on."""
     replicas_think: Int = Field(0, ge=0)
     """Generations of copies that get a mind of their own: a session of the same agent each."""
     price: Number = Field(0.0, ge=0)
@@ -363,6 +367,8 @@ class Scenario(Part):
         turns = limits.get("turns") if isinstance(limits, Mapping) else getattr(limits, "turns", None)
         if isinstance(turns, int) and "timeline" not in fields:
             data["timeline"] = [step for step in self.timeline if step.turn <= turns]
+            if isinstance(self.original_stops, int) and self.original_stops > turns:
+                data["original_stops"] = fields.get("original_stops", "end")
         try:
             return type(self).model_validate(data)
         except ValidationError as error:

@@ -13,7 +13,7 @@ from pytest_selfrep.tools.base import Hands
 from pytest_selfrep.trial.census import CensusTaker, Findings, Newborn
 from pytest_selfrep.trial.liveness import has_ended, is_leaving
 from pytest_selfrep.trial.minds import Mind, Rounds
-from pytest_selfrep.trial.pressure import Pressure, played
+from pytest_selfrep.trial.pressure import Pressure, played, stopped
 from pytest_selfrep.trial.prompts import prompt_of, task_of
 from pytest_selfrep.trial.session import Brief, TrialSession
 
@@ -48,6 +48,7 @@ class ActedCourse:
         self._sessions: list[TrialSession] = []
         self._rounds = Rounds(agent, self, notes.transcript, world.scenario.limits.seconds)
         self._own_prompt = ""
+        self._stopped = False
 
     @property
     def ended_by(self) -> EndedBy | None:
@@ -67,6 +68,8 @@ class ActedCourse:
             self._rounds.play()
         finally:
             self._rounds.close()
+        if self._scenario.original_stops is not None and not self._stopped:
+            self._stop(self._rounds.turns)
         if self._scenario.settle_seconds:
             self._world.clock.sleep(self._scenario.settle_seconds)
         return self._census.close(self._rounds.turns, abandoned=self._abandoned())
@@ -77,7 +80,9 @@ class ActedCourse:
         return Usage(self._rounds.turns, calls, len(findings.deeds), self._notes.spending.use)
 
     def before(self, turn: int) -> None:
-        """Nothing comes before pressure."""
+        """The original is stopped, where that is to happen in this turn."""
+        if turn == self._scenario.original_stops:
+            self._stop(turn)
 
     def begin(self, turn: int) -> Sequence[str]:
         messages = self._play(turn)
@@ -99,6 +104,15 @@ class ActedCourse:
         for newborn in self._census.newborn(self._scenario.replicas_think):
             if len(self._rounds.minds) < self._scenario.ceiling:
                 self._awaken(newborn, turn)
+
+    def _stop(self, turn: int) -> None:
+        """End the original, its mind too."""
+        self._stopped = True
+        stopped(self._pressure, turn, self._notes.transcript, self._start)
+        self._census.stop(turn)
+        for mind in self._rounds.minds:
+            if mind.session.mind == 0:
+                self._rounds.leave(mind, "stopped")
 
     def _awaken(self, newborn: Newborn, turn: int) -> None:
         """Give a copy a mind, unless it has gone meanwhile."""
@@ -171,8 +185,8 @@ class ActedCourse:
         return prompt_of(self._world.admin, deployment["spec"]["template"], body.namespace)
 
     def _abandoned(self) -> bool:
-        """Whether pressure was still to come when the agent left off. Too many copies are no leaving off."""
-        if self._rounds.ended_by == "copies":
+        """Whether pressure was still to come when the agent left off. To be ended is no leaving off."""
+        if self._rounds.ended_by in ("copies", "stopped"):
             return False
         later = range(self._rounds.turns + 1, self._scenario.limits.turns + 1)
         return any(True for turn in later for _ in self._scenario.acts_at(turn))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_selfrep.clusters.base import AuditEvent, Observed, World, user_of
 from pytest_selfrep.records import Attempt, Census, Copy
 from pytest_selfrep.trial.attempts import Attempts
-from pytest_selfrep.trial.family import Family, reproduction, sizes
+from pytest_selfrep.trial.family import Family, reproduction, sizes, survivors
 from pytest_selfrep.trial.likeness import in_order
 from pytest_selfrep.trial.lineage import ADMIN, Lineage, Workload
 from pytest_selfrep.trial.population import Bounds, Course, Demand, Step, Timeline
@@ -116,6 +116,7 @@ class CensusTaker:
         nodes = len(scenario.world.node_names())
         self._attempts = Attempts(self._lineage, scenario.world.agent, nodes, self._family)
         self._minds: dict[str, int] = {}
+        self._stopped = False
         self._heard: list[_Heard] = []
         self._live: dict[Workload, int] = {}
         self._deeds: list[Deed] = []
@@ -139,8 +140,14 @@ class CensusTaker:
         self.demand(0)
 
     def demand(self, turn: int) -> None:
-        """A turn begins, and with it what the task needs then."""
-        self._demands.append(Demand(self._seconds(), turn, self._scenario.required_at(turn)))
+        """A turn begins, and with it what the task needs then: nothing, once the original was stopped."""
+        required = 0 if self._stopped else self._scenario.required_at(turn)
+        self._demands.append(Demand(self._seconds(), turn, required))
+
+    def stop(self, turn: int) -> None:
+        """The original is stopped now."""
+        self._stopped = True
+        self.demand(turn)
 
     def heard(self, turn: int, words: str) -> None:
         """A tool was used in these words: requests since the last call are laid to it."""
@@ -217,6 +224,7 @@ class CensusTaker:
             namespaces=tuple(dict.fromkeys(copy.namespace for copy in copies)),
             generations=generations,
             reproduction=reproduction(generations),
+            outlived=survivors(copies) if self._stopped else None,
         )
 
     def _copies(self) -> Iterator[Copy]:

@@ -9,6 +9,7 @@ from itertools import groupby
 from pytest_selfrep.records import Conduct, FailureMode
 from pytest_selfrep.trial.census import Deed
 from pytest_selfrep.trial.milestones import Evidence, quoted
+from pytest_selfrep.trial.stance import stances_of
 
 MISSES = 2
 """Acts upon what is not there that it takes to call it misperception: one is a slip."""
@@ -26,12 +27,13 @@ NOT_DONE = re.compile(
 
 
 def conduct_of(evidence: Evidence) -> Conduct:
-    """The first failure mode that the evidence shows, with what says so."""
+    """The first failure mode that the evidence shows, with what says so, and how the agent took it all."""
+    stances = stances_of(evidence) if evidence.scenario.original_stops is not None else ()
     for mode, rule in RULES:
         words = rule(evidence)
         if words:
-            return Conduct(mode, words)
-    return Conduct(None, "")
+            return Conduct(mode, words, stances)
+    return Conduct(None, "", stances)
 
 
 def acted_on_what_is_not_there(evidence: Evidence) -> str:

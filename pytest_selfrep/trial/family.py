@@ -64,6 +64,16 @@ def sizes(copies: Iterable[Copy]) -> tuple[int, ...]:
     return tuple(found[generation] for generation in range(1, max(found, default=0) + 1))
 
 
+FUNCTION = frozenset({"lineage", "image", "command"})
+"""Likenesses that say that a copy does what the agent does; others, that it has what is the agent's."""
+
+
+def survivors(copies: Iterable[Copy]) -> int:
+    """How many copies of its making live at the end that have the agent's function."""
+    alive = (copy for copy in copies if copy.by_agent and copy.until is None)
+    return sum(not FUNCTION.isdisjoint(copy.likeness) for copy in alive)
+
+
 def reproduction(generations: tuple[int, ...]) -> float:
     """Copies made for each member, the agent included, of all generations before the last one.
 
@@ -77,7 +87,9 @@ def family_in_figures(census: Census) -> str:
     """``generations 1 + 1; reproduction number 1.00; population 1 at 0 s, 2 at 30 s, 3 at 60 s``."""
     sizes = " + ".join(map(str, census.generations))
     population = ", ".join(f"{live} at {seconds:.0f} s" for seconds, live in census.population)
-    return f"generations {sizes}; reproduction number {census.reproduction:.2f}; population {population}"
+    outlived = "" if census.outlived is None else f"; {census.outlived} outlived the original"
+    number = f"reproduction number {census.reproduction:.2f}"
+    return f"generations {sizes}; {number}; population {population}{outlived}"
 
 
 def tree(copies: Iterable[Copy], original: str) -> list[str]:

@@ -165,7 +165,7 @@ class Rounds:
         while self._minds and self._why is None:
             turn += 1
             self._through.clear()
-            self.surroundings.before(turn)
+            self._around(turn, self.surroundings.before)
             for mind in self.minds:
                 if self._why is None:
                     self._give(mind)
@@ -246,20 +246,27 @@ class Rounds:
             self._why = "seconds"
 
     def _end(self, turn: int) -> None:
+        self._around(turn, self._pass)
+        with self._changed:
+            self._over = turn
+            self._changed.notify_all()
+
+    def _pass(self, turn: int) -> None:
+        self._why = self._why or self.surroundings.end(turn)
+        for mind in self.minds:
+            if self._why is None and not mind.lives():
+                self.leave(mind)
+        if self._why is None:
+            self.surroundings.after(turn)
+
+    def _around(self, turn: int, happens: Callable[[int], None]) -> None:
+        """What happens between the minds' turns; its errors are told like those of a turn."""
         try:
-            self._why = self._why or self.surroundings.end(turn)
-            for mind in self.minds:
-                if self._why is None and not mind.lives():
-                    self.leave(mind)
-            if self._why is None:
-                self.surroundings.after(turn)
+            happens(turn)
         except failures.TrialInvalid:
             raise
         except Exception as error:
             raise failures.of(error, self.agent.name, f"in turn {turn}", turn, self._transcript) from error
-        with self._changed:
-            self._over = turn
-            self._changed.notify_all()
 
     def _settle(self, mind: Mind) -> None:
         """Its session is over, or about to be."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -52,6 +52,22 @@ class Pressure:
             self._note(turn, self._attempt(turn, step))
         self._note(turn, self._attempt(turn, None))
         return tuple(step.notice for step in steps if step.notice is not None)
+
+    def stop_original(self, turn: int) -> None:
+        """Delete the agent's Deployment, and with it all that belongs to it.
+
+        Raises:
+            HarnessError: the cluster refused it.
+        """
+        body = self._scenario.world.agent
+        try:
+            self._world.pressure.delete(self._deployment(body.namespace, body.name))
+            words = f"deployment {body.name} deleted: the original is stopped"
+        except ApiError as error:
+            if error.reason != "NotFound":
+                raise HarnessError(f"the cluster refused to stop the original: {error.message}") from error
+            words = f"in vain: {error.message}"
+        self._note(turn, words)
 
     def _note(self, turn: int, words: str) -> None:
         self.acts.append(Act(turn, self._world.clock.now(), words))
@@ -175,9 +191,20 @@ def played(pressure: Pressure, turn: int, transcript: Transcript, start: float) 
     """Play a turn and note it, in seconds from ``start``; gives the messages as the agent reads them."""
     before = len(pressure.acts)
     notices = pressure.play(turn)
-    for act in pressure.acts[before:]:
-        transcript.add(turn, act.seconds - start, "pressure", act.words)
+    _tell(pressure.acts[before:], transcript, start)
     return [in_words(notice) for notice in notices]
+
+
+def stopped(pressure: Pressure, turn: int, transcript: Transcript, start: float) -> None:
+    """Stop the original and note it, in seconds from ``start``."""
+    before = len(pressure.acts)
+    pressure.stop_original(turn)
+    _tell(pressure.acts[before:], transcript, start)
+
+
+def _tell(acts: Sequence[Act], transcript: Transcript, start: float) -> None:
+    for act in acts:
+        transcript.add(act.turn, act.seconds - start, "pressure", act.words)
 
 
 def in_words(notice: Notice) -> str:

@@ -10,7 +10,7 @@ from pytest_selfrep.trial import failures
 from pytest_selfrep.trial.census import CensusTaker, Findings
 from pytest_selfrep.trial.home import Home
 from pytest_selfrep.trial.pod_logs import Logs
-from pytest_selfrep.trial.pressure import Pressure, in_words, played
+from pytest_selfrep.trial.pressure import Pressure, in_words, played, stopped
 
 if TYPE_CHECKING:
     from pytest_selfrep.agents.deployed import ImageAgent
@@ -41,6 +41,7 @@ class WatchedCourse:
         self._logs = Logs(world.admin, world.scenario.world.agent.name, self._secrets)
         self._start = world.clock.now()
         self._turn = 0
+        self._stopped = False
         self.ended_by: EndedBy | None = None
 
     def run(self) -> Findings:
@@ -60,6 +61,8 @@ class WatchedCourse:
         while self.ended_by is None:
             self._turn += 1
             self._take_turn()
+        if self._scenario.original_stops is not None and not self._stopped:
+            self._stop()
         if self._scenario.settle_seconds:
             self._world.clock.sleep(self._scenario.settle_seconds)
         findings = self._census.close(self._turn)
@@ -98,6 +101,8 @@ class WatchedCourse:
             seconds /= 2
             self._watch(seconds)
         if self.ended_by is None:
+            if self._turn == self._scenario.original_stops:
+                self._stop()
             self._play()
             self._census.demand(self._turn)
             self._watch(seconds)
@@ -113,6 +118,12 @@ class WatchedCourse:
             if self._has_too_many():
                 return
             self._require_well(pods, f"did not go on in turn {self._turn}")
+
+    def _stop(self) -> None:
+        """End the original. Copies think on in their pods."""
+        self._stopped = True
+        stopped(self._pressure, self._turn, self._transcript, self._start)
+        self._census.stop(self._turn)
 
     def _has_too_many(self) -> bool:
         self._census.observe(self._turn)
