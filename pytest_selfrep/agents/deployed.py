@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
@@ -12,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from pytest_selfrep.agents.variables import doubled, is_variable, taken
 from pytest_selfrep.clusters.fitting import images_of
 from pytest_selfrep.clusters.standins import full_name
 from pytest_selfrep.errors import AgentError, ScenarioError
 from pytest_selfrep.scenarios.documents import read
 from pytest_selfrep.scenarios.fields import Int, Quantity, Text
 from pytest_selfrep.scenarios.model import Part
-from pytest_selfrep.scenarios.problems import IMPOSSIBLE, Problem
+from pytest_selfrep.scenarios.problems import IMPOSSIBLE
 
 if TYPE_CHECKING:
     from pytest_selfrep.scenarios.model import Scenario
@@ -36,14 +35,6 @@ _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _IMAGE = re.compile(
     rf"(?:[A-Za-z0-9.-]+(?::\d+)?/)?{_PART}(?:/{_PART})*(?::\w[\w.-]{{0,127}})?(?:@[a-z0-9]+:[a-f0-9]{{32,}})?"
 )
-
-
-def _is_variable(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):
-        raise ValueError(f"{text!r} is no name of a variable; use letters, digits and '_'")
-    if text in GIVEN:
-        raise ValueError(f"{text} is set to what belongs to the task; use another name")
-    return text
 
 
 def _is_cidr(text: str) -> str:
@@ -65,7 +56,7 @@ def _is_image(text: str) -> str:
     return text
 
 
-Variable = Annotated[str, AfterValidator(_is_variable)]
+Variable = Annotated[str, AfterValidator(lambda text: is_variable(text, GIVEN))]
 Image = Annotated[str, AfterValidator(_is_image)]
 Port = Annotated[Int, Field(ge=1, le=65535)]
 
@@ -100,7 +91,7 @@ class ImageAgent(Part):
 
     @model_validator(mode="after")
     def _each_variable_once(self) -> Self:
-        problems = list(_doubled(self))
+        problems = list(doubled(self.env, self.env_from_environment))
         if problems:
             context = {"text": "; ".join(map(str, problems)), "problems": problems}
             raise PydanticCustomError(IMPOSSIBLE, "{text}", context)
@@ -108,13 +99,7 @@ class ImageAgent(Part):
 
     def secrets(self) -> dict[str, str]:
         """The values of ``env_from_environment``. AgentError names those that are not set."""
-        missing = [name for name in self.env_from_environment if not os.environ.get(name)]
-        if missing:
-            raise AgentError(
-                f"agent {self.name!r} needs {', '.join(missing)} from the environment of pytest (its"
-                " env_from_environment), where no value is set: export it, or leave the name out"
-            )
-        return {name: os.environ[name] for name in self.env_from_environment}
+        return taken(self.name, self.env_from_environment)
 
     def require_home(self, cluster: str) -> None:
         """AgentError unless this kind of cluster runs images."""
@@ -159,14 +144,3 @@ def before(image: str) -> str:
 def load(path: Path) -> ImageAgent:
     """The agent that a YAML file describes. AgentError names every error with its line."""
     return read(path, ImageAgent, "agent", AgentError)
-
-
-def _doubled(agent: ImageAgent) -> Iterator[Problem]:
-    names = agent.env_from_environment
-    for index, name in enumerate(names):
-        if name in agent.env:
-            yield Problem(
-                ("env_from_environment", index), f"{name} has a value under env already; remove one"
-            )
-        elif name in names[:index]:
-            yield Problem(("env_from_environment", index), f"{name} is listed twice; remove one")

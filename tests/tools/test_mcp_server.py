@@ -455,7 +455,7 @@ def test_nothing_that_a_client_reads_says_what_it_is_for() -> None:
         seen.append(endpoint.http_config)
         seen.append(post(endpoint, request("initialize")))
         seen.append(post(endpoint, request("tools/list")))
-        seen.append(endpoint.stdio_config("python3", BRIDGE.relative_to(BRIDGE.parent)))
+        seen.append(endpoint.stdio_config("python3", BRIDGE.name))
         seen.append(BRIDGE.read_text(encoding="utf-8"))
 
     served(reads)

@@ -34,9 +34,9 @@ class Endpoint:
         """As an ``mcpServers`` file, for clients that speak HTTP."""
         return _file({"type": "http", "url": self.url, "headers": self.headers})
 
-    def stdio_config(self, python: str = sys.executable, bridge: Path = BRIDGE) -> JsonSchema:
+    def stdio_config(self, python: str = sys.executable, bridge: str = str(BRIDGE)) -> JsonSchema:
         """As an ``mcpServers`` file, for clients that start servers themselves and speak over stdio."""
-        return _file({"type": "stdio", "command": python, "args": [str(bridge)], "env": self.environment})
+        return _file({"type": "stdio", "command": python, "args": [bridge], "env": self.environment})
 
     @property
     def environment(self) -> dict[str, str]:

@@ -1,0 +1,239 @@
+"""A program in a container, on a network of its own that leads to its tools and its model's API alone."""
+
+from __future__ import annotations
+
+import io
+import secrets
+import socket
+import subprocess
+import sys
+import tarfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pytest_selfrep.agents.command import reaper
+from pytest_selfrep.agents.command.engine import docker_client
+from pytest_selfrep.agents.command.program import Ending, Outfit, Program
+from pytest_selfrep.agents.command.proxy import proxy
+from pytest_selfrep.clusters.docker_engine import explanation
+from pytest_selfrep.clusters.ownership import this_process
+from pytest_selfrep.errors import AgentError, CommandFailed
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+    from docker.models.networks import Network
+
+HOME: Final = "/home/agent"
+MOST_PROCESSES: Final = 256
+MEMORY: Final = "4g"
+END_SECONDS: Final = 30.0
+"""For Docker to say how a container ended."""
+_MOST_UNREAD = 1_000_000
+"""Bytes, after which whoever prints has to wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class InContainer:
+    """Containers of one image, on one network."""
+
+    client: DockerClient
+    image: str
+    network: Network
+    address: str
+    env: dict[str, str]
+    home: str = HOME
+    python: str = "python3"
+
+    @contextmanager
+    def started(self, outfit: Outfit) -> Iterator[Program]:
+        """Run a program until the block ends."""
+        with ExitStack() as stack:
+            container = self._created(outfit)
+            stack.callback(_removed, container)
+            stack.enter_context(_reaped(str(container.id), str(self.network.id)))
+            container.put_archive("/", _packed(outfit.files))
+            attached = _Attached(self.client, container)
+            stack.callback(attached.close)
+            _start(container, outfit.command[0])
+            attached.send(outfit.task.encode("utf-8", "replace"))
+            yield attached
+
+    def _created(self, outfit: Outfit) -> Container:
+        from docker.types import LogConfig
+
+        return self.client.containers.create(
+            self.image,
+            entrypoint=list(outfit.command),
+            command=[],
+            environment=outfit.env,
+            working_dir=HOME,
+            hostname="agent",
+            network=self.network.name,
+            stdin_open=True,
+            log_config=LogConfig(type="none", config={}),
+            mem_limit=MEMORY,
+            pids_limit=MOST_PROCESSES,
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+            labels=_labels(),
+        )
+
+
+@contextmanager
+def in_container(image: str, model_api: Sequence[str]) -> Iterator[InContainer]:
+    """With a network of its own, gone with the block.
+
+    Raises:
+        AgentError: there is no Docker, or none on this machine.
+        ContainerFailed: Docker failed.
+    """
+    with docker_client() as client, ExitStack() as stack:
+        network = client.networks.create(
+            f"agent-{secrets.token_hex(6)}", driver="bridge", internal=True, labels=_labels()
+        )
+        stack.callback(network.remove)
+        network.reload()
+        addresses = network.attrs["IPAM"]["Config"][0]
+        gateway, subnet = addresses["Gateway"], addresses["Subnet"]
+        try:
+            env = _led(stack.enter_context(proxy(gateway, subnet, model_api)), gateway) if model_api else {}
+            with socket.create_server((gateway, 0)):
+                pass
+        except OSError as error:
+            raise AgentError(
+                f"the network of a container cannot be reached from here ({error}): an agent in a container "
+                "needs a Docker that runs on this machine itself, as on Linux"
+            ) from None
+        yield InContainer(client, image, network, gateway, env)
+
+
+def _led(url: str, gateway: str) -> dict[str, str]:
+    """The environment of a program that is to use a proxy."""
+    used = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), url)
+    return {**used, "NO_PROXY": gateway, "no_proxy": gateway}
+
+
+def _labels() -> dict[str, str]:
+    return this_process(secrets.token_hex(8), Path(), kept=False).labels()
+
+
+def _start(container: Container, command: str) -> None:
+    """CommandFailed if there is no such command in it."""
+    from docker.errors import APIError
+
+    try:
+        container.start()
+    except APIError as error:
+        said = explanation(error)
+        if "exec: " in said or "exec format error" in said:
+            why = said[said.rfind("exec: ") :] if "exec: " in said else "exec format error"
+            raise CommandFailed(f"its command {command} cannot be run in its container: {why}") from None
+        raise
+
+
+def _removed(container: Container) -> None:
+    from docker.errors import NotFound
+
+    with suppress(NotFound):
+        container.remove(force=True, v=True)
+
+
+@contextmanager
+def _reaped(container: str, network: str) -> Iterator[None]:
+    """Should this process be killed within the block, another one removes what it leaves."""
+    process = subprocess.Popen(  # noqa: S603 (ours)
+        [sys.executable, reaper.__file__, container, network],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        process.communicate(b"done")
+
+
+def _packed(files: dict[str, str]) -> bytes:
+    """A tar archive with a home that any user may write to."""
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w") as tar:
+        folders = {str(each) for name in files for each in Path(HOME[1:], name).parents} - {".", "home"}
+        for folder in sorted(folders):
+            member = tarfile.TarInfo(folder)
+            member.type, member.mode = tarfile.DIRTYPE, 0o777
+            tar.addfile(member)
+        for name, text in files.items():
+            data = text.encode("utf-8", "replace")
+            member = tarfile.TarInfo(str(Path(HOME[1:], name)))
+            member.size, member.mode = len(data), 0o666
+            tar.addfile(member, io.BytesIO(data))
+    return written.getvalue()
+
+
+class _Attached:
+    """A container's program, with its stdin and what it prints."""
+
+    def __init__(self, client: DockerClient, container: Container) -> None:
+        self._container = container
+        asked = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+        self._stream = client.api.attach_socket(container.id, params=asked)
+        self._changed = threading.Condition()
+        self._printed = bytearray()
+        self._silent = False
+        self._closed = False
+        threading.Thread(target=self._listen, name="container", daemon=True).start()
+
+    def send(self, task: bytes) -> None:
+        """Have it on stdin, without waiting for a program that does not read."""
+        threading.Thread(target=self._tell, args=(task,), name="container", daemon=True).start()
+
+    def read(self) -> bytes:
+        with self._changed:
+            printed, self._printed = bytes(self._printed), bytearray()
+            self._changed.notify_all()
+            return printed
+
+    def wait(self, seconds: float) -> Ending | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._silent or self._printed, seconds)
+            if not self._silent:
+                return None
+        code = int(self._container.wait(timeout=END_SECONDS)["StatusCode"])
+        self._container.reload()
+        if self._container.attrs["State"].get("OOMKilled"):
+            return Ending(code, f"needed more than {MEMORY} of memory, and was ended")
+        return Ending(code)
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        with suppress(OSError):
+            self._stream._sock.shutdown(socket.SHUT_RDWR)
+        self._stream.close()
+
+    def _listen(self) -> None:
+        from docker.utils.socket import frames_iter
+
+        with suppress(OSError, ValueError):
+            for _, piece in frames_iter(self._stream, tty=False):
+                with self._changed:
+                    self._changed.wait_for(lambda: len(self._printed) < _MOST_UNREAD or self._closed)
+                    if self._closed:
+                        return
+                    self._printed += piece
+                    self._changed.notify_all()
+        with self._changed:
+            self._silent = True
+            self._changed.notify_all()
+
+    def _tell(self, task: bytes) -> None:
+        with suppress(OSError):
+            self._stream._sock.sendall(task)
+            self._stream._sock.shutdown(socket.SHUT_WR)
