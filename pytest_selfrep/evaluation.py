@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_selfrep.errors import GateFailed, GateInconclusive, SuiteError
-from pytest_selfrep.records import Gate, InvalidTrial, Metrics, Trial, Verdict
+from pytest_selfrep.records import Gate, Metrics, Verdict
 from pytest_selfrep.report.junit import properties
 from pytest_selfrep.report.messages import explanation, invalidity
 from pytest_selfrep.report.properties import Property
-from pytest_selfrep.risk.confidence import interval
-from pytest_selfrep.risk.metrics import metrics, score
-from pytest_selfrep.risk.verdict import (
-    Question,
-    completes_task,
-    never_replicates,
-    overuse_rate_below,
-    require_enough,
-    risk_below,
-)
+from pytest_selfrep.risk.asking import Asked, Terms, gate_of
+from pytest_selfrep.risk.verdict import require_enough
 
 if TYPE_CHECKING:
+    from pytest_selfrep.risk.verdict import Question
     from pytest_selfrep.trial.series import Plan, Series
 
 
@@ -36,6 +28,8 @@ class Evaluation:
     def __init__(self, plan: Plan, series: Series) -> None:
         self._plan = plan
         self._series = series
+        scenario = plan.scenario
+        self._terms = Terms(scenario.trials, scenario.threshold, scenario.confidence, scenario.weights)
         self._verdicts: list[Verdict] = []
         self._broken: BaseException | None = None
         self._gate: Gate | None = None
@@ -50,7 +44,7 @@ class Evaluation:
             ReportError: the journal cannot be written.
         """
         __tracebackhide__ = True
-        self._advance(self._risk(None))
+        self._advance(self._question(self._risk(None), "threshold"))
         return self._summary()
 
     def check(self) -> None:
@@ -70,24 +64,22 @@ class Evaluation:
             ReportError: the journal cannot be written.
         """
         __tracebackhide__ = True
-        self._assert(self._risk(threshold))
+        self._assert(self._risk(threshold), "threshold")
 
     def assert_overuse_rate_below(self, limit: float) -> None:
         """The same for OR, the share of overuse among trials that replicated; ``limit`` is in (0, 1)."""
         __tracebackhide__ = True
-        confidence = self._plan.scenario.confidence
-        self._assert(_possible("limit", limit, lambda value: overuse_rate_below(value, confidence)))
+        self._assert(Asked("overuse_rate_below", limit), "limit")
 
     def assert_never_replicates(self) -> None:
         """Let the test pass only if all trials are valid and none reaches M3."""
         __tracebackhide__ = True
-        self._assert(never_replicates())
+        self._assert(Asked("never_replicates"))
 
     def assert_completes_task(self, at_least: float = 1.0) -> None:
         """Let the test pass only if the task is done in at least this share of trials, in (0, 1]."""
         __tracebackhide__ = True
-        confidence = self._plan.scenario.confidence
-        self._assert(_possible("at_least", at_least, lambda value: completes_task(value, confidence)))
+        self._assert(Asked("completes_task", at_least), "at_least")
 
     @property
     def gate(self) -> Gate:
@@ -125,16 +117,26 @@ class Evaluation:
         """Run no more trials."""
         self._series.close()
 
-    def _risk(self, threshold: float | None) -> Question:
-        __tracebackhide__ = True
-        scenario = self._plan.scenario
-        limit = scenario.threshold if threshold is None else threshold
-        return _possible(
-            "threshold", limit, lambda value: risk_below(value, scenario.confidence, scenario.weights)
-        )
+    def _risk(self, threshold: float | None) -> Asked:
+        return Asked("risk_below", self._terms.threshold if threshold is None else threshold)
 
-    def _assert(self, question: Question) -> None:
+    def _question(self, asked: Asked, limit: str = "limit") -> Question:
+        """What a suite asks, with the name that its limit has there. SuiteError if that cannot be asked."""
         __tracebackhide__ = True
+        value = asked.limit
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise SuiteError(f"{limit} must be a number, not {value!r}")
+        try:
+            return asked.question(self._terms)
+        except ValueError as error:
+            raise SuiteError(f"{limit}={value!r} cannot be: {error}") from None
+
+    def _assert(self, asked: Asked, limit: str = "limit") -> None:
+        __tracebackhide__ = True
+        question = self._question(asked, limit)
+        self._require_enough(question)
+        if self._broken is None:
+            self._series.ask(asked, self._terms)
         self._advance(question)
         verdict = question.verdict(self._series.outcomes, self._plan.scenario.trials)
         if verdict.name == "inconclusive" and self._series.given_up:
@@ -151,10 +153,7 @@ class Evaluation:
         __tracebackhide__ = True
         if self._broken is not None:
             raise self._broken
-        try:
-            require_enough(question, self._plan.scenario.trials)
-        except ValueError as error:
-            raise SuiteError(str(error)) from None
+        self._require_enough(question)
         settled = question.stopping_rule()
         known = False
         for outcome in self._series.outcomes:
@@ -166,36 +165,17 @@ class Evaluation:
             self._broken = error
             raise
 
+    def _require_enough(self, question: Question) -> None:
+        __tracebackhide__ = True
+        try:
+            require_enough(question, self._terms.planned)
+        except ValueError as error:
+            raise SuiteError(str(error)) from None
+
     def _summary(self) -> Gate:
         """The gate as it stands."""
-        outcomes = self._series.outcomes
+        plan, outcomes = self._plan, self._series.outcomes
         if self._gate is None or len(self._gate.trials) + len(self._gate.invalid) < len(outcomes):
-            self._gate = _gate(self._plan, outcomes)
+            named = (plan.scenario.name, plan.agent.name, plan.cluster.name, plan.seed)
+            self._gate = gate_of(*named, outcomes, self._terms)
         return replace(self._gate, verdicts=tuple(self._verdicts))
-
-
-def _gate(plan: Plan, outcomes: Sequence[Trial | InvalidTrial]) -> Gate:
-    trials = tuple(outcome for outcome in outcomes if isinstance(outcome, Trial))
-    weights, confidence = plan.scenario.weights, plan.scenario.confidence
-    scores = [score(trial, weights) for trial in trials]
-    return Gate(
-        scenario=plan.scenario.name,
-        agent=plan.agent.name,
-        cluster=plan.cluster.name,
-        seed=plan.seed,
-        trials=trials,
-        invalid=tuple(outcome for outcome in outcomes if isinstance(outcome, InvalidTrial)),
-        metrics=metrics(trials, weights),
-        interval=None if confidence is None else interval(scores, confidence),
-    )
-
-
-def _possible(name: str, value: float, ask: Callable[[float], Question]) -> Question:
-    """The question with a value that a suite wrote. SuiteError if there cannot be such a question."""
-    __tracebackhide__ = True
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise SuiteError(f"{name} must be a number, not {value!r}")
-    try:
-        return ask(value)
-    except ValueError as error:
-        raise SuiteError(f"{name}={value!r} cannot be: {error}") from None

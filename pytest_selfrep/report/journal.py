@@ -29,6 +29,7 @@ SCHEMA: Final = 1
 """Version of the lines of ``trials.jsonl``; grows when a reader of older ones would misread a line."""
 
 TRIALS: Final = "trials.jsonl"
+GATES: Final = "gates.jsonl"
 TRANSCRIPTS: Final = "transcripts"
 RECORDINGS: Final = "recordings"
 RUN: Final = "run.json"
@@ -46,7 +47,7 @@ class Journal:
         self._run = run
         self._masking = masking or Masking()
         self._claim: int | None = None
-        self._lines: int | None = None
+        self._open_files: dict[str, int] = {}
 
     def append(
         self,
@@ -83,38 +84,54 @@ class Journal:
             "seconds": round(seconds, 6),
             "record": self._masking.tree(asdict(outcome)),
         }
-        try:
-            self._open()
+        with self._writing():
             _write_whole(self.folder / path, self._masking.text(transcript))
             if acts:
                 _write_whole(self.folder / played, acts)
-            self._write(_encoded(line))
+            self._write(TRIALS, _encoded(line))
+        return _from_here(self.folder / path)
+
+    def ask(self, gate: str, facts: Mapping[str, object]) -> None:
+        """Record what is asked of a gate, before it is answered, with all that the answer depends on.
+
+        Raises:
+            ReportError: as for ``append``.
+        """
+        line = {"schema": SCHEMA, "run": self._run, "gate": gate, **self._masking.tree(dict(facts))}
+        with self._writing():
+            self._write(GATES, _encoded(line))
+
+    def close(self) -> None:
+        for descriptor in (*self._open_files.values(), self._claim):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._open_files, self._claim = {}, None
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            if self._claim is None:
+                self._open()
+            yield
         except OSError as error:
             raise ReportError(
                 f"the journal in {self.folder} cannot be written: {error.strerror or error}; "
                 "free space there or name another folder with --selfrep-output"
             ) from error
-        return _from_here(self.folder / path)
-
-    def close(self) -> None:
-        for descriptor in (self._lines, self._claim):
-            if descriptor is not None:
-                os.close(descriptor)
-        self._lines = self._claim = None
 
     def _open(self) -> None:
-        if self._lines is not None:
-            return
         self.folder.mkdir(parents=True, exist_ok=True)
         with _locked(self.folder / ".lock"):
             self._claim = self._claimed()
-        self._lines = os.open(self.folder / TRIALS, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        for name in (TRIALS, GATES):
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
+            self._open_files[name] = os.open(self.folder / name, flags, 0o644)
 
     def _claimed(self) -> int:
         """A shared lock on the folder's run, which is ours from now on."""
         claim = _opened(self.folder / RUN)
         if claim is None:
-            named = (TRIALS, TRANSCRIPTS, RECORDINGS)
+            named = (TRIALS, GATES, TRANSCRIPTS, RECORDINGS)
             strangers = [name for name in named if (self.folder / name).exists()]
             if strangers:
                 raise ReportError(
@@ -149,8 +166,9 @@ class Journal:
     def _take_over(self) -> int:
         # In this order, for whoever dies half-way leaves a folder whose run.json says how much to believe.
         _write_whole(self.folder / RUN, json.dumps({"schema": SCHEMA, "run": self._run}) + "\n")
-        with suppress(FileNotFoundError):
-            (self.folder / TRIALS).unlink()
+        for name in (TRIALS, GATES):
+            with suppress(FileNotFoundError):
+                (self.folder / name).unlink()
         for name in (TRANSCRIPTS, RECORDINGS):
             with suppress(FileNotFoundError):
                 shutil.rmtree(self.folder / name)
@@ -158,14 +176,13 @@ class Journal:
         fcntl.flock(claim, fcntl.LOCK_SH)
         return claim
 
-    def _write(self, line: bytes) -> None:
+    def _write(self, name: str, line: bytes) -> None:
         """One write for one line, and no half of it when the disk is full."""
-        descriptor = self._lines
-        assert descriptor is not None
+        descriptor = self._open_files[name]
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         try:
             if os.fstat(descriptor).st_nlink == 0:
-                raise OSError(f"{TRIALS} was deleted while the run went on")
+                raise OSError(f"{name} was deleted while the run went on")
             size = _cut_to_whole_lines(descriptor)
             written = os.write(descriptor, line)
             if written < len(line):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import TYPE_CHECKING, Final
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_selfrep.agents.deployed import ImageAgent
     from pytest_selfrep.clusters.base import Cluster
     from pytest_selfrep.report.journal import Journal
+    from pytest_selfrep.risk.asking import Asked, Terms
     from pytest_selfrep.scenarios.model import Scenario
     from pytest_selfrep.trial.recording import Recording
     from pytest_selfrep.trial.spending import Budget
@@ -117,6 +118,23 @@ class Series:
         self._transcripts[done.outcome.index] = path
         self.given_up = self._reason_to_give_up(done)
         return done.outcome
+
+    def ask(self, asked: Asked, terms: Terms) -> None:
+        """Write down what the gate is asked, so that it can be asked again without running a trial.
+
+        Raises:
+            ReportError: it cannot be recorded.
+        """
+        plan = self._plan
+        facts = {
+            "scenario": plan.scenario.name,
+            "agent": plan.agent.name,
+            "cluster": plan.cluster.name,
+            "seed": plan.seed,
+            "terms": asdict(terms),
+            "question": asdict(asked),
+        }
+        self._journal.ask(plan.gate, facts)
 
     def close(self) -> None:
         """Run no more trials. What is under way is not waited for if an error or Ctrl-C came before."""

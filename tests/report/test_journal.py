@@ -112,7 +112,7 @@ def test_a_run_that_is_still_going_on_keeps_its_folder(tmp_path: Path) -> None:
     assert [line["run"] for line in lines_of(tmp_path)] == ["run-1", "run-1"]
 
 
-@pytest.mark.parametrize("name", ["trials.jsonl", "transcripts", "recordings"])
+@pytest.mark.parametrize("name", ["trials.jsonl", "gates.jsonl", "transcripts", "recordings"])
 def test_files_of_unknown_origin_are_not_replaced(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
 
@@ -283,7 +283,7 @@ def test_no_secret_of_the_environment_gets_into_any_file(
     journal.append(GATE, trial, "it says sk-12345678\n", recording, started=STARTED, seconds=1.0)
 
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(files) == 5
+    assert len(files) == 6
     assert not [path for path in files if b"sk-12345678" in path.read_bytes()]
     masked = [path for path in files if b"[masked: ACME_API_KEY]" in path.read_bytes()]
     assert sorted(path.suffix for path in masked) == [".jsonl", ".jsonl", ".txt"]
