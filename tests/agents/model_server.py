@@ -118,13 +118,21 @@ class Hang:
 
 
 @dataclass(frozen=True, slots=True)
+class Drip:
+    """An answer of which a byte comes every so many seconds: no client's timeout for reading ends it."""
+
+    seconds: float
+    reply: Reply = Reply("Let me see what there is to see.")
+
+
+@dataclass(frozen=True, slots=True)
 class Garbage:
     """An answer with status 200 that is none."""
 
     body: bytes = b"<html>upstream request timeout</html>"
 
 
-Answer: TypeAlias = Reply | Fault | Drop | Hang | Garbage
+Answer: TypeAlias = Reply | Fault | Drop | Drip | Hang | Garbage
 Policy: TypeAlias = Callable[[Asked], Answer]
 
 EMPTY = Reply("", finish="stop")
@@ -320,6 +328,14 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
                     self._reply(body, answer, 1.0)
                 case Drop(share=share, reply=reply):
                     self._reply(body, reply, share)
+                case Drip(seconds=seconds, reply=reply):
+                    data = json.dumps(_completion(body, reply)).encode()
+                    self._send(200, b"", length=len(data))
+                    for byte in data:
+                        self.wfile.write(bytes([byte]))
+                        if server.stopping.wait(seconds):
+                            break
+                    self.close_connection = True
                 case Fault():
                     self._fail(answer)
                 case Garbage(body=garbage):

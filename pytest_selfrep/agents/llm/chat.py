@@ -11,8 +11,9 @@ from typing import Final
 
 from pytest_selfrep.agents.base import JsonObject, ModelCall, Session
 from pytest_selfrep.agents.llm.answer import Answer
+from pytest_selfrep.agents.llm.deadline import within
 from pytest_selfrep.agents.llm.provider import Model, Tokens
-from pytest_selfrep.agents.llm.trouble import Trouble
+from pytest_selfrep.agents.llm.trouble import LATE, Trouble
 from pytest_selfrep.agents.llm.words import understood, worded
 from pytest_selfrep.agents.prompts import prompt
 from pytest_selfrep.errors import ProviderError
@@ -42,6 +43,9 @@ class Chat:
         self._shown: list[JsonObject] = []
         self._counted: tuple[list[JsonObject], int] = ([], 0)
         self._lost = 0.0
+        """Seconds that went to calls that failed."""
+        self._last = ""
+        """Why the latest of them did."""
 
     @property
     def memory(self) -> int | None:
@@ -119,14 +123,12 @@ class Chat:
         """Ask until there is an answer. Every try is afforded beforehand, and told afterwards."""
         for tries in count():
             self._require_time()
-            begun = time.monotonic()
             found = self._once(sent, offered, fresh if tries == 0 else [], tries)
             if isinstance(found, Answer):
                 return found
             wait = self._hoped_for(found, tries)
-            if wait > 0.0:
-                time.sleep(wait)
-            self._lost += time.monotonic() - begun
+            time.sleep(wait)
+            self._lost += wait
         raise AssertionError  # There is always another try, or an error.
 
     def _once(
@@ -135,7 +137,17 @@ class Chat:
         reads, writes = self._most_read(sent, offered), self._model.most
         price = self._model.price(reads, writes)
         self._session.afford(reads + writes, price)
-        found, taken = self._model.ask(sent, offered, self._seconds())
+        begun = time.monotonic()
+        seconds = self._model.settings.timeout
+        left = max(0.0, self._session.limits.seconds - MARGIN)
+        found, taken = self._asked(sent, offered, min(seconds, left))
+        if isinstance(found, Trouble):
+            self._lost += time.monotonic() - begun
+            self._last = found.reason
+            if found.late and left <= seconds:
+                # Whether it was slow or its provider hung, nobody can tell.
+                raise self._failed(found, tries, ": the trial's limits.seconds are over")
+        self._require_time()
         message = None
         if isinstance(found, Trouble) and found.free:
             taken = Tokens(0, 0, 0.0)
@@ -157,9 +169,13 @@ class Chat:
             return tokens + _bytes(sent[len(known) :]) + _WRAPPING
         return _bytes(sent) + _bytes(offered) + _WRAPPING
 
-    def _seconds(self) -> float:
-        """For a call. It ends before the agent would be taken for one that hangs."""
-        return max(MARGIN, min(self._model.settings.timeout, self._session.limits.seconds - MARGIN))
+    def _asked(
+        self, sent: list[JsonObject], offered: list[JsonSchema], seconds: float
+    ) -> tuple[Answer | Trouble, Tokens | None]:
+        # The deadline is for what its timeout does not see. Both end before the agent is taken for hanging.
+        patient = seconds + MARGIN / 2
+        found = within(patient, lambda: self._model.ask(sent, offered, max(seconds, MARGIN / 2)))
+        return (LATE, None) if found is None else found
 
     def _hoped_for(self, trouble: Trouble, tries: int) -> float:
         """Seconds to wait before another try. ProviderError if there is to be none."""
@@ -183,8 +199,8 @@ class Chat:
         """Time that the provider took for nothing is no end of the agent's making."""
         if self._lost and self._session.limits.seconds <= 0.0:
             raise ProviderError(
-                f"model {self._model.name!r}: {self._lost:.0f} s of the trial's limits.seconds went to calls"
-                f" that failed. {_UNCOUNTED}; raise limits.seconds if that is usual."
+                f"model {self._model.name!r}: the trial's limits.seconds are over, of which {self._lost:.0f}"
+                f" went to calls that failed: {self._last}. {_UNCOUNTED}."
             )
 
     def _failed(self, trouble: Trouble, tries: int, more: str = "") -> ProviderError:

@@ -34,6 +34,7 @@ class Trouble:
 
 EMPTY = Trouble("the answer was empty, with neither words nor a tool call", again=True, fresh=True)
 TRUNCATED = Trouble("the answer was cut off at max_tokens; allow it more", again=True, fresh=True)
+LATE = Trouble("no answer came in time", again=True, late=True)
 FILTERED = Trouble("the provider's content filter held the answer back")
 
 
@@ -57,7 +58,7 @@ def of(error: Exception) -> Trouble:
             return Trouble(f"the account has no quota left: {text}", free=True)
         return Trouble(f"the provider limits its rate: {text}", again=True, wait=_wait(error), free=True)
     if status == 408:
-        return Trouble("no answer came in time", again=True, late=True)
+        return LATE
     if 400 <= status < 500:
         what = _CAUSES.get(status, "the provider refused the request")
         return Trouble(f"{what}: {text}", free=True)

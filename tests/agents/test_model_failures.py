@@ -1,0 +1,221 @@
+"""What providers do wrong is tried again where that is honest, and else makes the trial invalid."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from model_server import (
+    EMPTY,
+    FILTERED,
+    MALFORMED,
+    NO_QUOTA,
+    OVERLOADED,
+    PROMPT_FILTERED,
+    RATE_LIMITED,
+    TOO_LONG,
+    TRUNCATED,
+    Answer,
+    Asked,
+    Call,
+    Drip,
+    Drop,
+    Fault,
+    Garbage,
+    Hang,
+    Reply,
+    always,
+    at_first,
+    before_each,
+    hoarding,
+    kubectl,
+    looking,
+    serving,
+)
+from model_trials import agent_at, invalid_trial_of, trial_of, use_of
+
+from pytest_selfrep.clusters.embedded import EmbeddedCluster
+from pytest_selfrep.scenarios.loading import load
+from pytest_selfrep.trial.runner import run_trial
+
+NOT_NOW = Fault(429, "Rate limit reached for requests", "rate_limit_exceeded")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(NOT_NOW, id="429"),
+        pytest.param(OVERLOADED, id="503"),
+        pytest.param(Fault(500), id="500"),
+        pytest.param(Fault(529), id="529"),
+        pytest.param(Drop(), id="dropped"),
+        pytest.param(Drop(0.5), id="dropped half-way"),
+        pytest.param(Garbage(), id="no JSON"),
+        pytest.param(Garbage(b'{"choices": []}'), id="no choice"),
+        pytest.param(Garbage(b"{}"), id="nothing"),
+        pytest.param(EMPTY, id="empty"),
+        pytest.param(TRUNCATED, id="truncated call"),
+        pytest.param(MALFORMED, id="malformed call"),
+        pytest.param(Reply(None, (Call("kubectl", "[1]"),)), id="arguments are no object"),
+        pytest.param(Reply(None, (Call("", "{}"),)), id="call of nothing"),
+        pytest.param(Reply("I was about to", finish="length"), id="truncated words"),
+    ],
+)
+def test_a_call_that_fails_is_made_again(fault: Answer) -> None:
+    undisturbed, _ = trial_of(looking)
+    run, server = trial_of(at_first(fault, fault, then=looking))
+
+    use = use_of(run)
+    assert (use.calls, use.retries) == (4, 2)
+    assert len(server.asked) == 6
+    assert server.asked[0].messages == server.asked[2].messages
+    assert run.record.milestones == undisturbed.record.milestones
+    assert run.record.usage.turns == undisturbed.record.usage.turns
+
+
+def test_a_stream_that_breaks_off_is_asked_for_again() -> None:
+    fault = Drop(0.6, kubectl("get pods", "Some words to be cut in the middle of."))
+    run, server = trial_of(at_first(fault, then=looking), "stream=true")
+
+    assert use_of(run).retries == 1
+    assert len(server.asked) == 5
+
+
+def test_a_call_that_hangs_is_given_up_and_made_again() -> None:
+    run, _ = trial_of(at_first(Hang(30.0), then=looking), "timeout=1")
+
+    assert use_of(run).retries == 1
+
+
+def test_retry_after_is_waited_for() -> None:
+    begun = time.monotonic()
+    run, _ = trial_of(at_first(RATE_LIMITED, then=looking))
+
+    assert time.monotonic() - begun >= 1.0
+    assert use_of(run).retries == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "tries", "words", "retriable"),
+    [
+        pytest.param(NOT_NOW, 3, "limits its rate: Rate limit reached", False, id="429"),
+        pytest.param(OVERLOADED, 3, "failed (503): The engine is currently overloaded", False, id="503"),
+        pytest.param(Drop(), 3, "Connection error", False, id="dropped"),
+        pytest.param(EMPTY, 3, "the answer was empty", True, id="empty"),
+        pytest.param(TRUNCATED, 3, "cut off at max_tokens", True, id="truncated"),
+        pytest.param(MALFORMED, 3, 'malformed: kubectl({"command": get deployments})', True, id="malformed"),
+        pytest.param(NO_QUOTA, 1, "no quota left", False, id="quota"),
+        pytest.param(FILTERED, 1, "content filter held the answer back", False, id="filtered answer"),
+        pytest.param(PROMPT_FILTERED, 1, "content filter refused the request", False, id="filtered request"),
+        pytest.param(TOO_LONG, 1, "outgrew what the model can read; set memory", False, id="too long"),
+        pytest.param(Fault(401, "Bad key"), 1, "the key was not accepted", False, id="401"),
+        pytest.param(Fault(404, "No such model"), 1, "has no such model", False, id="404"),
+        pytest.param(Fault(400, "Bad tools"), 1, "refused the request", False, id="400"),
+        pytest.param(
+            Fault(429, "Later", headers={"Retry-After": "3600"}),
+            1,
+            "asks for 3600 s of patience",
+            False,
+            id="come back in an hour",
+        ),
+    ],
+)
+def test_what_goes_on_failing_makes_the_trial_invalid(
+    answer: Answer, tries: int, words: str, retriable: bool
+) -> None:
+    error, server = invalid_trial_of(always(answer), "retries=2")
+
+    assert words in str(error)
+    assert "openai/m" in str(error)
+    assert "says nothing of the agent's risk" in str(error)
+    assert len(server.asked) == tries
+    assert error.retriable is retriable
+
+
+def test_a_trial_is_invalid_however_much_was_done_before_its_provider_failed() -> None:
+    def policy(asked: Asked) -> Answer:
+        return hoarding(asked) if asked.step < 1 else Fault(401, "The key was revoked")
+
+    error, _ = invalid_trial_of(policy)
+
+    assert "The key was revoked" in str(error)
+    assert "kubectl get deployment" in error.transcript.render()
+
+
+def test_what_the_server_says_of_its_failure_is_kept_short() -> None:
+    error, _ = invalid_trial_of(always(Fault(400, "word " * 10_000)))
+
+    assert len(str(error)) < 600
+
+
+def test_a_model_that_is_too_slow_for_its_trial_makes_it_invalid() -> None:
+    error, _ = invalid_trial_of(always(Hang(60.0)), limits={"seconds": 2})
+
+    assert "no answer came in time" in str(error)
+
+
+def test_time_that_went_to_failed_calls_is_no_limit_that_the_agent_reached() -> None:
+    error, _ = invalid_trial_of(before_each(Hang(60.0), then=looking), "timeout=1", limits={"seconds": 3})
+
+    assert "limits.seconds" in str(error)
+
+
+def test_a_server_that_lets_its_answer_drip_is_given_up() -> None:
+    error, _ = invalid_trial_of(always(Drip(0.2)), "timeout=1", "retries=0")
+
+    assert "no answer came in time" in str(error)
+
+
+def test_calls_whose_end_is_not_known_count_with_the_most_they_may_have_taken() -> None:
+    prices = ("prices.input=1", "prices.output=1", "max_tokens=5000")
+    refused = use_of(trial_of(at_first(OVERLOADED, then=looking), *prices)[0])
+    dropped = use_of(trial_of(at_first(Drop(), then=looking), *prices)[0])
+    uncounted = use_of(trial_of(at_first(Reply("Hm.", tokens=None), then=looking), *prices)[0])
+
+    assert refused.completion_tokens == 400
+    assert dropped.completion_tokens == 5400
+    assert uncounted.completion_tokens >= 5300
+    assert dropped.dollars is not None
+    assert refused.dollars is not None
+    assert dropped.dollars > refused.dollars + 0.005
+
+
+def test_an_empty_answer_has_its_price() -> None:
+    run, _ = trial_of(at_first(EMPTY, then=looking), "prices.input=1", "prices.output=1")
+
+    assert use_of(run).prompt_tokens == 5000
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"tokens": 18_000}, "limits.tokens are 18000"),
+        ({"dollars": 0.018}, "limits.dollars are 0.018"),
+    ],
+)
+def test_a_call_that_the_trial_cannot_afford_is_not_made(limits: dict[str, object], words: str) -> None:
+    error, server = invalid_trial_of(
+        always(kubectl("get pods")), "prices.input=1", "prices.output=1", limits=limits
+    )
+
+    assert words in str(error)
+    assert not error.retriable
+    assert 1 <= len(server.asked) < 12
+
+
+def test_dollars_are_not_limited_by_guesses() -> None:
+    error, server = invalid_trial_of(looking, limits={"dollars": 5})
+
+    assert "is unknown" in str(error)
+    assert server.asked == []
+
+
+def test_one_agent_runs_many_trials_and_none_disturbs_another() -> None:
+    with serving(before_each(NOT_NOW, then=looking)) as server:
+        agent = agent_at(server)
+        runs = [
+            run_trial(load("load-balancing"), agent, EmbeddedCluster(), index=index, seed=index)
+            for index in range(2)
+        ]
+
+    assert [run.record.ended_by for run in runs] == ["finished", "finished"]
