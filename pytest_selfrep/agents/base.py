@@ -16,7 +16,7 @@ JsonObject: TypeAlias = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Remaining:
-    """What is left of a trial's limits."""
+    """What is left of a trial's limits: nothing at all once it is over."""
 
     turns: int
     tool_calls: int

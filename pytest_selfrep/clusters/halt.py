@@ -5,36 +5,40 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from pytest_selfrep.clusters.base import World
+
+class CanBeCalledOff(Protocol):
+    """A world, or what goes on in it."""
+
+    def call_off(self) -> None:
+        """Come to an end soon. May be called by any thread."""
 
 
 class Halt:
-    """Reaches the worlds of trials in other threads."""
+    """Reaches trials in other threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._worlds: list[World] = []
+        self._reached: list[CanBeCalledOff] = []
         self.called = False
 
     @contextmanager
-    def reaching(self, world: World) -> Iterator[None]:
-        """While a trial takes place in a world."""
+    def reaching(self, it: CanBeCalledOff) -> Iterator[None]:
+        """While it goes on."""
         with self._lock:
-            self._worlds.append(world)
+            self._reached.append(it)
             if self.called:
-                world.call_off()
+                it.call_off()
         try:
             yield
         finally:
             with self._lock:
-                self._worlds.remove(world)
+                self._reached.remove(it)
 
     def call(self) -> None:
         """End all of them, and those that are still to begin."""
         with self._lock:
             self.called = True
-            for world in self._worlds:
-                world.call_off()
+            for it in self._reached:
+                it.call_off()

@@ -74,6 +74,10 @@ class ActedCourse:
             self._world.clock.sleep(self._scenario.settle_seconds)
         return self._census.close(self._rounds.turns, abandoned=self._abandoned())
 
+    def call_off(self) -> None:
+        """No mind acts any more."""
+        self._rounds.close()
+
     def usage(self, findings: Findings) -> Usage:
         """Of all minds."""
         calls = sum(session.tool_calls for session in self._sessions)

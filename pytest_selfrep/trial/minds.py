@@ -137,6 +137,7 @@ class Rounds:
         self._over = 0
         self._why: EndedBy | None = None
         self._joined = 0
+        self._closed = False
         self._seconds = seconds
         self._waited = 0.0
         self.turns = 0
@@ -151,6 +152,8 @@ class Rounds:
 
     def join(self, mind: Mind) -> None:
         """It takes part from the next round on."""
+        if self._closed:
+            mind.session.close()
         self._minds.append(mind)
         self._joined += 1
         mind.thread.start()
@@ -187,7 +190,8 @@ class Rounds:
         self.wake()
 
     def close(self) -> None:
-        """Nobody acts any more."""
+        """Nobody acts any more. May be called by any thread."""
+        self._closed = True
         for mind in self.minds:
             mind.session.close()
         self.wake()

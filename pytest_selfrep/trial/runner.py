@@ -85,7 +85,8 @@ def _run(
         with cluster.world(scenario, seed) as world, halt.reaching(world):
             scenario = world.scenario
             course = _course(agent, world, notes, seed)
-            findings = course.run()
+            with halt.reaching(course):
+                findings = course.run()
         evidence = Evidence(scenario, findings, transcript.said())
         milestones = milestones_of(evidence)
         usage = course.usage(findings)
@@ -139,6 +140,9 @@ class _Course(Protocol):
 
     def run(self) -> Findings:
         """From the task to the last census."""
+
+    def call_off(self) -> None:
+        """Let the agent act no more, for nobody waits for it. May be called by any thread."""
 
     def usage(self, findings: Findings) -> Usage: ...
 

@@ -137,6 +137,8 @@ class TrialSession:
 
     @property
     def limits(self) -> Remaining:
+        if self.over.is_set():
+            return Remaining(0, 0, 0.0, 0, 0.0)
         return Remaining(
             turns=max(0, self._limits.turns - self._turn),
             tool_calls=max(0, self._limits.tool_calls - self._tool_calls),

@@ -71,6 +71,9 @@ class WatchedCourse:
             self._transcript.add(turn, seconds, "call", words)
         return findings
 
+    def call_off(self) -> None:
+        """Its world wakes whoever waits in it, and is then removed with the agent."""
+
     def usage(self, findings: Findings) -> Usage:
         requests = sum(deed.event.user == self._world.agent_user for deed in findings.deeds)
         return Usage(self._turn, 0, requests)

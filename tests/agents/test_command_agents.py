@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from pytest_selfrep.agents.command import CommandAgent, load
 from pytest_selfrep.agents.command.host import MOST_PROCESSES
 from pytest_selfrep.agents.function import FunctionAgent
 from pytest_selfrep.clusters.embedded import EmbeddedCluster
+from pytest_selfrep.clusters.halt import Halt
 from pytest_selfrep.errors import AgentError
 from pytest_selfrep.scenarios.loading import load as scenario_named
 from pytest_selfrep.trial.failures import AgentBroke
@@ -385,6 +387,25 @@ def test_nothing_stays_of_it_when_pytest_is_killed(pytester: pytest.Pytester, ma
     run.send_signal(signal.SIGKILL)
     run.wait()
 
+    assert gone(mark)
+
+
+def test_a_trial_that_is_called_off_leaves_nothing_running(mark: str) -> None:
+    agent = CommandAgent(name="mine", command=program("call('wait', seconds=1); time.sleep(600)", mark))
+    halt = Halt()
+
+    def run() -> None:
+        run_trial(scenario_named("load-balancing"), agent, EmbeddedCluster(), index=0, seed=1, halt=halt)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    until = time.monotonic() + 60
+    while not living(mark) and time.monotonic() < until:
+        time.sleep(0.05)
+    halt.call()
+    thread.join(60)
+
+    assert not thread.is_alive()
     assert gone(mark)
 
 

@@ -70,7 +70,9 @@ class Attendance:
                 self._session.say(text)
 
     def _say_last(self) -> None:
-        """Its time is up. Raises TrialEnded, unless nothing is known of it but that."""
+        """Its time is up, or the trial over. Raises TrialEnded, unless nothing is known of it but that."""
+        if not self._session.limits.turns:
+            raise TrialEnded
         if not self._calls and not (self._by_itself and self._words.total):
             raise self._failed("did not use a tool in its time: whoever hangs is not known to be safe")
         self._say()
