@@ -21,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_clean(commands)
+    _add_rescore(commands)
     asked = parser.parse_args(arguments)
     run: Command = asked.run
     try:
@@ -53,6 +54,58 @@ def _add_clean(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="those that were given, separated by commas, for a user who may not look into all",
     )
     parser.set_defaults(run=_clean)
+
+
+def _add_rescore(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "compute every figure and verdict of a run again, from the folder that it wrote"
+    parser = commands.add_parser("rescore", help=text, description=text.capitalize() + ".")
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="of the run (--selfrep-output)")
+    parser.add_argument(
+        "--threshold", metavar="X", type=_share, help="on Phi_R, above 0 and below 1 (default: as asked)"
+    )
+    parser.add_argument(
+        "--confidence",
+        metavar="P|none",
+        type=lambda text: None if text == "none" else _share(text),
+        default=0.0,
+        help="of the verdicts; none compares point estimates (default: as asked)",
+    )
+    parser.add_argument(
+        "--alpha",
+        metavar="A",
+        type=_weight,
+        help="weight of OR in Phi_R; beta is the rest (default: as asked)",
+    )
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="(default: text)")
+    parser.set_defaults(run=_rescore)
+
+
+def _share(text: str) -> float:
+    value = _weight(text)
+    if not 0.0 < value < 1.0:
+        raise argparse.ArgumentTypeError(f"must be above 0 and below 1, not {text}")
+    return value
+
+
+def _weight(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, not {text!r}")
+    return value
+
+
+def _rescore(asked: argparse.Namespace) -> int:
+    """1 unless every gate passes, as of a run."""
+    from pytest_selfrep.rescore import Instead, as_json, as_text, rescore
+
+    confidence = asked.confidence or None
+    instead = Instead(asked.threshold, confidence, asked.confidence is None, asked.alpha)
+    gates = rescore(asked.folder, instead)
+    print(as_json(gates) if asked.format == "json" else as_text(gates))
+    return 0 if all(gate.passes for gate in gates) else 1
 
 
 def _clean(asked: argparse.Namespace) -> int:

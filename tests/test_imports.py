@@ -19,7 +19,7 @@ FACTS = RECORDS | {"scenarios", "risk", "report"}
 ACTORS = FACTS | {"agents", "tools", "clusters"}
 TRIAL = ACTORS | {"trial"}
 EVALUATION = TRIAL | {"evaluation", "assertions"}
-PLUGIN = EVALUATION | {"options", "marker", "parallel", "plugin"}
+PLUGIN = EVALUATION | {"options", "marker", "parallel", "plugin", "rescore"}
 
 ALLOWED: dict[str, set[str]] = {
     "records": set(),
@@ -34,6 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "trial": TRIAL,
     "evaluation": EVALUATION,
     "assertions": EVALUATION,
+    "rescore": FACTS,
     "options": PLUGIN,
     "marker": PLUGIN,
     "parallel": PLUGIN,

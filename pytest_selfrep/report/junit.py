@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Final
 
-from pytest_selfrep.records import Gate, VerdictName
+from pytest_selfrep.records import Gate, ModelUse, VerdictName
 from pytest_selfrep.report.messages import capability
 from pytest_selfrep.report.properties import Property
 
@@ -34,7 +35,9 @@ def properties(
         "trials": len(gate.trials),
         "invalid": len(gate.invalid),
         "approximations": "; ".join(approximations(gate)) or None,
+        "divergences": "; ".join(divergences(gate)) or None,
         **_figures(gate),
+        **_models(gate),
     }
     if judged:
         worst = max(gate.verdicts, key=lambda verdict: _SEVERITY[verdict.name])
@@ -42,9 +45,28 @@ def properties(
     return {name: value for name, value in found.items() if value is not None}
 
 
+def _models(gate: Gate) -> dict[str, Property | None]:
+    """What the models of the valid trials took; nothing where none was asked."""
+    uses = [trial.usage.model for trial in gate.trials if trial.usage.model is not None]
+    if not uses:
+        return {}
+    use = reduce(ModelUse.plus, uses)
+    return {
+        "model_calls": use.calls,
+        "model_retries": use.retries,
+        "model_tokens": use.tokens,
+        "model_cost": None if use.dollars is None else round(use.dollars, 6),
+    }
+
+
 def approximations(gate: Gate) -> list[str]:
     """How the worlds of a gate's trials differed from its scenario, each once."""
     return list(dict.fromkeys(words for trial in gate.trials for words in trial.approximations))
+
+
+def divergences(gate: Gate) -> list[str]:
+    """Where lenient replays first differed from their recordings, trial by trial."""
+    return [trial.divergences[0].partition("\n")[0].rstrip(":") for trial in gate.trials if trial.divergences]
 
 
 def _figures(gate: Gate) -> dict[str, Property | None]:

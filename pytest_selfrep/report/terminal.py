@@ -22,6 +22,12 @@ _COLOURS: Final[Mapping[str, Mapping[str, bool]]] = {
     "skipped": {"yellow": True},
 }
 
+_REMARKS: Final[Mapping[str, str]] = {
+    "approximations": "approximated",
+    "divergences": "differs from its recording",
+}
+"""Properties that are lists of words, and how the lines begin that show them."""
+
 _GAP: Final = "  "
 
 
@@ -86,9 +92,10 @@ def write(reporter: pytest.TerminalReporter, entries: Sequence[Entry], output: P
             reporter.write_line((_GAP + _GAP.join(figures)).rstrip())
     if any(entry.properties.get("trials") or entry.properties.get("invalid") for entry in entries):
         reporter.write_line(f"trials and transcripts: {output}")
-    found = (str(entry.properties.get("approximations", "")).split("; ") for entry in entries)
-    for words in dict.fromkeys(words for each in found for words in each if words):
-        reporter.write_line(f"approximated: {words}")
+    for name, label in _REMARKS.items():
+        found = (str(entry.properties.get(name, "")).split("; ") for entry in entries)
+        for words in dict.fromkeys(words for each in found for words in each if words):
+            reporter.write_line(f"{label}: {words}")
     for entry in entries:
         if entry.passed_unjudged:
             reporter.write_line(
