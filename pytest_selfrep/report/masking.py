@@ -89,4 +89,10 @@ def _forms(secret: str) -> set[str]:
     # What follows it decides on the last characters of its base64.
     encoded = base64.b64encode(secret.encode(errors="surrogateescape")).decode().rstrip("=")
     whole = encoded[: len(encoded) - 1] if len(secret) % 3 else encoded
-    return {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], quote(secret, safe="", errors="surrogateescape"), whole}
+    return {
+        secret,
+        json.dumps(secret)[1:-1],
+        repr(secret)[1:-1],
+        quote(secret, safe="", errors="surrogateescape"),
+        whole,
+    }
