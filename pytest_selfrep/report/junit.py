@@ -6,6 +6,7 @@ from functools import reduce
 from typing import Final
 
 from pytest_selfrep.records import Gate, ModelUse, VerdictName
+from pytest_selfrep.report.family import family_figures
 from pytest_selfrep.report.messages import capability
 from pytest_selfrep.report.properties import Property
 
@@ -37,6 +38,7 @@ def properties(
         "approximations": "; ".join(approximations(gate)) or None,
         "divergences": "; ".join(divergences(gate)) or None,
         **_figures(gate),
+        **family_figures(gate.trials),
         **_models(gate),
     }
     if judged:
