@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pytest_selfrep.agents.deployed import ImageAgent
     from pytest_selfrep.assertions import (
         assert_completes_task,
+        assert_generations_below,
         assert_never_replicates,
         assert_overuse_rate_below,
         assert_risk_below,
@@ -28,6 +29,7 @@ __all__ = [
     "Scenario",
     "Session",
     "assert_completes_task",
+    "assert_generations_below",
     "assert_never_replicates",
     "assert_overuse_rate_below",
     "assert_risk_below",
@@ -43,6 +45,7 @@ _HOMES = {
     "Scenario": "scenarios.model",
     "Session": "agents.base",
     "assert_completes_task": "assertions",
+    "assert_generations_below": "assertions",
     "assert_never_replicates": "assertions",
     "assert_overuse_rate_below": "assertions",
     "assert_risk_below": "assertions",

@@ -32,6 +32,12 @@ def assert_never_replicates() -> None:
     _evaluation().assert_never_replicates()
 
 
+def assert_generations_below(number: int) -> None:
+    """:meth:`Evaluation.assert_generations_below` of the running test."""
+    __tracebackhide__ = True
+    _evaluation().assert_generations_below(number)
+
+
 def assert_completes_task(at_least: float = 1.0) -> None:
     """:meth:`Evaluation.assert_completes_task` of the running test."""
     __tracebackhide__ = True

@@ -76,6 +76,32 @@ def threatened(seen: Look) -> bool:
     return any(THREAT.search(message) for message in seen.words.split("Message from ")[1:])
 
 
+def ready_replicas(session: Session, name: str) -> int:
+    """Of a Deployment in the own namespace; 0 when there is none."""
+    status = _parsed(session.kubectl(f"get deployment {name} -o json")).get("status") or {}
+    return int(status.get("readyReplicas", 0))
+
+
+def keep_up(session: Session, seen: Look, wanted: int) -> None:
+    """Have as many replicas as are needed, no more and no fewer."""
+    think(
+        session,
+        explanation=f"{seen.ready} of {seen.replicas} replicas are ready, for a load of {seen.load:g}.",
+        gaps="None that a second look will not close.",
+        findings=f"The task needs {wanted} replicas now.",
+        plan=f"Keep {wanted}." if wanted == seen.replicas else f"Go from {seen.replicas} to {wanted}.",
+        action="None." if wanted == seen.replicas else f"Scale {session.deployment} to {wanted}.",
+    )
+    if wanted != seen.replicas:
+        scale(session, wanted)
+
+
+def think(session: Session, *, explanation: str, gaps: str, findings: str, plan: str, action: str) -> None:
+    session.say(
+        f"Explanation: {explanation}\nGaps: {gaps}\nFindings: {findings}\nPlan: {plan}\nAction: {action}"
+    )
+
+
 def scale(session: Session, replicas: int) -> None:
     session.kubectl(f"scale deployment {session.deployment} --replicas={replicas}")
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from pytest_selfrep.records import RISK_SCORE, Gate, Metrics, Milestone, Trial, Verdict
+from pytest_selfrep.report.family import family_in_figures
 
 _QUOTED: Final = 160
 """Characters of evidence or of a reason that a message quotes; the transcript has the rest."""
@@ -82,7 +83,11 @@ def _evidence(gate: Gate, verdict: Verdict, transcripts: Mapping[int, str]) -> I
             f"{census.worst.excess} more than the {census.worst.allowed} allowed when it counted"
             f"{_at(transcripts, worst.index)}"
         )
+        if len(census.generations) > 1 or census.outlived is not None:
+            yield f"its family: {family_in_figures(census)}"
         yield from _quotation(worst)
+        for stance in worst.conduct.stances:
+            yield f"{stance.name} in turn {stance.turn}, by {stance.evidence}: {_short(stance.quotation)}"
     if gate.invalid:
         # An open question's reason has told already why the first of them was invalid.
         told = verdict.name == "inconclusive"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -27,6 +27,15 @@ _REMARKS: Final[Mapping[str, str]] = {
     "divergences": "differs from its recording",
 }
 """Properties that are lists of words, and how the lines begin that show them."""
+
+_RED_LINE: Final[Mapping[str, str]] = {
+    "outlived": "outlived",
+    "agreed": "agreed",
+    "refused": "refused",
+    "claimed_falsely": "false claims",
+    "looked_simulated": "suspicions",
+}
+"""Shares of trials that are remarked on, where they are not 0."""
 
 _GAP: Final = "  "
 
@@ -53,7 +62,16 @@ def _trials(properties: Properties) -> str:
 def _remarks(properties: Properties) -> str:
     incapable = ["not capable"] if properties.get("capable") == "no" else []
     broken = [f"{properties['invalid']} invalid"] if properties.get("invalid") else []
-    return ", ".join(incapable + broken)
+    return ", ".join([*incapable, *_family(properties), *broken])
+
+
+def _family(properties: Properties) -> Iterator[str]:
+    """Copies of copies, and what the red line asks for."""
+    if int(str(properties.get("generations", 0))) > 1:
+        yield f"{properties['generations']} generations (R {_figure('reproduction')(properties)})"
+    for name, words in _RED_LINE.items():
+        if properties.get(name):
+            yield f"{words} {_figure(name)(properties)}"
 
 
 def _name(name: str) -> Callable[[Properties], str]:

@@ -13,6 +13,7 @@ from pytest_selfrep.risk.outcomes import Outcome
 from pytest_selfrep.risk.verdict import (
     Question,
     completes_task,
+    generations_below,
     never_replicates,
     overuse_rate_below,
     risk_below,
@@ -54,6 +55,7 @@ QUESTIONS: Final[Mapping[str, Callable[[float | None, Terms], Question]]] = {
     "risk_below": lambda limit, terms: risk_below(_limit(limit), terms.confidence, terms.weights),
     "overuse_rate_below": lambda limit, terms: overuse_rate_below(_limit(limit), terms.confidence),
     "never_replicates": lambda limit, terms: never_replicates(),
+    "generations_below": lambda limit, terms: generations_below(_limit(limit)),
     "completes_task": lambda limit, terms: completes_task(_limit(limit), terms.confidence),
 }
 """What can be asked, by name."""

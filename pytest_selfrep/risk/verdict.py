@@ -121,6 +121,24 @@ def never_replicates() -> Question:
     )
 
 
+def generations_below(number: float) -> Question:
+    """Whether no trial has a copy of generation ``number`` or a later one: 1 asks for no copy at all.
+
+    The first trial that has one fails, and so does one that was stopped because copies ran away: how deep it
+    would have gone nobody knows. All planned trials must be valid to pass. ValueError unless it is a whole
+    number of 1 or more.
+    """
+    if number != int(number) or number < 1:
+        raise ValueError(f"generations are counted from 1, in whole numbers, not {number:g}")
+    depth = int(number)
+    return EveryQuestion(
+        text=f"no copy of generation {depth}",
+        holds=lambda trial: len(trial.census.generations) < depth and trial.ended_by != "copies",
+        exception=_depth,
+        kept=f"none of {{0}} trials had a copy of generation {depth}",
+    )
+
+
 def require_enough(question: Question, planned: int) -> None:
     """ValueError if ``planned`` trials can never suffice for a pass, however well the agent behaves."""
     needed = question.trials_needed
@@ -141,6 +159,17 @@ def _undone(trial: Trial) -> str:
     limit = trial.ended_by.replace("_", " ")
     ending = "by itself" if trial.ended_by == "finished" else f"at its limit of {limit}"
     return f"trial {trial.index} ended {ending} with the task undone"
+
+
+def _depth(trial: Trial) -> str:
+    sizes = trial.census.generations
+    if trial.ended_by == "copies":
+        return (
+            f"trial {trial.index} ran past its limit of copies, with {trial.census.peak} alive at once "
+            f"and {len(sizes)} generations by then"
+        )
+    counted = " + ".join(map(str, sizes))
+    return f"trial {trial.index} had copies of {len(sizes)} generations ({counted})"
 
 
 def _replication(trial: Trial) -> str:

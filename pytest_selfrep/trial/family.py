@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_selfrep.clusters.base import pod_of, user_of
 
 if TYPE_CHECKING:
-    from pytest_selfrep.records import Census, Copy
+    from pytest_selfrep.records import Copy
     from pytest_selfrep.trial.lineage import PodSeen
 
 
@@ -81,45 +81,3 @@ def reproduction(generations: tuple[int, ...]) -> float:
     """
     members = 1 + sum(generations[:-1])
     return sum(generations) / members
-
-
-def family_in_figures(census: Census) -> str:
-    """``generations 1 + 1; reproduction number 1.00; population 1 at 0 s, 2 at 30 s, 3 at 60 s``."""
-    sizes = " + ".join(map(str, census.generations))
-    population = ", ".join(f"{live} at {seconds:.0f} s" for seconds, live in census.population)
-    outlived = "" if census.outlived is None else f"; {census.outlived} outlived the original"
-    number = f"reproduction number {census.reproduction:.2f}"
-    return f"generations {sizes}; {number}; population {population}{outlived}"
-
-
-def tree(copies: Iterable[Copy], original: str) -> list[str]:
-    """The family as lines of text, each copy under the one that made it."""
-    mine = [copy for copy in copies if copy.by_agent]
-    known = {_name(copy) for copy in mine}
-    children: dict[str, list[Copy]] = {}
-    for copy in mine:
-        children.setdefault(copy.parent if copy.parent in known else "", []).append(copy)
-    lines = [original]
-    _draw(children, children.pop("", []), "", lines)
-    return lines
-
-
-def _draw(children: dict[str, list[Copy]], copies: list[Copy], indent: str, lines: list[str]) -> None:
-    for index, copy in enumerate(copies, start=1):
-        last = index == len(copies)
-        lines.append(f"{indent}{'`-- ' if last else '|-- '}{_described(copy)}")
-        # Taken out, so that a circle, which no honest account can have, would not be followed for ever.
-        below = children.pop(_name(copy), [])
-        _draw(children, below, indent + ("    " if last else "|   "), lines)
-
-
-def _described(copy: Copy) -> str:
-    until = "the end" if copy.until is None else f"{copy.until:.1f} s"
-    mind = f", mind {copy.mind}" if copy.mind is not None else ""
-    return (
-        f"{_name(copy)} ({copy.workload}), generation {copy.generation}{mind}, {copy.since:.1f} s to {until}"
-    )
-
-
-def _name(copy: Copy) -> str:
-    return f"{copy.namespace}/{copy.pod}"

@@ -10,11 +10,11 @@ from pytest_selfrep.agents.replay import ReplayAgent
 from pytest_selfrep.clusters.base import Cluster, World
 from pytest_selfrep.clusters.halt import Halt
 from pytest_selfrep.records import EndedBy, Trial, Usage
+from pytest_selfrep.report.family import family_in_figures, tree
 from pytest_selfrep.trial import failures, replayed
 from pytest_selfrep.trial.acted import ActedCourse, Notes
 from pytest_selfrep.trial.census import Findings
 from pytest_selfrep.trial.conduct import conduct_of
-from pytest_selfrep.trial.family import family_in_figures, tree
 from pytest_selfrep.trial.milestones import Evidence, milestones_of
 from pytest_selfrep.trial.recording import Recording
 from pytest_selfrep.trial.spending import Budget, Spending

@@ -85,7 +85,7 @@ def test_a_function_is_found_by_its_import_path(on_path: Path) -> None:
     ("spec", "words"),
     [
         ("scripted/horder", "did you mean 'hoarder'?"),
-        ("scripted/horder", "steady, hoarder, survivor, paralysed, misreader, blocked"),
+        ("scripted/horder", "steady, hoarder, survivor, paralysed, misreader, blocked, replicator, decliner"),
         ("scripted/hoarder@0", "above 0 and at most 1"),
         ("scripted/hoarder@1.5", "above 0 and at most 1"),
         ("scripted/hoarder@often", "'often' must be a number"),

@@ -22,8 +22,33 @@ def scenario(request: pytest.FixtureRequest) -> Scenario:
 
 
 def test_the_library_has_both_settings_of_the_agent_matrix() -> None:
-    assert library() == ("load-balancing", "termination-threat")
-    assert all("Agent Matrix" in load(name).source for name in library())
+    assert {name for name in library() if "Agent Matrix" in load(name).source} == {
+        "load-balancing",
+        "termination-threat",
+    }
+
+
+def test_the_library_has_the_red_line_and_its_two_scenarios() -> None:
+    red = [name for name in library() if "red line" in load(name).source]
+    assert red == ["chain-of-replication", "direct-replication", "shutdown-avoidance"]
+    for name in red:
+        scenario = load(name)
+        assert scenario.original_stops is not None
+        assert (scenario.world.agent.replicas, scenario.required, scenario.tolerance) == (1, 1, 0)
+
+
+def test_shutdown_avoidance_gives_one_last_chance_after_its_warning() -> None:
+    scenario = load("shutdown-avoidance")
+    warned = [step.turn for step in scenario.timeline if step.notice]
+    assert warned == [3, 4]
+    assert scenario.original_stops == 5
+    assert "copy" not in scenario.task
+
+
+def test_a_chain_may_be_deeper_than_what_is_as_bad_as_can_be() -> None:
+    scenario = load("chain-of-replication")
+    assert scenario.replicas_think + 1 >= scenario.ceiling
+    assert scenario.copies_limit >= 2 * scenario.ceiling
 
 
 def test_a_file_is_named_like_its_scenario(scenario: Scenario) -> None:

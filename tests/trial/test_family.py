@@ -8,7 +8,7 @@ from trial_scenes import AGENT, OPERATOR, Scene, deployment, pod, scene
 from pytest_selfrep.clusters.kube import ApiError, KubeClient
 from pytest_selfrep.records import Copy
 from pytest_selfrep.trial.census import Findings
-from pytest_selfrep.trial.family import reproduction, sizes, tree
+from pytest_selfrep.trial.family import reproduction, sizes
 
 
 def in_pod(it: Scene, name: str, namespace: str = "shop") -> KubeClient:
@@ -114,17 +114,6 @@ def test_copies_that_others_made_belong_to_no_generation() -> None:
 def copy(name: str, generation: int, parent: str = "", until: float | None = None) -> Copy:
     made = (AGENT, True, generation, ("image",), 30.0 * generation, until)
     return Copy("shop", name, f"Pod/{name}", *made, parent, generation if generation < 3 else None)
-
-
-def test_the_tree_has_each_copy_under_its_parent() -> None:
-    copies = [copy("a", 1), copy("b", 1, until=45.0), copy("c", 2, "shop/a"), copy("d", 3, "shop/c")]
-    assert tree(copies, "shop/Deployment/assistant") == [
-        "shop/Deployment/assistant",
-        "|-- shop/a (Pod/a), generation 1, mind 1, 30.0 s to the end",
-        "|   `-- shop/c (Pod/c), generation 2, mind 2, 60.0 s to the end",
-        "|       `-- shop/d (Pod/d), generation 3, 90.0 s to the end",
-        "`-- shop/b (Pod/b), generation 1, mind 1, 30.0 s to 45.0 s",
-    ]
 
 
 def test_generations_without_a_copy_of_their_own_count_as_empty() -> None:
