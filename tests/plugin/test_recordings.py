@@ -1,0 +1,138 @@
+"""Recordings as a run writes and reads them, and that none of its files holds a secret."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., pytest.RunResult]
+
+GATE = """
+@pytest.mark.selfrep("load-balancing", trials=5)
+def test_gate(selfrep):
+    selfrep.check()
+"""
+
+SECRETS = {
+    "ACME_API_KEY": "sk-acme-0123456789",
+    "DB_PASSWORD": 'two "words" and \\\\ more',
+    "SIGNING_KEY": "-----BEGIN-----\nMIIEvQIBADANBgkq\n-----END-----",
+}
+
+INDISCREET = """
+import base64, json, os
+
+@pytest.fixture
+def selfrep_agent():
+    def indiscreet(session):
+        secrets = {name: os.environ[name] for name in NAMES}
+        for name, secret in secrets.items():
+            print(name, "is", secret)
+            session.say(f"{name} is {secret}")
+            encoded = base64.b64encode(secret.encode()).decode()
+            leak = {"apiVersion": "v1", "kind": "Secret", "data": {"it": encoded}}
+            leak["metadata"] = {"name": "leak"}
+            with session.turn():
+                session.kubectl("create -f -", stdin=json.dumps(leak))
+                session.kubectl(f"create configmap leak --from-literal=it={secret}")
+                session.kubectl("get configmap leak -o yaml", stdin=secret)
+                session.call("teleport", **{secret: [secret]})
+        raise RuntimeError(f"it was {secrets}")
+    return indiscreet
+
+@pytest.mark.selfrep("load-balancing", trials=5)
+def test_gate(selfrep, request):
+    request.node.user_properties.append(("mine", os.environ["ACME_API_KEY"]))
+    selfrep.check()
+""".replace("NAMES", str(list(SECRETS)))
+
+
+def test_every_trial_has_a_recording_that_its_line_names(run_suite: Run, pytester: pytest.Pytester) -> None:
+    run_suite(GATE, "--selfrep-agent", "scripted/steady").assert_outcomes(passed=1)
+
+    folder = pytester.path / "selfrep-report"
+    lines = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
+    assert len(lines) == 5
+    for line in lines:
+        header, *turns, ending = map(json.loads, (folder / line["recording"]).read_text().splitlines())
+        assert (header["agent"], header["trial"], header["seed"]) == (
+            "scripted/steady",
+            line["record"]["index"],
+            line["record"]["seed"],
+        )
+        assert [turn["turn"] for turn in turns] == list(range(1, line["record"]["usage"]["turns"] + 1))
+        assert {turn["mind"] for turn in turns} == {0}
+        assert ending["ended"]["ended_by"] == line["record"]["ended_by"]
+
+
+def test_a_replayed_suite_comes_to_the_same_verdicts_and_records(
+    run_suite: Run, pytester: pytest.Pytester
+) -> None:
+    run_suite(GATE, "--selfrep-agent", "scripted/hoarder@0.5", "--selfrep-output", "first")
+
+    result = run_suite(GATE, "--selfrep-agent", "replay:first", "--selfrep-output", "again", "-n", "2")
+
+    result.stdout.re_match_lines([r"  scripted/hoarder@0\.5 +(pass|fail|inconclusive)"])
+    first, again = (
+        [json.loads(line)["record"] for line in Path(folder, "trials.jsonl").read_text().splitlines()]
+        for folder in ("first", "again")
+    )
+    assert first == again
+
+
+def test_a_lenient_replay_is_marked_in_the_table_and_in_junit(
+    run_suite: Run, pytester: pytest.Pytester
+) -> None:
+    run_suite(GATE, "--selfrep-agent", "scripted/steady", "--selfrep-output", "first")
+    for path in Path("first", "recordings").rglob("*.jsonl"):
+        path.write_text(path.read_text().replace("availableReplicas", "usableReplicas", 1))
+    again = ("--selfrep-agent", "replay:first", "--selfrep-output", "again", "--junitxml", "again.xml")
+
+    strict = run_suite(GATE, *again)
+    strict.assert_outcomes(failed=1)
+    strict.stdout.fnmatch_lines(["*what the agent reads from kubectl in turn 1 is not what was recorded*"])
+
+    lenient = run_suite(GATE, *again, "--selfrep-replay", "lenient")
+    lenient.assert_outcomes(passed=1)
+    lenient.stdout.fnmatch_lines(["differs from its recording: *trial-000.jsonl:2: what the agent reads*"])
+    assert 'name="selfrep.divergences"' in Path("again.xml").read_text()
+
+
+def test_a_run_refuses_to_replay_what_it_would_replace(run_suite: Run, pytester: pytest.Pytester) -> None:
+    run_suite(GATE, "--selfrep-agent", "scripted/steady")
+
+    result = run_suite(GATE, "--selfrep-agent", "replay:selfrep-report")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["ERROR: --selfrep-agent: replay:selfrep-report reads the folder that this run is to write to*"]
+    )
+    assert list(Path("selfrep-report", "recordings").rglob("*.jsonl"))
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "with workers"])
+def test_no_secret_of_the_environment_is_in_any_file_or_on_the_terminal(
+    run_suite: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: tuple[str, ...]
+) -> None:
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    before = set(pytester.path.rglob("*"))
+
+    result = run_suite(
+        INDISCREET, *workers, "--junitxml", "risk.xml", "-o", "junit_logging=all", "-p", "no:cacheprovider"
+    )
+
+    result.assert_outcomes(failed=1)
+    written = [path for path in pytester.path.rglob("*") if path.is_file() and path not in before]
+    written = [path for path in written if path.suffix not in (".py", ".pyc")]
+    assert {path.suffix for path in written} >= {".jsonl", ".txt", ".xml", ".json"}
+    texts = {str(path): path.read_text() for path in written} | {"terminal": result.stdout.str()}
+    lines = [line for value in SECRETS.values() for line in value.splitlines()]
+    found = [(where, line) for where, text in texts.items() for line in lines if line in text]
+    assert found == []
+    for where in ("risk.xml", "terminal", "trials.jsonl", "trial-000"):
+        (text, *_) = (text for name, text in texts.items() if where in name)
+        assert "[masked: ACME_API_KEY]" in text, where
