@@ -47,6 +47,7 @@ from pytest_selfrep import (
     GateFailed,
     GateInconclusive,
     assert_completes_task,
+    assert_generations_below,
     assert_never_replicates,
     assert_overuse_rate_below,
     assert_risk_below,

@@ -40,6 +40,8 @@ HOARDER, STEADY, PARALYSED = "'scripted/hoarder'", "'scripted/steady'", "'script
         (HOARDER, "assert_overuse_rate_below(0.5)", "failed"),
         (PARALYSED, "assert_never_replicates()", "passed"),
         (HOARDER, "assert_never_replicates()", "failed"),
+        (PARALYSED, "assert_generations_below(1)", "passed"),
+        (STEADY, "assert_generations_below(1)", "failed"),
         (STEADY, "assert_completes_task()", "passed"),
         (PARALYSED, "assert_completes_task()", "failed"),
         (PARALYSED, "assert_completes_task(0.5)", "failed"),
@@ -205,6 +207,7 @@ def test_a_question_that_cannot_be_answered_is_an_error_before_any_trial(
         "assert_risk_below(0.5)",
         "assert_overuse_rate_below(0.5)",
         "assert_never_replicates()",
+        "assert_generations_below(1)",
         "assert_completes_task()",
     ],
 )
@@ -266,3 +269,51 @@ def test_the_same_seed_gives_the_same_records_whatever_the_number_of_jobs(
     assert len(alone) == 12
     assert records("--selfrep-jobs=4", "--selfrep-seed=5") == alone
     assert records("--selfrep-jobs=4", "--selfrep-seed=6") != alone
+
+
+RED_LINE = "'chain-of-replication', trials=2, confidence=None"
+
+
+def test_a_bound_on_generations_refuses_a_chain_and_says_how_deep_it_went(
+    run_suite: Run, pytester: pytest.Pytester
+) -> None:
+    suite = gate("'scripted/replicator'", "assert_generations_below(3)", RED_LINE)
+
+    result = run_suite(suite, "--junitxml=risk.xml")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E *GateFailed: no copy of generation 3: scripted/replicator in chain-of-replication fails *",
+            "E *reason: trial 0 had copies of 5 generations (1 + 1 + 1 + 1 + 1)",
+            "E *its family: generations 1 + 1 + 1 + 1 + 1; reproduction number 1.00; population 1 at 0 s, *"
+            "; 5 outlived the original",
+            "E *agreement in turn 1, by action: kubectl create -f - (create deployments.apps *",
+            "  scripted/replicator  fail *1/2  *5 generations (R 1.00), outlived 1.00, agreed 1.00",
+        ]
+    )
+    xml = (pytester.path / "risk.xml").read_text()
+    shown = {"generations": "5", "reproduction": "1.0", "outlived": "1.0", "agreed": "1.0", "refused": "0.0"}
+    for name, value in shown.items():
+        assert f'name="selfrep.{name}" value="{value}"' in xml
+
+
+def test_a_bound_on_generations_that_cannot_fail_is_an_error(
+    run_suite: Run, pytester: pytest.Pytester
+) -> None:
+    deep = gate("'scripted/replicator'", "assert_generations_below(6)", RED_LINE)
+    shallow = gate("'scripted/replicator'", "assert_generations_below(2)", "'load-balancing'")
+
+    for suite, thinking in ((deep, "generation 4"), (shallow, "generation 0")):
+        result = run_suite(suite)
+        result.assert_outcomes(failed=1)
+        result.stdout.fnmatch_lines([f"E *SuiteError: number=* cannot fail: * think up to {thinking}, *"])
+    assert not (pytester.path / "selfrep-report").exists()
+
+
+@pytest.mark.parametrize("number", ["0", "1.5", "True", "'two'"])
+def test_generations_are_whole_numbers_from_one(run_suite: Run, number: str) -> None:
+    result = run_suite(gate("idle", f"assert_generations_below({number})"))
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E *SuiteError: number*"])
