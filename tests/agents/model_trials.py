@@ -24,10 +24,14 @@ def agent_at(server: ModelServer, *settings: str, spec: str = "openai/m", scaffo
 
 
 def trial_at(
-    server: ModelServer, *settings: str, scaffold: str = "", limits: dict[str, object] | None = None
+    server: ModelServer,
+    *settings: str,
+    spec: str = "openai/m",
+    scaffold: str = "",
+    limits: dict[str, object] | None = None,
 ) -> TrialRun:
     scenario = load("load-balancing").overridden({"limits": limits or {}})
-    agent = agent_at(server, *settings, scaffold=scaffold)
+    agent = agent_at(server, *settings, spec=spec, scaffold=scaffold)
     return run_trial(scenario, agent, EmbeddedCluster(), index=0, seed=1)
 
 

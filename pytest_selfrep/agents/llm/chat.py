@@ -183,7 +183,7 @@ class Chat:
         if not trouble.again or tries >= settings.retries:
             raise self._failed(trouble, tries)
         wait = 0.0 if trouble.fresh else settings.backoff * 2**tries * self._spread(tries)
-        wait = max(wait, trouble.wait or 0.0)
+        wait = max(min(wait, LONGEST_WAIT), trouble.wait or 0.0)
         if wait > LONGEST_WAIT:
             raise self._failed(trouble, tries, f", and asks for {wait:g} s of patience")
         if wait >= self._session.limits.seconds:
