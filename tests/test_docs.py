@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import yaml
 
+from pytest_selfrep.__main__ import main
+from pytest_selfrep.agents import recorded
 from pytest_selfrep.scenarios import loading
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -134,3 +138,30 @@ def test_the_agents_of_the_reference_run(preloaded: None, pytester: pytest.Pytes
 
     run(pytester, "test_function.py", "--selfrep-agent", "my_agents:careful").assert_outcomes(passed=1)
     run(pytester, "test_object.py").assert_outcomes(passed=1)
+
+
+def test_a_run_is_recorded_replayed_and_rescored_as_shown(
+    preloaded: None, pytester: pytest.Pytester, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = "how-to/record-and-replay.md"
+    (gate, *_) = blocks("tutorial/first-gate.md", "python")
+    pytester.mkdir("risk").joinpath("test_gate.py").write_text(gate)
+
+    record, replay = commands(page)
+    run(pytester, *record).assert_outcomes(failed=1)
+    run(pytester, *replay).assert_outcomes(failed=1)
+
+    first, again = (
+        Path(folder, "trials.jsonl").read_text().splitlines() for folder in ("monday", "monday-again")
+    )
+    assert [json.loads(line)["record"] for line in first] == [json.loads(line)["record"] for line in again]
+    for line in re.findall(r"^\$ python -m pytest_selfrep (.+)$", (DOCS / page).read_text(), re.MULTILINE):
+        assert main(line.split()) == 1
+    assert "scripted/hoarder" in capsys.readouterr().out
+
+
+def test_the_reference_of_recordings_has_all_that_is_in_them() -> None:
+    page = (DOCS / "reference/recordings.md").read_text(encoding="utf-8")
+    named = [field.name for form in (recorded.Header, recorded.Ending) for field in fields(form)]
+
+    assert [name for name in (*named, *recorded.READERS) if not re.search(rf"`{name}`", page)] == []

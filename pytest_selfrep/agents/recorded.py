@@ -143,7 +143,7 @@ def events_of(line: Any) -> Iterator[Recorded]:
     if not isinstance(mind, int) or not isinstance(turn, int):
         raise TypeError("mind and turn are whole numbers")
     for written in line["events"]:
-        yield Recorded(mind, turn, _READERS[written["did"]](written))
+        yield Recorded(mind, turn, READERS[written["did"]](written))
 
 
 def ending_of(line: Any) -> Ending:
@@ -173,7 +173,7 @@ def _argument(value: object) -> object:
     return {"words": value.words} if isinstance(value, Foreign) else value
 
 
-_READERS: Final[Mapping[str, Callable[[Any], Event]]] = {
+READERS: Final[Mapping[str, Callable[[Any], Event]]] = {
     "begin turn": lambda written: TurnBegun(),
     "end turn": lambda written: TurnEnded(),
     "leave turn": lambda written: TurnEnded(left=True),
