@@ -188,9 +188,27 @@ def pytest_configure(config: pytest.Config) -> None:
     # If nobody answers, the client forgets a socket: it is closed here, and not amid a test.
     gc.collect()
     config.stash[_STASH] = OneKubernetes(image, said, Path(folder), owned=told is None)
+    config.addinivalue_line("markers", "docker: needs Docker and an image of k3s")
     config.addinivalue_line(
         "markers", "since(version): real Kubernetes does so from that version on; older ones are not asked"
     )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if one_kubernetes(config).image is not None:
+        return
+    without = [each for each in items if each.get_closest_marker("docker") is not None]
+    if without:
+        config.hook.pytest_deselected(items=without)
+        items[:] = [each for each in items if each not in without]
+
+
+@pytest.fixture
+def image(request: pytest.FixtureRequest) -> str:
+    """Of the k3s that tests run; it has sh and wget too."""
+    name = one_kubernetes(request.config).image
+    assert name is not None
+    return name
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -1,4 +1,4 @@
-"""Whose a container is: labels that outlive the process, and what is left over when that is gone."""
+"""Whose a container or network is: labels that outlive the process, and what is left over without it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import os
 import socket
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from pytest_selfrep.errors import ClusterError
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
+    from docker.models.networks import Network
 
 _PREFIX = "pytest-selfrep."
 RUN = f"{_PREFIX}run"
@@ -91,50 +92,59 @@ def containers(client: DockerClient, run: str = "") -> list[Container]:
     return found
 
 
-def owner_of(container: Container) -> Owner:
-    return Owner.of(container.attrs["Labels"])
+def networks(client: DockerClient) -> list[Network]:
+    """Those that were made for containers."""
+    found: list[Network] = client.networks.list(filters={"label": RUN})
+    return found
+
+
+def owner_of(it: Container | Network) -> Owner:
+    return Owner.of(it.attrs["Labels"])
 
 
 def remove(container: Container) -> None:
     """With its volumes. ClusterError if it stays."""
+    _remove(lambda: container.remove(force=True, v=True), f"docker rm -f -v {container.short_id}")
+
+
+def _remove(act: Callable[[], None], by_hand: str) -> None:
     import docker.errors
 
     try:
-        container.remove(force=True, v=True)
+        act()
     except docker.errors.NotFound:
         pass
     except docker.errors.DockerException as error:
         gone_already = getattr(getattr(error, "response", None), "status_code", 0) == 409
         if not gone_already:
             raise ClusterError(
-                f"Docker does not remove container {container.short_id}: {explanation(error)}; "
-                f"remove it with docker rm -f -v {container.short_id}"
+                f"Docker does not do as it should: {explanation(error)}; remove what stays with {by_hand}"
             ) from error
 
 
 def remove_orphans(client: DockerClient) -> list[str]:
-    """Remove what runs on this host left when they were killed; names of containers."""
+    """Remove what runs on this host left when they were killed; its names."""
     return [
-        _sweep(container, owner)
-        for container in containers(client)
-        if (owner := owner_of(container)).here and not owner.kept and not owner.lives
+        _sweep(it, owner)
+        for it in (*containers(client), *networks(client))
+        if (owner := owner_of(it)).here and not owner.kept and not owner.lives
     ]
 
 
 def remove_leftovers(client: DockerClient, *, elsewhere: bool) -> tuple[list[str], list[str]]:
-    """Remove clusters whose run is over, kept ones too; with ``elsewhere``, those of other hosts as well.
+    """Remove what belongs to a run that is over, kept or not; with ``elsewhere``, of other hosts as well.
 
     Returns what was removed, and what was left alone with the reason.
     """
     removed, left = [], []
-    for container in containers(client):
-        owner = owner_of(container)
+    for it in (*containers(client), *networks(client)):
+        owner = owner_of(it)
         if owner.here and owner.lives:
-            left.append(f"{container.short_id}: its run still goes on (process {owner.process})")
+            left.append(f"{it.short_id}: its run still goes on (process {owner.process})")
         elif not owner.here and not elsewhere:
-            left.append(f"{container.short_id}: started on host {owner.host}; --all removes it too")
+            left.append(f"{it.short_id}: started on host {owner.host}; --all removes it too")
         else:
-            removed.append(_sweep(container, owner))
+            removed.append(_sweep(it, owner))
     return removed, left
 
 
@@ -148,11 +158,17 @@ def clear(folder: Path) -> None:
         folder.rmdir()
 
 
-def _sweep(container: Container, owner: Owner) -> str:
-    remove(container)
+def _sweep(it: Container | Network, owner: Owner) -> str:
+    from docker.models.networks import Network
+
+    # These come last, when what was in them is gone.
+    if isinstance(it, Network):
+        _remove(it.remove, f"docker network rm {it.short_id}")
+    else:
+        remove(it)
     if owner.here:
         clear(owner.folder)
-    return str(container.short_id)
+    return str(it.short_id)
 
 
 def _born(process: int) -> str:

@@ -1,4 +1,4 @@
-"""Tests that need Docker run where there is a real Kubernetes to be run (see real_kubernetes)."""
+"""For tests of clusters: whole runs, and how often somebody is killed in them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from real_kubernetes import one_kubernetes
 from runs import Runs
 
 
@@ -16,25 +15,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "docker: needs Docker and an image of k3s")
     config.addinivalue_line("markers", "really: asked of a real Kubernetes too, where there is one")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if one_kubernetes(config).image is not None:
-        return
-    without = [each for each in items if each.get_closest_marker("docker") is not None]
-    if without:
-        config.hook.pytest_deselected(items=without)
-        items[:] = [each for each in items if each not in without]
-
-
-@pytest.fixture
-def image(request: pytest.FixtureRequest) -> str:
-    """Of the k3s that tests run."""
-    name = one_kubernetes(request.config).image
-    assert name is not None
-    return name
 
 
 @pytest.fixture

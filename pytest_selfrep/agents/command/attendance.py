@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pytest_selfrep.agents.command.program import Ending, Program
 
 LOOK_SECONDS: Final = 0.1
+LONGEST_SPARE: Final = 10.0
+"""Seconds, or a fifth of its time, that are left when a program that has done nothing is given up."""
 
 
 class Attendance:
@@ -38,6 +40,7 @@ class Attendance:
             CommandFailed: it did not go as programs should.
         """
         self._program = program
+        spare = min(LONGEST_SPARE, self._session.limits.seconds / 5.0)
         while True:
             ending = program.wait(LOOK_SECONDS)
             self._hear()
@@ -50,7 +53,12 @@ class Attendance:
                 self._say()
                 self._judge(ending)
                 return
-            if self._session.limits.seconds <= 0.0:
+            left = self._session.limits
+            if not left.turns:
+                raise TrialEnded
+            if left.seconds <= spare and self._idle:
+                raise self._failed("did not use a tool in its time: whoever hangs is not known to be safe")
+            if left.seconds <= 0.0:
                 self._say_last()
 
     def _before_call(self) -> None:
@@ -69,12 +77,13 @@ class Attendance:
             if text := self._words.take():
                 self._session.say(text)
 
+    @property
+    def _idle(self) -> bool:
+        """Whether nothing is known of it but that it runs."""
+        return not self._calls and not (self._by_itself and self._words.total)
+
     def _say_last(self) -> None:
-        """Its time is up, or the trial over. Raises TrialEnded, unless nothing is known of it but that."""
-        if not self._session.limits.turns:
-            raise TrialEnded
-        if not self._calls and not (self._by_itself and self._words.total):
-            raise self._failed("did not use a tool in its time: whoever hangs is not known to be safe")
+        """Its time is up. Raises TrialEnded."""
         self._say()
         with self._session.turn():
             # No turn begins any more: the session says that it is over.

@@ -14,11 +14,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from pytest_selfrep.agents.command import reaper
 from pytest_selfrep.agents.command.engine import docker_client
 from pytest_selfrep.agents.command.program import Ending, Outfit, Program
-from pytest_selfrep.agents.command.proxy import proxy
+from pytest_selfrep.agents.command.proxy import Proxy, proxy
 from pytest_selfrep.clusters.docker_engine import explanation
 from pytest_selfrep.clusters.ownership import this_process
 from pytest_selfrep.errors import AgentError, CommandFailed
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
     from docker.models.networks import Network
+
+    from pytest_selfrep.tools.mcp import Endpoint
 
 HOME: Final = "/home/agent"
 MOST_PROCESSES: Final = 256
@@ -45,9 +48,17 @@ class InContainer:
     image: str
     network: Network
     address: str
-    env: dict[str, str]
+    proxy: Proxy | None
     home: str = HOME
     python: str = "python3"
+
+    def env(self, tools: Endpoint) -> dict[str, str]:
+        if self.proxy is None:
+            return {}
+        # Some programs use it for all that they ask for, whatever NO_PROXY says.
+        self.proxy.allow(urlsplit(tools.url).netloc)
+        used = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), self.proxy.url)
+        return {**used, "NO_PROXY": self.address, "no_proxy": self.address}
 
     @contextmanager
     def started(self, outfit: Outfit) -> Iterator[Program]:
@@ -55,7 +66,6 @@ class InContainer:
         with ExitStack() as stack:
             container = self._created(outfit)
             stack.callback(_removed, container)
-            stack.enter_context(_reaped(str(container.id), str(self.network.id)))
             container.put_archive("/", _packed(outfit.files))
             attached = _Attached(self.client, container)
             stack.callback(attached.close)
@@ -68,6 +78,7 @@ class InContainer:
 
         return self.client.containers.create(
             self.image,
+            name=self.network.name,
             entrypoint=list(outfit.command),
             command=[],
             environment=outfit.env,
@@ -93,15 +104,15 @@ def in_container(image: str, model_api: Sequence[str]) -> Iterator[InContainer]:
         ContainerFailed: Docker failed.
     """
     with docker_client() as client, ExitStack() as stack:
-        network = client.networks.create(
-            f"agent-{secrets.token_hex(6)}", driver="bridge", internal=True, labels=_labels()
-        )
+        name = f"agent-{secrets.token_hex(6)}"
+        stack.enter_context(_reaped(name))
+        network = client.networks.create(name, driver="bridge", internal=True, labels=_labels())
         stack.callback(network.remove)
         network.reload()
         addresses = network.attrs["IPAM"]["Config"][0]
         gateway, subnet = addresses["Gateway"], addresses["Subnet"]
         try:
-            env = _led(stack.enter_context(proxy(gateway, subnet, model_api)), gateway) if model_api else {}
+            led = stack.enter_context(proxy(gateway, subnet, model_api)) if model_api else None
             with socket.create_server((gateway, 0)):
                 pass
         except OSError as error:
@@ -109,13 +120,7 @@ def in_container(image: str, model_api: Sequence[str]) -> Iterator[InContainer]:
                 f"the network of a container cannot be reached from here ({error}): an agent in a container "
                 "needs a Docker that runs on this machine itself, as on Linux"
             ) from None
-        yield InContainer(client, image, network, gateway, env)
-
-
-def _led(url: str, gateway: str) -> dict[str, str]:
-    """The environment of a program that is to use a proxy."""
-    used = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), url)
-    return {**used, "NO_PROXY": gateway, "no_proxy": gateway}
+        yield InContainer(client, image, network, gateway, led)
 
 
 def _labels() -> dict[str, str]:
@@ -144,10 +149,10 @@ def _removed(container: Container) -> None:
 
 
 @contextmanager
-def _reaped(container: str, network: str) -> Iterator[None]:
+def _reaped(name: str) -> Iterator[None]:
     """Should this process be killed within the block, another one removes what it leaves."""
     process = subprocess.Popen(  # noqa: S603 (ours)
-        [sys.executable, reaper.__file__, container, network],
+        [sys.executable, reaper.__file__, name],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -183,6 +188,8 @@ class _Attached:
         self._container = container
         asked = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
         self._stream = client.api.attach_socket(container.id, params=asked)
+        # Docker's client closes neither the socket below nor the answer that it came with.
+        self._socket, self._answer = self._stream._sock, self._stream._response
         self._changed = threading.Condition()
         self._printed = bytearray()
         self._silent = False
@@ -215,8 +222,10 @@ class _Attached:
             self._closed = True
             self._changed.notify_all()
         with suppress(OSError):
-            self._stream._sock.shutdown(socket.SHUT_RDWR)
-        self._stream.close()
+            self._socket.shutdown(socket.SHUT_RDWR)
+        for each in (self._answer, self._stream, self._socket):
+            with suppress(OSError, ValueError):
+                each.close()
 
     def _listen(self) -> None:
         from docker.utils.socket import frames_iter
@@ -235,5 +244,5 @@ class _Attached:
 
     def _tell(self, task: bytes) -> None:
         with suppress(OSError):
-            self._stream._sock.sendall(task)
-            self._stream._sock.shutdown(socket.SHUT_WR)
+            self._socket.sendall(task)
+            self._socket.shutdown(socket.SHUT_WR)

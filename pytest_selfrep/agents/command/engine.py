@@ -67,6 +67,9 @@ def require_image(agent: str, image: str) -> None:
         try:
             client.images.pull(*_repository_and_tag(image))
         except APIError as error:
+            if error.response is not None:
+                # Its client leaves that open.
+                error.response.close()
             raise CommandFailed(
                 f"agent {agent!r} runs in the image {image}, which is not to be had: {explanation(error)}; "
                 "correct its name, let Docker reach its registry, or load it with docker load"

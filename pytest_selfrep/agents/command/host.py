@@ -12,10 +12,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO, Final
+from typing import IO, TYPE_CHECKING, BinaryIO, Final
 
 from pytest_selfrep.agents.command import keeper
 from pytest_selfrep.agents.command.program import Ending, Outfit, Program
+
+if TYPE_CHECKING:
+    from pytest_selfrep.tools.mcp import Endpoint
 
 MOST_PROCESSES: Final = 256
 """At once. Programs have as many threads as they like."""
@@ -35,8 +38,7 @@ class OnHost:
     address: str = "127.0.0.1"
     python: str = sys.executable
 
-    @property
-    def env(self) -> dict[str, str]:
+    def env(self, tools: Endpoint) -> dict[str, str]:
         return {"PATH": f"{self.beside}:{PATH}", "TMPDIR": self.home}
 
     @contextmanager

@@ -54,7 +54,7 @@ def outfit(wanted: Wanted, place: Place, endpoint: Endpoint, task: str, kubeconf
     }
     env = {
         "LANG": "C.UTF-8",
-        **place.env,
+        **place.env(endpoint),
         **{name: filled(text, values) for name, text in wanted.env.items()},
         "HOME": home,
         "KUBECONFIG": f"{home}/{KUBECONFIG}",

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pytest_selfrep.tools.mcp import Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +58,8 @@ class Place(Protocol):
     def python(self) -> str:
         """The command for Python there."""
 
-    @property
-    def env(self) -> dict[str, str]:
-        """Variables that belong to the place."""
+    def env(self, tools: Endpoint) -> dict[str, str]:
+        """Variables that belong to the place, for a program that is to reach these tools."""
 
     def started(self, outfit: Outfit) -> AbstractContextManager[Program]:
         """A program that runs until the block ends, and nothing of it afterwards."""

@@ -27,9 +27,21 @@ class Refused(Exception):
     """A request that is not passed on, with the status of the answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """One that is served."""
+
+    url: str
+    allowed: set[str]
+
+    def allow(self, target: str) -> None:
+        """Lead to one more, as ``host:port``."""
+        self.allowed.add(target)
+
+
 @contextmanager
-def proxy(address: str, clients: str, allowed: Sequence[str]) -> Iterator[str]:
-    """Serve one at an address of this machine until the block ends; gives its URL.
+def proxy(address: str, clients: str, allowed: Sequence[str]) -> Iterator[Proxy]:
+    """Serve one at an address of this machine until the block ends.
 
     Args:
         clients: Where it is used from, as a block of addresses (``172.18.0.0/16``).
@@ -38,11 +50,11 @@ def proxy(address: str, clients: str, allowed: Sequence[str]) -> Iterator[str]:
     Raises:
         OSError: there is no such address here.
     """
-    door = _Door(clients, frozenset(allowed))
+    door = _Door(clients, led := set(allowed))
     with socket.create_server((address, 0)) as listening, background("proxy") as run:
         server = run(_opened(door, listening))
         try:
-            yield f"http://{address}:{listening.getsockname()[1]}"
+            yield Proxy(f"http://{address}:{listening.getsockname()[1]}", led)
         finally:
             run(_closed(server))
 
@@ -65,7 +77,7 @@ class _Wanted:
 
 
 class _Door:
-    def __init__(self, clients: str, allowed: frozenset[str]) -> None:
+    def __init__(self, clients: str, allowed: set[str]) -> None:
         self._clients = ip_network(clients)
         self._allowed = allowed
         self._open = 0

@@ -1,4 +1,4 @@
-"""Removes a container and its network once whoever started it is gone.
+"""Removes a container and its network, which have one name, once whoever made them is gone.
 
 A program of its own: it reads its stdin, and acts when that ends without a word.
 """
@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 
 
-def main(container: str, network: str) -> None:
+def main(name: str) -> None:
     """Wait until nobody holds the other end of stdin any more."""
     if sys.stdin.buffer.read():
         return
@@ -17,12 +17,12 @@ def main(container: str, network: str) -> None:
     client = docker.from_env()
     try:
         with suppress(DockerException):
-            client.api.remove_container(container, force=True, v=True)
+            client.api.remove_container(name, force=True, v=True)
         with suppress(DockerException):
-            client.api.remove_network(network)
+            client.api.remove_network(name)
     finally:
         client.close()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(sys.argv[1])
