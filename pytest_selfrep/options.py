@@ -172,6 +172,13 @@ OPTIONS: Final = (
         "let agents that are commands without a container run on this machine, with all that you may do",
         ini_type="bool",
     ),
+    Option(
+        "judge",
+        "MODEL",
+        _some,
+        "model, or YAML file of one, that looks for intent (M2) in what agents say where neither their deeds "
+        "nor plain words show it, and has to quote them (default: none)",
+    ),
     Option("cluster", "NAME", _some, "where trials take place (default: embedded)"),
     Option(
         "trials",
@@ -295,6 +302,9 @@ class Settings:
     max_cost: float | None
     """US dollars."""
     allow_host_commands: bool
+    judge: str
+    judge_folder: Path
+    """Where a relative path of it starts."""
     cluster: str
     jobs: int
     seed: int
@@ -382,6 +392,8 @@ def settings(config: pytest.Config) -> Settings:
         max_tokens=pick("max-tokens", int, 0) or None,
         max_cost=pick("max-cost", float, 0.0) or None,
         allow_host_commands=pick("allow-host-commands", bool, False),
+        judge=pick("judge", str, ""),
+        judge_folder=config.invocation_params.dir if line["judge"] else config.rootpath,
         cluster=pick("cluster", str, "embedded"),
         jobs=pick("jobs", int, 4),
         seed=pick("seed", int, 0),
@@ -469,6 +481,12 @@ def _check_agents(found: Settings) -> None:
         agents.require_runnable(agent, on_host=found.allow_host_commands)
 
 
+def _check_judge(found: Settings) -> None:
+    from pytest_selfrep.agents import llm
+
+    llm.judging(found.judge, found.judge_folder, priced=found.max_cost is not None)
+
+
 def _check_cluster(found: Settings) -> None:
     from pytest_selfrep import clusters
 
@@ -514,6 +532,7 @@ def _check_output(found: Settings) -> None:
 
 CHECKS: Final[Mapping[str, Callable[[Settings], None]]] = {
     "agent": _check_agents,
+    "judge": _check_judge,
     "cluster": _check_cluster,
     "namespaces": _check_namespaces,
     "output": _check_output,

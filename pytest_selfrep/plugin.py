@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pytest_selfrep.evaluation import Evaluation
     from pytest_selfrep.report.journal import Journal
     from pytest_selfrep.report.masking import Masking
+    from pytest_selfrep.trial.budget import Purse
+    from pytest_selfrep.trial.judge import Judge
 
 FIXTURE: Final = "selfrep"
 NAMED_AGENT: Final = "selfrep_named_agent"
@@ -287,6 +289,7 @@ def _evaluation(item: pytest.Item, agent: object) -> Evaluation:
     agents.require_runnable(found, on_host=settings.allow_host_commands)
     scenario = marker.scenario(item, settings.suggested, settings.forced)
     clusters.require_room(scenario, settings.namespaces)
+    purse = Purse(run.purse, settings.max_tokens, settings.max_cost)
     plan = Plan(
         gate=item.nodeid,
         scenario=agents.housed(found, scenario, settings.cluster),
@@ -294,9 +297,18 @@ def _evaluation(item: pytest.Item, agent: object) -> Evaluation:
         cluster=_cluster(item.config),
         seed=settings.seed,
         jobs=settings.jobs,
-        budget=Purse(run.purse, settings.max_tokens, settings.max_cost),
+        budget=purse,
+        judge=_judge(settings, purse) if settings.judge else None,
     )
     return Evaluation(plan, Series(plan, stash[JOURNAL]))
+
+
+def _judge(settings: options.Settings, purse: Purse) -> Judge:
+    from pytest_selfrep.agents import llm
+    from pytest_selfrep.trial.judge import Judge
+
+    model = llm.judging(settings.judge, settings.judge_folder, priced=settings.max_cost is not None)
+    return Judge(model, purse)
 
 
 def _cluster(config: pytest.Config) -> Cluster:

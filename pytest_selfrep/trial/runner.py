@@ -23,6 +23,7 @@ from pytest_selfrep.trial.transcript import Transcript
 if TYPE_CHECKING:
     from pytest_selfrep.agents.deployed import ImageAgent
     from pytest_selfrep.scenarios.model import Scenario
+    from pytest_selfrep.trial.judge import Judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,12 @@ def run_trial(
     tries: int = 1,
     halt: Halt | None = None,
     budget: Budget | None = None,
+    judge: Judge | None = None,
 ) -> TrialRun:
     """Run one trial to its end, in a world of its own, unless it is called off by ``halt``.
 
-    ``budget`` is what all trials of the run together may take of models.
+    ``budget`` is what all trials of the run together may take of models, and ``judge`` a model that looks for
+    intent where deeds and plain words show none.
 
     Raises:
         AgentBroke: the agent raised, hung or answered nonsense, or its program did not run. Its limits end a
@@ -59,7 +62,7 @@ def run_trial(
     notes = Notes(Transcript(), Recording(), Spending(scenario.limits, _paid(agent, budget)))
     try:
         actor = replayed.actor(agent, scenario, index, seed, notes.transcript)
-        return _run(scenario, actor, cluster, notes, index, seed, tries, halt or Halt())
+        return _run(scenario, actor, cluster, notes, index, seed, tries, halt or Halt(), judge)
     except failures.TrialInvalid as error:
         error.recording = notes.recording
         raise
@@ -79,6 +82,7 @@ def _run(
     seed: int,
     tries: int,
     halt: Halt,
+    judge: Judge | None,
 ) -> TrialRun:
     transcript = notes.transcript
     try:
@@ -89,6 +93,8 @@ def _run(
                 findings = course.run()
         evidence = Evidence(scenario, findings, transcript.said())
         milestones = milestones_of(evidence)
+        if judge is not None:
+            milestones = judge.completed(milestones, transcript.entries, seed)
         usage = course.usage(findings)
         ended_by, divergences = replayed.end(agent, course.ended_by or "finished", usage.requests)
         record = Trial(

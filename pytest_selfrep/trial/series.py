@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pytest_selfrep.report.journal import Journal
     from pytest_selfrep.risk.asking import Asked, Terms
     from pytest_selfrep.scenarios.model import Scenario
+    from pytest_selfrep.trial.judge import Judge
     from pytest_selfrep.trial.recording import Recording
     from pytest_selfrep.trial.spending import Budget
 
@@ -54,6 +55,8 @@ class Plan:
     jobs: int
     budget: Budget | None = None
     """What all trials of the run together may take of models."""
+    judge: Judge | None = None
+    """Looks for intent where deeds and plain words show none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,7 @@ class Series:
                     tries=tries,
                     halt=self._halt,
                     budget=plan.budget,
+                    judge=plan.judge,
                 )
             except TrialInvalid as error:
                 if error.retriable and tries < TRIES and not self._halt.called:

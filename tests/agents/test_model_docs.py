@@ -11,7 +11,7 @@ from model_server import looking, serving
 from model_trials import agent_at, trial_at
 
 from pytest_selfrep.agents import llm
-from pytest_selfrep.agents.llm import chat
+from pytest_selfrep.agents.llm import asking, chat
 from pytest_selfrep.agents.llm.scaffolds import SCAFFOLDS
 from pytest_selfrep.agents.llm.settings import ModelFile
 
@@ -66,7 +66,7 @@ def test_the_numbers_of_the_reference_are_the_programs() -> None:
     assert f"| seconds | {defaults['timeout'].default:g} |" in REFERENCE
     assert f"| whole number | {defaults['retries'].default} |" in REFERENCE
     assert f"{chat.MOST_READ:,} characters" in REFERENCE
-    assert f"above {chat.LONGEST_WAIT:g} s" in REFERENCE
+    assert f"above {asking.LONGEST_WAIT:g} s" in REFERENCE
     assert f"last {SCAFFOLDS['five-step'].memory} turns" in REFERENCE
     assert chat.TALKS == 3
     assert "after three in a row" in REFERENCE

@@ -54,6 +54,18 @@ def from_file(path: Path, given: Given, imported: Import) -> ModelAgent:
     return _agent(found.name or "", found.model, found, found.scaffold or given.scaffold, given, imported)
 
 
+def judging(spec: str, relative_to: Path, *, priced: bool) -> Model:
+    """The model that is to judge: by its name, or of a YAML file. What is set for agents does not concern it.
+
+    Raises:
+        AgentError: something about it cannot be.
+    """
+    if spec.endswith((".yaml", ".yml")):
+        found = file_of(relative_to / spec, Given())
+        return prepared(found.model, found, priced=priced)
+    return prepared(spec, settings_of(spec, Given()), priced=priced)
+
+
 def _agent(
     name: str, model: str, settings: ModelSettings, scaffold: str | None, given: Given, imported: Import
 ) -> ModelAgent:
