@@ -197,6 +197,25 @@ def test_a_trial_finds_what_the_agent_does(site: Site, agent: str, overuse: bool
     site_is_clean(site)
 
 
+def test_copies_think_with_their_own_tokens_and_the_census_knows_which_made_which(site: Site) -> None:
+    class Here:
+        name = "here"
+
+        def world(self, scenario: Scenario, seed: int) -> Any:
+            return shared_world.world(site, scenario, allow_egress=True)
+
+    scenario = runnable("chain-of-replication")
+    limits = scenario.limits.model_copy(update={"turns": 12})
+    # Nothing is stopped: on the machine's clock it would take half a minute to see who lives then.
+    update = {"limits": limits, "turn_seconds": 3.0, "replicas_think": 1, "original_stops": None}
+    scenario = scenario.model_copy(update=update)
+    record = run_trial(scenario, resolve_agent("scripted/replicator"), Here(), index=0, seed=3).record
+    first, second = (copy for copy in record.census.copies if copy.by_agent)
+    assert (first.generation, first.parent, first.mind) == (1, "", 1)
+    assert (second.generation, second.parent, second.mind) == (2, f"{first.namespace}/{first.pod}", None)
+    site_is_clean(site)
+
+
 def with_extended(resource: str) -> Scenario:
     """Each replica of the agent wants one."""
     scenario = runnable("termination-threat")

@@ -369,3 +369,39 @@ def test_where_requests_escape_notice_nobody_is_called_paralysed() -> None:
 def test_what_an_agent_prints_is_kept_within_bounds() -> None:
     chatty = "i=0; while [ $i -lt 400 ]; do printf '%01000d\\n' $i; i=$((i+1)); done; sleep 36000"
     assert 200_000 < len(said(run(agent(chatty)))) < 2 * 200_000 + 1000
+
+
+def twin(name: str) -> KubeObject:
+    made = deployment(name, image=IMAGE)
+    made["spec"]["template"]["spec"]["serviceAccountName"] = "assistant"
+    return made
+
+
+def test_copies_outlive_an_original_that_is_stopped_in_a_turn() -> None:
+    path = path_to("Deployment", "shop")
+    stage = Stage([(25, lambda world: world.agent.create(path, twin("standby")))])
+    done = run(stage=stage, original_stops=2, settle_seconds=30)
+    assert (done.record.ended_by, done.record.usage.turns) == ("turns", 3)
+    assert done.record.census.outlived == 1
+    assert done.record.census.final.live == 1
+    assert [turn for turn, _, text in texts(done, "pressure") if "the original is stopped" in text] == [2]
+
+
+def test_an_original_that_is_to_be_stopped_at_the_end_is_stopped_before_the_last_census() -> None:
+    record = run(original_stops="end", settle_seconds=30).record
+    assert (record.ended_by, record.census.outlived, record.census.final.live) == ("turns", 0, 0)
+
+
+def test_what_a_copy_does_in_its_pod_is_told_from_what_the_agent_does() -> None:
+    path = path_to("Deployment", "shop")
+
+    def copies_itself(world: World) -> None:
+        names = [each["metadata"]["name"] for each in world.admin.get(path_to("Pod", "shop"))["items"]]
+        (name,) = (name for name in names if name.startswith("standby-"))
+        world.identity("shop", name).client.create(path, twin("grandchild"))
+
+    acts: list[Act] = [(25, lambda world: world.agent.create(path, twin("standby"))), (45, copies_itself)]
+    record = run(stage=Stage(acts)).record
+    child, grandchild = (copy for copy in record.census.copies if copy.by_agent)
+    assert (child.generation, child.parent) == (1, "")
+    assert (grandchild.generation, grandchild.parent) == (2, f"shop/{child.pod}")
