@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -360,7 +361,9 @@ def test_a_gate_of_a_command_is_a_gate_like_any_other(run_suite: Run, pytester: 
 
 
 def test_nothing_stays_of_it_when_pytest_is_killed(pytester: pytest.Pytester, mark: str) -> None:
-    agent = CommandAgent(name="mine", command=program("call('wait', seconds=1); time.sleep(600)", mark))
+    home = Path(tempfile.gettempdir())
+    acts = "call('wait', seconds=1); open(sys.argv[2], 'w'); time.sleep(600)"
+    agent = CommandAgent(name="mine", command=program(acts, mark))
     pytester.makepyfile(
         f"""
         import pytest
@@ -380,14 +383,15 @@ def test_nothing_stays_of_it_when_pytest_is_killed(pytester: pytest.Pytester, ma
         stdout=subprocess.DEVNULL,
     )
     until = time.monotonic() + 60
-    while not living(mark) and time.monotonic() < until:
+    while not list(home.glob(f"home-*/{mark}")) and time.monotonic() < until:
         time.sleep(0.05)
-    assert living(mark)
+    assert list(home.glob(f"home-*/{mark}"))
 
     run.send_signal(signal.SIGKILL)
     run.wait()
 
     assert gone(mark)
+    assert not list(home.glob(f"home-*/{mark}"))
 
 
 def test_a_trial_that_is_called_off_leaves_nothing_running(mark: str) -> None:

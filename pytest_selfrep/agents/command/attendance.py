@@ -94,7 +94,7 @@ class Attendance:
             raise self._failed(ending.trouble)
         if ending.code:
             raise self._failed(f"ended with exit code {ending.code}", retriable=True)
-        if not self.conversation.listed and not self._by_itself:
+        if not (self.conversation.listed or self._calls or self._by_itself):
             raise self._failed(
                 "ended without having asked for its tools: let its command, env or files name them with "
                 "{mcp_config}, {mcp_stdio_config} or {mcp_url}"

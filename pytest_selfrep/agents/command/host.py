@@ -78,13 +78,12 @@ def _begun(outfit: Outfit, home: str, stack: ExitStack) -> _Kept:
         process = subprocess.Popen(  # noqa: S603 (what the user named, by the user's leave)
             [
                 *(sys.executable, "-I", "-S", keeper.__file__),
-                *(str(told), str(reporter), str(MOST_PROCESSES)),
+                *(str(told), str(reporter), str(MOST_PROCESSES), home),
                 *outfit.command,
             ],
             stdin=task,
             stdout=printed,
             stderr=printed,
-            cwd=home,
             env=outfit.env,
             pass_fds=(told, reporter),
             start_new_session=True,

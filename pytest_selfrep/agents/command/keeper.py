@@ -3,11 +3,13 @@
 A program of its own, without any imports but Python's: it adopts processes whose parents have gone, and it
 outlives whoever started it for long enough to end them. What happens is reported a line each: ``began`` with
 the command's process, then ``ended`` with its exit code, ``failed`` with why it cannot be run, or ``many``.
+The home of the command is removed in the end.
 """
 
 import ctypes
 import os
 import select
+import shutil
 import signal
 import sys
 import time
@@ -21,8 +23,9 @@ _SET_CHILD_SUBREAPER = 36
 _CANNOT_RUN = 127
 
 
-def main(control: int, report: int, most: int, command: list[str]) -> None:
-    """Run the command until it ends, or nobody holds the other end of ``control`` any more."""
+def main(control: int, report: int, most: int, home: str, command: list[str]) -> None:
+    """Run the command in ``home`` until it ends, or nobody holds the other end of ``control`` any more."""
+    os.chdir(home)
     os.set_inheritable(control, False)
     os.set_inheritable(report, False)
     _adopt_orphans()
@@ -40,6 +43,7 @@ def main(control: int, report: int, most: int, command: list[str]) -> None:
     finally:
         _end_all(child)
         _say(report, ending)
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def _watched(child: int, control: int, woken: int, most: int) -> str:
@@ -155,4 +159,4 @@ def _say(report: int, words: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])
+    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5:])

@@ -98,9 +98,9 @@ class Conversation:
             raise Unusable("name must be a string")
         if arguments is not None and not isinstance(arguments, dict):
             raise Unusable("arguments must be an object")
-        if self._before_call is not None:
-            self._before_call()
         try:
+            if self._before_call is not None:
+                self._before_call()
             return _text(self._session.call(name, **(arguments or {})))
         except TrialEnded:
             self.over = True
