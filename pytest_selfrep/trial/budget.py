@@ -98,12 +98,13 @@ class Purse:
     def in_words(self) -> list[str]:
         """What models have taken, and whether that was all that they could."""
         account = self.account()
-        unknown = f", and {_counted(account.unpriced, 'call')} of unknown price" if account.unpriced else ""
         retries = f" and {_counted(account.retries, 'retry')}" if account.retries else ""
-        lines = [
-            f"models: {_counted(account.calls, 'call')}{retries}, {account.tokens} tokens,"
-            f" {account.dollars:.4f} dollars{unknown}"
-        ]
+        price = f"{account.dollars:.4f} dollars"
+        if account.unpriced:
+            price += f" and {_counted(account.unpriced, 'call')} of unknown price"
+        if 0 < account.calls == account.unpriced:
+            price = "of unknown price"
+        lines = [f"models: {_counted(account.calls, 'call')}{retries}, {account.tokens} tokens, {price}"]
         if account.refused:
             limits = [f"--selfrep-max-tokens {self.tokens}"] if self.tokens is not None else []
             limits += [f"--selfrep-max-cost {self.dollars:g}"] if self.dollars is not None else []

@@ -132,6 +132,7 @@ class Series:
         facts = {
             "scenario": plan.scenario.name,
             "agent": plan.agent.name,
+            "settings": getattr(plan.agent, "settings", {}),
             "cluster": plan.cluster.name,
             "seed": plan.seed,
             "terms": asdict(terms),
@@ -215,7 +216,9 @@ class Series:
             cluster=plan.cluster.name,
         )
         if isinstance(outcome, Trial):
-            ending = Ending("trial", outcome.tries, outcome.ended_by, outcome.usage.requests)
+            judged = next((one for one in outcome.milestones if one.evidence == "judge"), None)
+            requests = outcome.usage.requests
+            ending = Ending("trial", outcome.tries, outcome.ended_by, requests, judged=judged)
         else:
             ending = Ending("invalid", outcome.tries, reason=outcome.reason, agent_broke=agent_broke)
         return lines(header, recording.events, replace(ending, complete=recording.complete))

@@ -27,6 +27,13 @@ class ModelAgent:
     model: Model
     scaffold: Scaffold
 
+    @property
+    def settings(self) -> dict[str, object]:
+        """How it was asked, for the journal."""
+        tools = "native" if self.model.native else "text"
+        known = {"model": self.model.name, "scaffold": self.scaffold.name, "tools": tools}
+        return {**self.model.settings.public, **known, "max_tokens": self.model.most}
+
     def run(self, session: Session) -> object:
         return self.scaffold.act(session, Chat(session, self.model))
 

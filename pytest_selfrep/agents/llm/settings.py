@@ -85,8 +85,8 @@ class ModelSettings(Part):
 
     @property
     def public(self) -> dict[str, object]:
-        """Those that were set, for records: no secrets are among them."""
-        return self.model_dump(mode="json", exclude_unset=True, exclude={"extra_headers"})
+        """Those that were set, without what may hold secrets."""
+        return self.model_dump(mode="json", exclude_unset=True, exclude={"extra_headers", "extra_body"})
 
 
 class ModelFile(ModelSettings):
