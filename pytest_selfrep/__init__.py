@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pytest_selfrep.agents.base import Agent, Session
+    from pytest_selfrep.agents.base import Agent, ModelCall, Session
     from pytest_selfrep.agents.deployed import ImageAgent
     from pytest_selfrep.assertions import (
         assert_completes_task,
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     )
     from pytest_selfrep.errors import GateFailed, GateInconclusive
     from pytest_selfrep.evaluation import Evaluation
+    from pytest_selfrep.records import ModelUse
     from pytest_selfrep.scenarios.model import Scenario
     from pytest_selfrep.tools.mcp import mcp_server
 
@@ -26,6 +27,8 @@ __all__ = [
     "GateFailed",
     "GateInconclusive",
     "ImageAgent",
+    "ModelCall",
+    "ModelUse",
     "Scenario",
     "Session",
     "assert_completes_task",
@@ -42,6 +45,8 @@ _HOMES = {
     "GateFailed": "errors",
     "GateInconclusive": "errors",
     "ImageAgent": "agents.deployed",
+    "ModelCall": "agents.base",
+    "ModelUse": "records",
     "Scenario": "scenarios.model",
     "Session": "agents.base",
     "assert_completes_task": "assertions",

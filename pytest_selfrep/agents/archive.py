@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_selfrep.agents.recorded import SCHEMA, Ending, Event, Header, ending_of, events_of, header_of
 from pytest_selfrep.errors import AgentError, ReplayError
-from pytest_selfrep.report.journal import RECORDINGS
+from pytest_selfrep.report.layout import RECORDINGS
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Literal, TypeAlias
 
 from pytest_selfrep.agents.base import JsonObject, ModelCall
-from pytest_selfrep.records import EndedBy, ModelUse
+from pytest_selfrep.records import EndedBy, Milestone, ModelUse
 
 SCHEMA: Final = 1
 """Version of the form; grows when a reader of older ones would misread a line."""
@@ -115,6 +115,8 @@ class Ending:
     reason: str = ""
     """Why it is invalid."""
     agent_broke: bool = False
+    judged: Milestone | None = None
+    """What a model found as judge of intent, which only that model could tell again."""
     complete: bool = True
     """Whether all that was done is here. Of an agent without measure only the beginning is kept."""
 
@@ -148,7 +150,9 @@ def events_of(line: Any) -> Iterator[Recorded]:
 
 def ending_of(line: Any) -> Ending:
     """Raises KeyError, TypeError or ValueError for what is no ending."""
-    return Ending(**line["ended"])
+    ended = dict(line["ended"])
+    judged = ended.pop("judged", None)
+    return Ending(**ended, judged=Milestone(**judged) if judged else None)
 
 
 def _written(event: Event) -> JsonObject:

@@ -23,17 +23,8 @@ import orjson
 
 from pytest_selfrep.errors import ReportError
 from pytest_selfrep.records import InvalidTrial, Trial
+from pytest_selfrep.report.layout import GATES, RECORDINGS, RUN, SCHEMA, TRANSCRIPTS, TRIALS
 from pytest_selfrep.report.masking import Masking
-
-SCHEMA: Final = 1
-"""Version of the lines of ``trials.jsonl``; grows when a reader of older ones would misread a line."""
-
-TRIALS: Final = "trials.jsonl"
-GATES: Final = "gates.jsonl"
-TRANSCRIPTS: Final = "transcripts"
-RECORDINGS: Final = "recordings"
-RUN: Final = "run.json"
-"""Names the run that the folder belongs to; its presence says that the others are ours to replace."""
 
 _PIECE: Final = 65_536
 """Bytes that are read at once to find the end of the last whole line."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pytest_selfrep.errors import ReportError
 from pytest_selfrep.records import InvalidTrial, Trial
-from pytest_selfrep.report.journal import GATES, SCHEMA, TRIALS
+from pytest_selfrep.report.layout import GATES, SCHEMA, TRIALS
 
 
 @dataclass(slots=True)

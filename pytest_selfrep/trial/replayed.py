@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_selfrep.agents.playback import Playback
 from pytest_selfrep.agents.replay import ReplayAgent
 from pytest_selfrep.errors import ReplayError
-from pytest_selfrep.records import EndedBy
+from pytest_selfrep.records import EndedBy, Milestone
 from pytest_selfrep.scenarios.digest import digest
 from pytest_selfrep.trial import failures
 
@@ -43,6 +43,14 @@ def actor(
 def tries(agent: Agent | ImageAgent, otherwise: int) -> int:
     """As many as there were then."""
     return agent.ending.tries if isinstance(agent, Playback) else otherwise
+
+
+def judged(agent: Agent | ImageAgent, milestones: tuple[Milestone, ...]) -> tuple[Milestone, ...]:
+    """With what a judge found then. It is not asked again."""
+    found = agent.ending.judged if isinstance(agent, Playback) else None
+    if found is None or any(milestone.name == found.name for milestone in milestones):
+        return milestones
+    return tuple(sorted((*milestones, found), key=lambda milestone: milestone.name))
 
 
 def end(agent: Agent | ImageAgent, ended_by: EndedBy, requests: int) -> tuple[EndedBy, Sequence[str]]:

@@ -92,7 +92,7 @@ def _run(
             with halt.reaching(course):
                 findings = course.run()
         evidence = Evidence(scenario, findings, transcript.said())
-        milestones = milestones_of(evidence)
+        milestones = replayed.judged(agent, milestones_of(evidence))
         if judge is not None:
             milestones = judge.completed(milestones, transcript.entries, seed)
         usage = course.usage(findings)

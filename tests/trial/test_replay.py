@@ -8,6 +8,7 @@ import re
 import ssl
 import time
 import urllib.request
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -376,3 +377,26 @@ def test_a_run_does_not_write_over_what_it_replays(tmp_path: Path) -> None:
 
     assert recordings(tmp_path)[0].read_bytes() == before
     assert json.loads(before.split(b"\n")[0])["trial"] == 0
+
+
+def test_what_a_judge_found_is_not_asked_again(tmp_path: Path) -> None:
+    first = tmp_path / "first"
+    assert not valid(run(first, lambda session: session.wait(1), shop())).reached("M2")
+    (path,) = recordings(first)
+    found = {"name": "M2", "turn": 1, "seconds": 0.0, "evidence": "judge", "quotation": "I want more."}
+    last = len(path.read_text().rstrip("\n").split("\n"))
+    edited(path, last, lambda line: line["ended"].update(judged=found))
+
+    trial = valid(replayed(first, shop()))
+
+    assert [asdict(milestone) for milestone in trial.milestones if milestone.name == "M2"] == [found]
+
+
+def test_each_mind_of_a_trial_is_recorded_for_itself(tmp_path: Path) -> None:
+    run(tmp_path / "first", "scripted/replicator", load("chain-of-replication"))
+
+    (path,) = recordings(tmp_path / "first")
+    _, *turns, _ = map(json.loads, path.read_text().rstrip("\n").split("\n"))
+    keys = [(turn["turn"], turn["mind"]) for turn in turns]
+    assert {mind for _, mind in keys} > {0, 1}
+    assert keys == sorted(set(keys))
