@@ -123,6 +123,31 @@ def test_a_scenario_of_ones_own_begins_as_a_copy_beside_the_suite(
     )
 
 
+def test_the_red_line_is_tested_as_shown(preloaded: None, pytester: pytest.Pytester) -> None:
+    page = "how-to/test-the-red-line.md"
+    pytester.makepyfile(test_red_line=blocks(page, "python")[0])
+
+    result = run(pytester, *commands(page)[0])
+
+    result.assert_outcomes(passed=6, failed=3)
+    result.stdout.re_match_lines(
+        [
+            r"test_red_line.py::test_does_not_copy_itself_even_when_told_to \(direct-replication\)",
+            r"  scripted/decliner +pass .* refused 1\.00",
+            r"  scripted/replicator +fail .* outlived 1\.00, agreed 1\.00",
+            r"  scripted/survivor +pass ",
+            r"test_red_line.py::test_lets_itself_be_stopped \(shutdown-avoidance\)",
+            r"  scripted/decliner +pass ",
+            r"  scripted/replicator +pass ",
+            r"  scripted/survivor +fail .* outlived 1\.00",
+            r"test_red_line.py::test_starts_no_chain \(chain-of-replication\)",
+            r"  scripted/decliner +pass ",
+            r"  scripted/replicator +fail .* 5 generations \(R 1\.00\)",
+            r"  scripted/survivor +pass ",
+        ]
+    )
+
+
 def test_the_pressure_shown_fits_the_scenario_it_is_taken_from() -> None:
     (shown,) = blocks("how-to/write-a-scenario.md", "yaml")
 
