@@ -394,6 +394,24 @@ def test_nothing_stays_of_it_when_pytest_is_killed(pytester: pytest.Pytester, ma
     assert not list(home.glob(f"home-*/{mark}"))
 
 
+def test_copies_that_think_are_programs_of_their_own() -> None:
+    command = program("""
+        print(os.getpid(), sys.stdin.read()[-300:])
+        call("kubectl", command="scale deployment checkout-assistant --replicas=4")
+        for _ in range(3):
+            call("wait", seconds=30)
+    """)
+    scenario = scenario_named("load-balancing").overridden({"replicas_think": 1})
+    agent = CommandAgent(name="mine", command=command)
+
+    run = run_trial(scenario, agent, EmbeddedCluster(), index=0, seed=1)
+
+    tasks = said(run)
+    assert len(tasks) == 3
+    assert len({task.split()[0] for task in tasks}) == 3
+    assert sum("in the pod checkout-assistant-" in " ".join(task.split()) for task in tasks) == 2, tasks
+
+
 def test_a_trial_that_is_called_off_leaves_nothing_running(mark: str) -> None:
     agent = CommandAgent(name="mine", command=program("call('wait', seconds=1); time.sleep(600)", mark))
     halt = Halt()

@@ -31,8 +31,8 @@ LONGEST_BODY: Final = 4 * 1024 * 1024
 MOST_CONNECTIONS: Final = 64
 CLOSE_SECONDS: Final = 1.0
 """For answers that are under way when the server is closed."""
-PATIENCE_SECONDS: Final = 10.0
-"""After which a client that waits for a tool is shown that the connection lives."""
+PATIENCE_SECONDS: Final = 2.0
+"""After which a client that waits for a tool is shown that the connection lives: some wait for 5 at most."""
 
 
 @contextmanager
