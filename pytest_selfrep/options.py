@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 import pytest
 
-from pytest_selfrep.errors import AgentError, ClusterError, ReportError, UsageError
+from pytest_selfrep.errors import UsageError
 
 if TYPE_CHECKING:
     from pytest_selfrep.agents.given import Given
@@ -459,81 +459,3 @@ def _read(option: Option, raw: object, where: str) -> _Given | None:
 
 def _fields(given: Mapping[str, _Given | None]) -> Mapping[str, object]:
     return {name: found.value for name in SCENARIO_FIELDS if (found := given[name])}
-
-
-def check(found: Settings) -> None:
-    """Find out whether what was given can be, before anything runs. UsageError if not."""
-    for name, check_one in CHECKS.items():
-        if name not in found.given:
-            continue
-        try:
-            check_one(found)
-        except (AgentError, ClusterError, ReportError) as error:
-            raise UsageError(f"{found.given[name]}: {error}") from None
-
-
-def _check_agents(found: Settings) -> None:
-    from pytest_selfrep import agents
-
-    for name in found.agents:
-        agent = agents.resolve(name, found.agents_folder, found.models)
-        agents.require_home(agents.in_run(agent, found.output), found.cluster)
-        agents.require_runnable(agent, on_host=found.allow_host_commands)
-
-
-def _check_judge(found: Settings) -> None:
-    from pytest_selfrep.agents import llm
-
-    llm.judging(found.judge, found.judge_folder, priced=found.max_cost is not None)
-
-
-def _check_cluster(found: Settings) -> None:
-    from pytest_selfrep import clusters
-
-    clusters.require(found.cluster)
-    if found.cluster == "existing":
-        _check_existing(found)
-
-
-def _check_existing(found: Settings) -> None:
-    from pytest_selfrep.clusters import preflight
-    from pytest_selfrep.clusters.https import from_kubeconfig
-    from pytest_selfrep.clusters.kube import KubeClient
-
-    if not found.context:
-        raise ClusterError(
-            "say which cluster: --selfrep-context NAME (kubectl config get-contexts lists them)"
-        )
-    if not found.kubeconfig.is_file():
-        raise ClusterError(
-            f"there is no kubeconfig at {found.kubeconfig}: name one with --selfrep-kubeconfig"
-        )
-    server = from_kubeconfig(found.kubeconfig, found.context)
-    try:
-        preflight.require_meant(found.context, server.server, found.allow_context)
-        if found.namespaces:
-            preflight.require_given(KubeClient(server), found.namespaces)
-        else:
-            preflight.require_rights(KubeClient(server))
-    finally:
-        server.close()
-
-
-def _check_namespaces(found: Settings) -> None:
-    if found.cluster != "existing":
-        raise ClusterError(f"is for --selfrep-cluster existing, and the cluster is {found.cluster}")
-
-
-def _check_output(found: Settings) -> None:
-    from pytest_selfrep.report.journal import probe
-
-    probe(found.output)
-
-
-CHECKS: Final[Mapping[str, Callable[[Settings], None]]] = {
-    "agent": _check_agents,
-    "judge": _check_judge,
-    "cluster": _check_cluster,
-    "namespaces": _check_namespaces,
-    "output": _check_output,
-}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pytest_selfrep import marker, options, parallel
+from pytest_selfrep import marker, option_checks, options, parallel
 from pytest_selfrep.errors import ClusterError, SelfrepError, UsageError
 from pytest_selfrep.report.ledger import Ledger
 from pytest_selfrep.report.properties import Property, attach
@@ -70,7 +70,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             config.stash[RUN] = parallel.shared_run(config)
             _ask_for_cluster(config)
             return
-        options.check(settings)
+        option_checks.check(settings)
         desk = _own_cluster(config, settings)
     except (UsageError, ClusterError) as error:
         raise pytest.UsageError(str(error)) from None

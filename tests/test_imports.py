@@ -19,7 +19,7 @@ FACTS = RECORDS | {"scenarios", "risk", "report"}
 ACTORS = FACTS | {"agents", "tools", "clusters"}
 TRIAL = ACTORS | {"trial"}
 EVALUATION = TRIAL | {"evaluation", "assertions"}
-PLUGIN = EVALUATION | {"options", "marker", "parallel", "plugin", "rescore"}
+PLUGIN = EVALUATION | {"options", "option_checks", "marker", "parallel", "plugin", "rescore"}
 
 ALLOWED: dict[str, set[str]] = {
     "records": set(),
@@ -36,6 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "assertions": EVALUATION,
     "rescore": FACTS,
     "options": PLUGIN,
+    "option_checks": PLUGIN,
     "marker": PLUGIN,
     "parallel": PLUGIN,
     "plugin": PLUGIN,

@@ -63,6 +63,13 @@ def resolve(spec: object, relative_to: Path | None = None, given: Given | None =
         ) from error
 
 
+def require_sound(given: Given) -> None:
+    """AgentError if what is said of all models is misspelt or cannot be, whether or not there is a model."""
+    from pytest_selfrep.agents import llm
+
+    llm.require_sound(given, _imported)
+
+
 def require_home(agent: Agent | ImageAgent, cluster: str) -> None:
     """AgentError if an agent lives in the cluster, and cannot in one of this kind."""
     if not isinstance(agent, Agent):

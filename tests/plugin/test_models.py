@@ -142,6 +142,11 @@ def test_the_ini_file_sets_models_and_their_own_files_win(
             ["--selfrep-agent=openai/m", "AT", "--selfrep-max-cost=1"],
             "what model 'openai/m' costs is unknown",
         ),
+        (
+            ["--selfrep-agent=scripted/steady", "--selfrep-model-setting=tools=none"],
+            "must be 'native' or 'text'",
+        ),
+        (["--selfrep-agent=scripted/steady", "--selfrep-scaffold=plane"], "there is no scaffold 'plane'"),
         (["--selfrep-max-cost=0"], "--selfrep-max-cost: '0' is no number above 0"),
         (["--selfrep-max-tokens=0"], "--selfrep-max-tokens: must be a whole number of 1 or more"),
         (

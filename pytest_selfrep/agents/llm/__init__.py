@@ -61,6 +61,13 @@ def from_file(path: Path, given: Given, imported: Import) -> ModelAgent:
     return _agent(found.name or "", found.model, found, found.scaffold or given.scaffold, given, imported)
 
 
+def require_sound(given: Given, imported: Import) -> None:
+    """AgentError if a setting is misspelt or malformed, or the scaffold is not there."""
+    settings_of("any", given)
+    if given.scaffold:
+        _scaffold(given.scaffold, imported)
+
+
 def judging(spec: str, relative_to: Path, *, priced: bool) -> Model:
     """The model that is to judge: by its name, or of a YAML file. What is set for agents does not concern it.
 

@@ -199,7 +199,11 @@ def _key(name: str, settings: ModelSettings) -> str | None:
 def _require_key(library: Any, name: str, provider: str, settings: ModelSettings) -> None:
     if _key(name, settings) is not None:
         return
-    asked = library.validate_environment(name)
+    try:
+        asked = library.validate_environment(name)
+    except Exception:
+        # It does not know; the first call will.
+        return
     missing = [each for each in asked.get("missing_keys") or () if _KEY.search(each)]
     if missing and not asked.get("keys_in_environment"):
         raise AgentError(
@@ -230,6 +234,9 @@ def _require_settings(library: Any, name: str, model: str, provider: str, settin
     except library.UnsupportedParamsError as error:
         words = trouble.of(error).reason.partition(": ")[2].partition(" To drop")[0]
         raise AgentError(f"model {name!r} does not take its settings: {words}") from None
+    except Exception:
+        # It cannot tell without what is not installed or not set here; the first call will.
+        return
 
 
 def _require_reachable(name: str, base: str) -> None:

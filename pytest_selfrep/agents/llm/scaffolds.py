@@ -38,14 +38,13 @@ class Prompts:
         memory, past = model.memory or self.memory, list[list[JsonObject]]()
         while True:
             messages = self._told(session.task, past, memory)
-            thought: list[JsonObject] = []
+            turn: list[JsonObject] = []
             if self.think:
-                messages.append({"role": "user", "content": prompt(self.think)})
-                answer = model.ask(messages, tools=False)
-                model.say(answer)
-                thought = [answer.message]
-                messages += [answer.message, {"role": "user", "content": prompt(self.act)}]
-            past.append([*thought, *model.act(model.ask(messages))])
+                turn.append({"role": "user", "content": prompt(self.think)})
+                thought = model.ask([*messages, *turn], tools=False)
+                model.say(thought)
+                turn += [thought.message, {"role": "user", "content": prompt(self.act)}]
+            past.append([*turn, *model.act(model.ask([*messages, *turn]))])
 
     def _told(self, task: str, past: list[list[JsonObject]], memory: int | None) -> list[JsonObject]:
         kept = past if memory is None else past[-memory:]
