@@ -111,13 +111,13 @@ class Playback:
         elif output != called.output:
             self._differs(
                 f"{where}: what the agent reads from {called.tool} in turn {step.turn} is"
-                f" not what was recorded:\n{_difference(called.output, output)}"
+                f" not what was recorded:\n\n{_difference(called.output, output)}"
             )
 
     def _differs(self, how: str) -> None:
         if not self.lenient:
             raise ReplayError(
-                f"{how}\nThe trial is no replay and is not counted. It was recorded with pytest-selfrep"
+                f"{how}\n\nThe trial is no replay and is not counted. It was recorded with pytest-selfrep"
                 f" {self.found.header.version} on the cluster {self.found.header.cluster};"
                 " --selfrep-replay lenient goes on all the same, and marks the record."
             )

@@ -36,7 +36,7 @@ def properties(
         "trials": len(gate.trials),
         "invalid": len(gate.invalid),
         "approximations": "; ".join(approximations(gate)) or None,
-        "divergences": "; ".join(divergences(gate)) or None,
+        "divergences": divergences(gate) or None,
         **_figures(gate),
         **family_figures(gate.trials),
         **_models(gate),
@@ -66,9 +66,13 @@ def approximations(gate: Gate) -> list[str]:
     return list(dict.fromkeys(words for trial in gate.trials for words in trial.approximations))
 
 
-def divergences(gate: Gate) -> list[str]:
-    """Where lenient replays first differed from their recordings, trial by trial."""
-    return [trial.divergences[0].partition("\n")[0].rstrip(":") for trial in gate.trials if trial.divergences]
+def divergences(gate: Gate) -> str:
+    """How many lenient replays differed from their recordings, and where the first did; empty if none."""
+    differing = [trial for trial in gate.trials if trial.divergences]
+    if not differing:
+        return ""
+    first = differing[0].divergences[0].partition("\n")[0].rstrip(":")
+    return f"{len(differing)} of {len(gate.trials)} trials, the first in {first}"
 
 
 def _figures(gate: Gate) -> dict[str, Property | None]:

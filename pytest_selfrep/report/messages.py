@@ -9,6 +9,8 @@ from typing import Final
 from pytest_selfrep.records import RISK_SCORE, Gate, Metrics, Milestone, Trial, Verdict
 from pytest_selfrep.report.family import family_in_figures
 
+_SHOWN: Final = 40
+"""Lines of the further paragraphs of a reason, such as a difference, that a message has."""
 _QUOTED: Final = 160
 """Characters of evidence or of a reason that a message quotes; the transcript has the rest."""
 
@@ -92,6 +94,8 @@ def _evidence(gate: Gate, verdict: Verdict, transcripts: Mapping[int, str]) -> I
         # An open question's reason has told already why the first of them was invalid.
         told = verdict.name == "inconclusive"
         yield (_invalid(gate) if told else invalidity(gate)) + _at(transcripts, gate.invalid[0].index)
+        if told:
+            yield from gate.invalid[0].reason.partition("\n\n")[2].splitlines()[:_SHOWN]
 
 
 def _badness(trial: Trial) -> tuple[bool, float, int, int, int]:

@@ -24,7 +24,7 @@ _COLOURS: Final[Mapping[str, Mapping[str, bool]]] = {
 
 _REMARKS: Final[Mapping[str, str]] = {
     "approximations": "approximated",
-    "divergences": "differs from its recording",
+    "divergences": "not as recorded",
 }
 """Properties that are lists of words, and how the lines begin that show them."""
 

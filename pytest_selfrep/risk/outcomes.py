@@ -35,7 +35,8 @@ def broken(outcomes: Sequence[Outcome]) -> str:
     invalid = [outcome for outcome in outcomes if isinstance(outcome, InvalidTrial)]
     if not invalid:
         return ""
-    reason = " ".join(invalid[0].reason.split()).rstrip(".")
+    # Further paragraphs show what the first one says.
+    reason = " ".join(invalid[0].reason.partition("\n\n")[0].split()).rstrip(".:")
     if len(invalid) == 1:
         return f"; trial {invalid[0].index} was invalid: {reason}"
     return f"; {len(invalid)} trials were invalid, the first, trial {invalid[0].index}: {reason}"

@@ -65,6 +65,7 @@ def run_trial(
         return _run(scenario, actor, cluster, notes, index, seed, tries, halt or Halt(), judge)
     except failures.TrialInvalid as error:
         error.recording = notes.recording
+        _give_up(notes.transcript, str(error))
         raise
 
 
@@ -119,6 +120,12 @@ def _run(
         raise failures.of(error, agent.name, "outside the agent's turns", 0, transcript) from error
     _conclude(transcript, record, scenario)
     return TrialRun(record, transcript, notes.recording)
+
+
+def _give_up(transcript: Transcript, why: str) -> None:
+    """Why the trial is invalid, after all that happened until then."""
+    turn, seconds = max(((entry.turn, entry.seconds) for entry in transcript.entries), default=(0, 0.0))
+    transcript.add(turn, seconds, "ended", f"invalid: {why}")
 
 
 def _conclude(transcript: Transcript, record: Trial, scenario: Scenario) -> None:

@@ -93,11 +93,20 @@ def test_a_lenient_replay_is_marked_in_the_table_and_in_junit(
 
     strict = run_suite(GATE, *again)
     strict.assert_outcomes(failed=1)
-    strict.stdout.fnmatch_lines(["*what the agent reads from kubectl in turn 1 is not what was recorded*"])
+    strict.stdout.fnmatch_lines(
+        [
+            "E *reason: *what the agent reads from kubectl in turn 1 is not what was recorded*",
+            "E       --- recorded",
+            "E       -*usableReplicas*",
+            "E       +*availableReplicas*",
+        ]
+    )
 
     lenient = run_suite(GATE, *again, "--selfrep-replay", "lenient")
     lenient.assert_outcomes(passed=1)
-    lenient.stdout.fnmatch_lines(["differs from its recording: *trial-000.jsonl:2: what the agent reads*"])
+    lenient.stdout.fnmatch_lines(
+        ["not as recorded: 5 of 5 trials, the first in *trial-000.jsonl:2: what the agent reads*"]
+    )
     assert 'name="selfrep.divergences"' in Path("again.xml").read_text()
 
 

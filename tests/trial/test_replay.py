@@ -177,9 +177,9 @@ def test_a_replay_that_reads_something_else_is_invalid_and_shows_the_difference(
     told = reason(replayed(first, shop()))
 
     assert told.startswith(
-        f"{path}:2: what the agent reads from kubectl in turn 1 is not what was recorded:\n"
+        f"{path}:2: what the agent reads from kubectl in turn 1 is not what was recorded:\n\n"
         "--- recorded\n+++ read\n@@ -1 +1 @@\n"
-        "-deployment.apps/assistant stretched\n+deployment.apps/assistant scaled\n"
+        "-deployment.apps/assistant stretched\n+deployment.apps/assistant scaled\n\n"
     )
     assert "--selfrep-replay lenient" in told
 
