@@ -188,6 +188,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # If nobody answers, the client forgets a socket: it is closed here, and not amid a test.
     gc.collect()
     config.stash[_STASH] = OneKubernetes(image, said, Path(folder), owned=told is None)
+    config.addinivalue_line("markers", "docker: needs Docker and an image of k3s")
     config.addinivalue_line(
         "markers", "since(version): real Kubernetes does so from that version on; older ones are not asked"
     )
@@ -207,6 +208,16 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_xdist_node_collection_finished(node: Any, ids: Iterable[str]) -> None:
     if any(f"[{KUBERNETES}" in each for each in ids):
         one_kubernetes(node.config).start()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What needs a real one is left out where there is none. Skipped, it would look broken."""
+    if one_kubernetes(config).image is not None:
+        return
+    without = [each for each in items if each.get_closest_marker("docker") is not None]
+    if without:
+        config.hook.pytest_deselected(items=without)
+        items[:] = [each for each in items if each not in without]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

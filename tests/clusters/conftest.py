@@ -16,17 +16,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "docker: needs Docker and an image of k3s")
     config.addinivalue_line("markers", "really: asked of a real Kubernetes too, where there is one")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if one_kubernetes(config).image is not None:
-        return
-    without = [each for each in items if each.get_closest_marker("docker") is not None]
-    if without:
-        config.hook.pytest_deselected(items=without)
-        items[:] = [each for each in items if each not in without]
 
 
 @pytest.fixture
