@@ -302,8 +302,14 @@ def _await_ready(container: K3SContainer, kubeconfig: Path, ending: threading.Ev
 
 def _missing(container: K3SContainer, kubeconfig: Path) -> str:
     """What a cluster still lacks; empty when it is complete."""
+    from docker.errors import APIError
+
     if not kubeconfig.exists():
-        text = container.get_wrapped_container().exec_run(["cat", _KUBECONFIG_INSIDE])
+        try:
+            text = container.get_wrapped_container().exec_run(["cat", _KUBECONFIG_INSIDE])
+        except APIError:
+            # It may have ended since it was looked at, and is looked at again.
+            return "Docker runs nothing in its container"
         if text.exit_code != 0 or not text.output.strip():
             return "its kubeconfig is not there"
         reached = _reachable(container, text.output.decode())
