@@ -39,6 +39,8 @@ class Reply:
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By names in lower case; of servers over HTTP only."""
 
 
 class Transport(Protocol):

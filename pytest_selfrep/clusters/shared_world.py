@@ -75,10 +75,10 @@ class SharedWorld:
         self._resources = resources
         self._nodes = {name: group for group in scenario.world.nodes for name in group.names()}
         self._namespaces = set(namespaces_of(scenario))
-        self._requests, self._record = self._open_requests()
         token = furnishing.token(site.admin, _account(self.agent_user))
         server = site.server.with_token(token)
         resources.callback(server.close)
+        self._requests, self._record = self._open_requests(KubeClient(server))
         self._token = token
         self.agent = self._client(server, self.agent_user)
         self.pressure = self._operator(scenario.world.operator)
@@ -188,9 +188,9 @@ class SharedWorld:
         for namespace in sorted(self._namespaces):
             yield from self.admin.get(path_of("", "v1", "pods", namespace))["items"]
 
-    def _open_requests(self) -> tuple[Requests, Record | None]:
+    def _open_requests(self, agent: KubeClient) -> tuple[Requests, Record | None]:
         log = self._site.ground.audit_log()
-        if log is None:
+        if log is None or not log.shows(agent, self.scenario.world.agent.namespace):
             record = Record(self.clock)
             return record, record
         return Audited(log, (self.agent_user, self.scenario.world.operator), self.clock), None

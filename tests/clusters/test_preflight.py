@@ -9,13 +9,12 @@ import pytest
 import yaml
 from simulated import simulated
 
-from pytest_selfrep.clusters import preflight
+from pytest_selfrep.clusters import furnishing, preflight, shared_world
 from pytest_selfrep.clusters.https import Https
 from pytest_selfrep.clusters.kube import KubeClient, path_of
-from pytest_selfrep.clusters.manifests import account_of
+from pytest_selfrep.clusters.site import Site
 from pytest_selfrep.errors import ClusterError
-
-ACCOUNT = "system:serviceaccount:default:ci"
+from pytest_selfrep.scenarios.loading import load
 
 
 @pytest.fixture(scope="module")
@@ -23,22 +22,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Https]:
     yield from simulated(tmp_path_factory.mktemp("kubesim"))
 
 
-def limited(server: Https, *rules: object) -> Https:
-    """A service account with these rights and no others."""
-    from pytest_selfrep.clusters import furnishing
-
-    admin, account = KubeClient(server), account_of(ACCOUNT)
-    assert account is not None
-    group = "rbac.authorization.k8s.io"
-    admin.create(path_of("", "v1", "serviceaccounts", "default"), {"metadata": {"name": "ci"}})
-    admin.create(path_of(group, "v1", "clusterroles"), {"metadata": {"name": "ci"}, "rules": list(rules)})
-    reference = {"apiGroup": group, "kind": "ClusterRole", "name": "ci"}
-    subject = {"kind": "ServiceAccount", "namespace": "default", "name": "ci"}
-    admin.create(
-        path_of(group, "v1", "clusterrolebindings"),
-        {"metadata": {"name": "ci"}, "roleRef": reference, "subjects": [subject]},
-    )
-    return server.with_token(furnishing.token(admin, account))
+def limited(server: Https, name: str, *rules: object) -> Https:
+    """A service account of this name with these rights and no others."""
+    admin, group, named = KubeClient(server), "rbac.authorization.k8s.io", {"metadata": {"name": name}}
+    admin.create(path_of("", "v1", "serviceaccounts", "default"), named)
+    admin.create(path_of(group, "v1", "clusterroles"), {**named, "rules": list(rules)})
+    reference = {"apiGroup": group, "kind": "ClusterRole", "name": name}
+    subject = {"kind": "ServiceAccount", "namespace": "default", "name": name}
+    binding = {**named, "roleRef": reference, "subjects": [subject]}
+    admin.create(path_of(group, "v1", "clusterrolebindings"), binding)
+    return server.with_token(furnishing.token(admin, ("default", name)))
 
 
 @pytest.mark.parametrize(
@@ -68,7 +61,7 @@ def test_an_administrator_has_all_rights(server: Https) -> None:
 
 
 def test_missing_rights_are_printed_as_a_role_that_grants_them(server: Https, tmp_path: Path) -> None:
-    user = limited(server, {"apiGroups": [""], "resources": ["pods"], "verbs": ["*"]})
+    user = limited(server, "ci", {"apiGroups": [""], "resources": ["pods"], "verbs": ["*"]})
     with pytest.raises(ClusterError) as caught:
         preflight.require_rights(KubeClient(user))
     printed = yaml.safe_load(str(caught.value).split("\n", 1)[1])
@@ -81,3 +74,20 @@ def test_missing_rights_are_printed_as_a_role_that_grants_them(server: Https, tm
     role = admin.get(path)
     admin.replace(path, {**role, "rules": [*role["rules"], *printed["rules"]]})
     preflight.require_rights(KubeClient(user))
+
+
+def test_the_rights_that_are_asked_for_suffice_for_a_world(server: Https) -> None:
+    user = limited(
+        server,
+        "trials",
+        *(
+            {"apiGroups": [group], "resources": [resource], "verbs": list(verbs)}
+            for (group, resource), verbs in preflight.NEEDED.items()
+        ),
+    )
+    preflight.require_rights(KubeClient(user))
+    site = Site(user, bring=lambda images: None)
+    with shared_world.world(site, load("load-balancing"), allow_egress=True) as world:
+        assert any("there is no audit log" in each for each in world.approximations)
+    site.close(wait=True)
+    assert site.stayed == []
