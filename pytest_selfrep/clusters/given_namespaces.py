@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from pytest_selfrep.clusters.claims import Claims, Onlooker, lease_in, present_of
+from pytest_selfrep.clusters.containment import Server
 from pytest_selfrep.clusters.discovery import Discovery
 from pytest_selfrep.clusters.fitting import Room
 from pytest_selfrep.clusters.inventory import Inventory
@@ -36,6 +37,7 @@ WAIT_SECONDS = 3600.0
 """For namespaces that others use."""
 SWEEP_SECONDS = 90.0
 """For what a dead process left to be gone."""
+_HTTPS = 443
 MOST_PRESENT = 2000
 """Objects that may be in a namespace before a world is: they are written down in an annotation."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
@@ -111,15 +113,17 @@ class GivenNamespaces:
         return Room(min(each.cpu for each in rooms), min(each.memory for each in rooms))
 
     @cached_property
-    def addresses(self) -> Sequence[str]:
+    def addresses(self) -> Sequence[Server]:
         """Where the user may not read them in namespace default: as the kubeconfig has it."""
         with suppress(ApiError):
             return addresses_of_server(self._admin)
-        host = urlsplit(self._server.server).hostname or ""
+        url = urlsplit(self._server.server)
+        host, port = url.hostname or "", url.port or _HTTPS
         with suppress(ValueError):
-            return [str(ipaddress.ip_address(host))]
+            return [Server(str(ipaddress.ip_address(host)), port)]
         with suppress(OSError):
-            return sorted({str(each[4][0]) for each in socket.getaddrinfo(host, None)})
+            found = {str(each[4][0]) for each in socket.getaddrinfo(host, None)}
+            return [Server(each, port) for each in sorted(found)]
         return []
 
     @property

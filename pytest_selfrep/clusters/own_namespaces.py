@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pytest_selfrep.clusters.audit_log import AuditLog
 from pytest_selfrep.clusters.claims import Claims
-from pytest_selfrep.clusters.containment import LEASE, RESTRICTED
+from pytest_selfrep.clusters.containment import LEASE, RESTRICTED, Server
 from pytest_selfrep.clusters.fitting import Room
 from pytest_selfrep.clusters.kube import ApiError, KubeClient, path_of
 from pytest_selfrep.errors import ClusterError
@@ -100,7 +100,7 @@ class OwnNamespaces:
         return Room(*(share / WORLDS for share in shares))
 
     @cached_property
-    def addresses(self) -> Sequence[str]:
+    def addresses(self) -> Sequence[Server]:
         return addresses_of_server(self._admin)
 
     @cached_property
@@ -151,9 +151,15 @@ class OwnNamespaces:
         return f" ({'; '.join(said)})" if said else ""
 
 
-def addresses_of_server(admin: KubeClient) -> Sequence[str]:
+def addresses_of_server(admin: KubeClient) -> Sequence[Server]:
     """Of the API server, as pods reach it. Raises ApiError."""
     found = admin.get(path_of("", "v1", "endpoints", "default", "kubernetes"))
-    service = admin.get(path_of("", "v1", "services", "default", "kubernetes"))
-    ends = [each["ip"] for subset in found.get("subsets") or () for each in subset.get("addresses") or ()]
-    return [service["spec"]["clusterIP"], *ends]
+    service = admin.get(path_of("", "v1", "services", "default", "kubernetes"))["spec"]
+    # A policy may look at a connection before or after the Service has been resolved.
+    ends = [
+        Server(each["ip"], port["port"])
+        for subset in found.get("subsets") or ()
+        for each in subset.get("addresses") or ()
+        for port in subset.get("ports") or ()
+    ]
+    return [*(Server(service["clusterIP"], each["port"]) for each in service["ports"]), *ends]

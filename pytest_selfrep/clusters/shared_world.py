@@ -23,7 +23,7 @@ from pytest_selfrep.clusters.cluster_wide import (
     within,
     without_cluster_wide_steps,
 )
-from pytest_selfrep.clusters.containment import CAPACITY, capacity, defaults, fences
+from pytest_selfrep.clusters.containment import CAPACITY, capacity, defaults, fences, way_to
 from pytest_selfrep.clusters.cpu_use import CpuUse
 from pytest_selfrep.clusters.fitting import Fitting, images_of
 from pytest_selfrep.clusters.informers import Informers
@@ -108,6 +108,9 @@ class SharedWorld:
 
     def ready_image(self, image: str) -> None:
         self._site.ready_own(image)
+        # What runs in it speaks to the API server by itself. A toolbox has the way there already.
+        if self.toolbox is None:
+            furnishing.create(self.admin, _ways(self._site, self.scenario))
 
     def kubeconfig(self) -> Path:
         if self._kubeconfig is None:
@@ -333,19 +336,26 @@ def _furnish(site: Site, scenario: Scenario, objects: Sequence[KubeObject], fitt
     admin = site.admin
     ranged = {each["metadata"].get("namespace") for each in objects if each["kind"] == "LimitRange"}
     for namespace in namespaces_of(scenario):
-        furnishing.create(admin, fences(namespace, hard, site.ground.addresses))
+        furnishing.create(admin, fences(namespace, hard))
         if namespace not in ranged:
             furnishing.create(admin, [defaults(namespace, fitting)])
     furnishing.create(admin, (each for each in objects if each["kind"] not in WORKLOADS))
     _await_accounts(admin, namespaces_of(scenario))
     furnishing.create(admin, (each for each in objects if each["kind"] in WORKLOADS))
     if toolbox := furnishing.toolbox(admin, RealClock(), scenario):
+        furnishing.create(admin, _ways(site, scenario))
         furnishing.require_way(admin, toolbox)
     until = time.monotonic() + READY_WITHIN_SECONDS
     while missing := furnishing.unready(admin, scenario):
         if time.monotonic() > until:
             raise furnishing.not_ready(admin, missing, READY_WITHIN_SECONDS)
         time.sleep(_POLL_SECONDS)
+
+
+def _ways(site: Site, scenario: Scenario) -> Iterator[KubeObject]:
+    """To the API server, from each of a world's namespaces, where its address is known."""
+    if servers := site.ground.addresses:
+        yield from (way_to(namespace, servers) for namespace in namespaces_of(scenario))
 
 
 def _await_accounts(admin: KubeClient, namespaces: Sequence[str]) -> None:

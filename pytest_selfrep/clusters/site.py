@@ -21,6 +21,7 @@ from pytest_selfrep.scenarios.quantity import value_of
 
 if TYPE_CHECKING:
     from pytest_selfrep.clusters.audit_log import AuditLog
+    from pytest_selfrep.clusters.containment import Server
     from pytest_selfrep.clusters.fitting import Room
     from pytest_selfrep.clusters.https import Https
     from pytest_selfrep.clusters.kube import KubeObject
@@ -59,7 +60,7 @@ class Ground(Protocol):
         """What one world may request."""
 
     @property
-    def addresses(self) -> Sequence[str]:
+    def addresses(self) -> Sequence[Server]:
         """Of the API server, as pods reach it."""
 
     @property
@@ -110,7 +111,7 @@ class Site:
     _over: bool = False
     _standing_lock: threading.Lock = field(default_factory=threading.Lock)
     _leak: str | None = None
-    """What the probe of the fences found out; None before it."""
+    """What the probe of the fences got to, empty for nothing; None before that was found out."""
 
     def __post_init__(self) -> None:
         self.admin = KubeClient(self.server)
@@ -155,26 +156,30 @@ class Site:
         return frozenset(), frozenset(lacking)
 
     def seal(self, image: str, *, allow_egress: bool) -> None:
-        """Make sure, once, that nothing gets out of worlds. Raises ClusterError if something does."""
+        """Make sure, once, that nothing gets out of worlds.
+
+        Raises:
+            ClusterError: something does, or it could not be found out; then the next call tries again.
+        """
         if allow_egress:
             return
         with self._lock:
             if self._leak is None:
                 self._leak = self._probed(image)
         if self._leak:
-            raise ClusterError(self._leak)
+            raise ClusterError(
+                f"pods on this cluster get out, for it does not enforce NetworkPolicies: a probe reached "
+                f"{self._leak}. An agent's copies could get out too: give the cluster a network plugin that "
+                "enforces them, or say --selfrep-allow-egress if it is contained otherwise"
+            )
 
     def _probed(self, image: str) -> str:
-        """What is wrong with the fences; empty if nothing is."""
         names = self.ground.claim(["preflight"])
         retire = self.hold(names.values(), [])
         try:
-            egress.require_denied(self.admin, names["preflight"], image, self.ground.addresses)
-        except ClusterError as error:
-            return str(error)
+            return egress.reached(self.admin, names["preflight"], image, self.ground.addresses)
         finally:
             retire()
-        return ""
 
     def labels(self) -> dict[str, str]:
         """Of what this process makes outside of namespaces."""
