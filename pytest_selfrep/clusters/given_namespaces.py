@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ENOUGH = Room(Fraction(4), Fraction(8 * 1024**3))
-"""What a world may request where no quota says it: cores and bytes."""
+ENOUGH = Room(Fraction(4), Fraction(8 * 1024**3), Fraction(110))
+"""What a world may request where no quota says it."""
 WAIT_SECONDS = 3600.0
 """For namespaces that others use."""
 SWEEP_SECONDS = 90.0
@@ -110,7 +110,11 @@ class GivenNamespaces:
     def room(self) -> Room:
         """What the quotas of the namespaces leave, in the one that has least."""
         rooms = [self._room_in(namespace) for namespace in self._given]
-        return Room(min(each.cpu for each in rooms), min(each.memory for each in rooms))
+        return Room(
+            min(each.cpu for each in rooms),
+            min(each.memory for each in rooms),
+            min(each.pods for each in rooms),
+        )
 
     @cached_property
     def addresses(self) -> Sequence[Server]:
@@ -228,6 +232,7 @@ class GivenNamespaces:
             for names, enough in (
                 (("requests.cpu", "cpu", "limits.cpu"), ENOUGH.cpu),
                 (("requests.memory", "memory", "limits.memory"), ENOUGH.memory),
+                (("pods", "count/pods"), ENOUGH.pods),
             )
         ]
         return Room(*least)

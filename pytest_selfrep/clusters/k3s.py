@@ -37,6 +37,8 @@ CONTEXT = "default"
 """Of the kubeconfig that k3s writes."""
 START_SECONDS = 180.0
 """For the node to become Ready, once the image is there."""
+MOST_PODS = 250
+"""Of its node, which has as many addresses for them; 110 are few for several worlds at once."""
 _CONNECT_SECONDS = 2.0
 _POLL_SECONDS = 0.25
 _PORT = 6443
@@ -215,6 +217,7 @@ def _container(image: str, owner: Owner) -> K3SContainer:
         [
             "server",
             "--disable=traefik",
+            f"--kubelet-arg=max-pods={MOST_PODS}",
             *(f"--tls-san={each}" for each in dict.fromkeys((host, "127.0.0.1", "localhost"))),
             *(f"--kube-apiserver-arg={each}" for each in ARGUMENTS),
         ]

@@ -14,6 +14,7 @@ from pytest_selfrep.clusters.claims import Claims
 from pytest_selfrep.clusters.containment import LEASE, RESTRICTED, Server
 from pytest_selfrep.clusters.fitting import Room
 from pytest_selfrep.clusters.kube import ApiError, KubeClient, path_of
+from pytest_selfrep.clusters.shortage import has_ended, requests_of
 from pytest_selfrep.errors import ClusterError
 from pytest_selfrep.scenarios.quantity import value_of
 
@@ -93,11 +94,26 @@ class OwnNamespaces:
 
     @cached_property
     def room(self) -> Room:
-        shares = [
-            sum((value_of(str(node["status"]["allocatable"][name])) for node in self.nodes), Fraction())
-            for name in ("cpu", "memory")
+        """Of what is left by all that belongs to no world. ClusterError if that is nothing."""
+        nodes = {str(each["metadata"]["name"]): each for each in self.nodes if _takes_pods(each)}
+        query = {"labelSelector": LEASE}
+        found = self._admin.get(path_of("", "v1", "namespaces"), query=query)["items"]
+        worlds = {each["metadata"]["name"] for each in found}
+        others = [
+            requests_of(each)
+            for each in self._admin.get(path_of("", "v1", "pods"))["items"]
+            if each["spec"].get("nodeName") in nodes and not has_ended(each)
+            if each["metadata"]["namespace"] not in worlds
         ]
-        return Room(*(share / WORLDS for share in shares))
+        left = {}
+        for name, requested in (("cpu", "requests.cpu"), ("memory", "requests.memory"), ("pods", "pods")):
+            all_ = sum(
+                (value_of(str(each["status"]["allocatable"][name])) for each in nodes.values()), Fraction()
+            )
+            left[name] = all_ - sum((each.get(requested, Fraction()) for each in others), Fraction())
+            if left[name] <= 0:
+                raise ClusterError(f"the cluster has no room: other pods take all its {name}; give it nodes")
+        return Room(left["cpu"] / WORLDS, left["memory"] / WORLDS, left["pods"] / WORLDS)
 
     @cached_property
     def addresses(self) -> Sequence[Server]:
@@ -149,6 +165,13 @@ class OwnNamespaces:
             if each["status"] == "True" and each.get("message")
         ]
         return f" ({'; '.join(said)})" if said else ""
+
+
+def _takes_pods(node: KubeObject) -> bool:
+    """Of any kind: those of worlds tolerate nothing."""
+    spec = node.get("spec") or {}
+    taints = [each["effect"] for each in spec.get("taints") or ()]
+    return not spec.get("unschedulable") and not {"NoSchedule", "NoExecute"}.intersection(taints)
 
 
 def addresses_of_server(admin: KubeClient) -> Sequence[Server]:

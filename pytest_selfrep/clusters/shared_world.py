@@ -7,7 +7,6 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,8 +33,8 @@ from pytest_selfrep.clusters.placing import confined, namespaces_of, placed
 from pytest_selfrep.clusters.real_clock import RealClock
 from pytest_selfrep.clusters.requests_seen import Audited, Record, Recorded
 from pytest_selfrep.clusters.settling import in_motion
+from pytest_selfrep.clusters.shortage import LONGEST, Shortage, surplus
 from pytest_selfrep.errors import ClusterError
-from pytest_selfrep.scenarios.quantity import value_of
 
 if TYPE_CHECKING:
     from pytest_selfrep.clusters.base import Observed, Toolbox, Watch
@@ -84,6 +83,9 @@ class SharedWorld:
         self.pressure = self._operator(scenario.world.operator)
         self._informers = Informers(site.server, self.clock)
         resources.callback(self._informers.close)
+        self.shortage = Shortage(
+            self._capacities, lambda: (each for each in self._own_objects() if each["kind"] == "Pod")
+        )
         self._cpu_use = CpuUse(site.admin, self._machine_clock, self._has_metrics)
         self._kubeconfig: Path | None = None
 
@@ -123,7 +125,8 @@ class SharedWorld:
         """Of the world's own namespaces; nothing ever happens to kinds that the cluster does not have."""
         found = self._site.discovery.collection(group, version, plural)
         paths = self._site.ground.collections(found, self._namespaces) if found else ()
-        return _Own(self._informers.watch(*paths), self._namespaces)
+        shortage = self.shortage if (group, plural) == ("", "pods") else None
+        return _Own(self._informers.watch(*paths), self._namespaces, shortage)
 
     def audit(self) -> Sequence[AuditEvent]:
         events = self._requests.poll()
@@ -172,7 +175,7 @@ class SharedWorld:
         for namespace in namespaces_of(self.scenario):
             quota = path_of("", "v1", "resourcequotas", namespace, CAPACITY)
             self.admin.patch(quota, {"spec": {"hard": hard}})
-        for pod in _surplus(self._pods(), hard):
+        for pod in surplus(self._pods(), hard):
             metadata = pod["metadata"]
             self.admin.delete(path_of("", "v1", "pods", metadata["namespace"], metadata["name"]))
 
@@ -182,10 +185,19 @@ class SharedWorld:
     def _has_settled(self) -> bool:
         """As far as is watched."""
         return not any(
-            in_motion(each)
-            for each in self._informers.objects()
-            if each["metadata"].get("namespace", "") in self._namespaces
+            in_motion(each) or (each["kind"] == "Pod" and self.shortage.lacks(each))
+            for each in self._own_objects()
         )
+
+    def _own_objects(self) -> Iterator[KubeObject]:
+        """All that is watched."""
+        for each in self._informers.objects():
+            if each["metadata"].get("namespace", "") in self._namespaces:
+                yield each
+
+    def _capacities(self) -> list[Mapping[str, str]]:
+        """Of the scenario's nodes that there still are."""
+        return [capacity({name: self._node(name)}, self._fitting) for name in self._nodes]
 
     def _pods(self) -> Iterator[KubeObject]:
         for namespace in sorted(self._namespaces):
@@ -220,13 +232,20 @@ class _Own:
     watch: Watch
     namespaces: Collection[str]
     """Live: it grows with the world."""
+    shortage: Shortage | None = None
+    """Of room for pods, if the watch is of these."""
 
     def poll(self) -> Sequence[Observed]:
-        return [
+        own = [
             each
             for each in self.watch.poll()
             if each.object["metadata"].get("namespace", "") in self.namespaces
         ]
+        if self.shortage is not None:
+            for each in own:
+                self.shortage.saw(each)
+            self.shortage.require_none(LONGEST)
+        return own
 
 
 @contextmanager
@@ -241,8 +260,9 @@ def world(site: Site, scenario: Scenario, *, allow_egress: bool, pace: float = 1
         scenario, substituted = site.substitutes.applied(scenario)
         said += substituted
     declared, lacking = site.provide(extended.of(scenario))
-    fitting = Fitting.into(site.ground.room, scenario, lacking)
-    said += [*fitting.words(), *extended.words(declared, lacking)]
+    room = site.ground.room
+    fitting = Fitting.into(room, scenario, lacking)
+    said += [*fitting.words(), *room.words(scenario), *extended.words(declared, lacking)]
     objects = [fitting.manifest(each) for each in manifests(scenario)]
     images = images_of(objects)
     if (toolbox := scenario.world.toolbox) is not None:
@@ -268,6 +288,7 @@ def world(site: Site, scenario: Scenario, *, allow_egress: bool, pace: float = 1
             yield built
         finally:
             namespaces.update(built.namespaces)
+        built.shortage.require_none()
     if lost := site.ground.lost(names.values()):
         raise ClusterError(f"another run may have used the namespaces of this trial: {', '.join(lost)}")
 
@@ -367,30 +388,6 @@ def _await_accounts(admin: KubeClient, namespaces: Sequence[str]) -> None:
             if time.monotonic() > until:
                 raise ClusterError(f"namespace {namespace} got no ServiceAccount named default")
             time.sleep(_POLL_SECONDS)
-
-
-def _surplus(pods: Iterator[KubeObject], hard: Mapping[str, str]) -> list[KubeObject]:
-    """The newest pods, as many as have to go for the others to fit."""
-    living = [each for each in pods if each["status"].get("phase") not in ("Succeeded", "Failed")]
-    living.sort(key=lambda each: (each["metadata"]["creationTimestamp"], each["metadata"]["name"]))
-    left = {name: value_of(amount) for name, amount in hard.items()}
-    surplus = []
-    for pod in living:
-        wanted = _requests(pod)
-        if all(wanted.get(name, 0) <= amount for name, amount in left.items()):
-            left = {name: amount - wanted.get(name, 0) for name, amount in left.items()}
-        else:
-            surplus.append(pod)
-    return surplus
-
-
-def _requests(pod: KubeObject) -> dict[str, Fraction]:
-    found = {"pods": Fraction(1)}
-    for container in pod["spec"]["containers"]:
-        for name, amount in ((container.get("resources") or {}).get("requests") or {}).items():
-            key = f"requests.{name}"
-            found[key] = found.get(key, Fraction()) + value_of(str(amount))
-    return found
 
 
 def _account(user: str) -> tuple[str, str]:
