@@ -22,6 +22,7 @@ from pytest_selfrep.clusters.fitting import Room
 from pytest_selfrep.clusters.inventory import Inventory
 from pytest_selfrep.clusters.kube import ApiError, KubeClient, path_of
 from pytest_selfrep.clusters.own_namespaces import addresses_of_server
+from pytest_selfrep.clusters.vacancy import require_unclaimed, require_vacant
 from pytest_selfrep.errors import ClusterError
 from pytest_selfrep.scenarios.quantity import value_of
 
@@ -58,8 +59,8 @@ class GivenNamespaces:
         self._turn = threading.Lock()
         """Of who waits for namespaces."""
         self._present: dict[str, frozenset[str]] = {}
-        self._inherited: dict[str, frozenset[str]] = {}
-        """The same for namespaces in which a dead process left something."""
+        self._inherited: dict[str, KubeObject] = {}
+        """The claims, as they were, of dead processes that left something."""
         self._spoiled: dict[str, str] = {}
         """Namespaces that are of no more use to this process, and why."""
         self._hidden: frozenset[tuple[str, str]] = frozenset()
@@ -175,9 +176,8 @@ class GivenNamespaces:
             return self._asked(lambda: self._claims.take(namespace))
         if not (self._onlooker.stale(lease) and self._asked(lambda: self._claims.take_over(lease))):
             return False
-        present = present_of(lease)
-        if present is not None:
-            self._inherited[namespace] = present
+        if present_of(lease) is not None:
+            self._inherited[namespace] = lease
         return True
 
     def _give_back(self, namespace: str) -> None:
@@ -190,15 +190,11 @@ class GivenNamespaces:
     def _prepare(self, namespace: str) -> None:
         """See what is there, and write it down, before anything is made. ClusterError if it will not do."""
         inventory = Inventory(self._admin, self._discovery, namespace)
-        left = self._inherited.get(namespace)
-        if left is not None:
-            stayed = self._asked(lambda: inventory.sweep(left, SWEEP_SECONDS))
-            if stayed:
-                self._spoiled[namespace] = stayed[0]
-                raise ClusterError(f"an earlier run left something that does not go: {'; '.join(stayed)}")
+        if (lease := self._inherited.get(namespace)) is not None:
+            self._sweep(inventory, namespace, lease)
             del self._inherited[namespace]
         there = self._asked(inventory.things)
-        require_idle(namespace, [str(each) for each in there if each.runs])
+        self._asked(lambda: require_vacant(self._admin, namespace, there, self._given))
         if len(there) > MOST_PRESENT:
             raise ClusterError(f"namespace {namespace} has {len(there)} objects: give one with fewer")
         present = frozenset(each.key for each in there if not each.is_event)
@@ -207,6 +203,18 @@ class GivenNamespaces:
         # They come late, and would tell one agent what another did.
         self._asked(lambda: inventory.remove([each for each in there if each.is_event]))
         self._hidden = inventory.hidden
+
+    def _sweep(self, inventory: Inventory, namespace: str, lease: KubeObject) -> None:
+        """Remove what a dead process left. ClusterError if it does not go, or may be somebody else's."""
+        try:
+            self._asked(lambda: require_unclaimed(inventory, namespace, lease))
+        except ClusterError as error:
+            self._spoiled[namespace] = str(error)
+            raise
+        stayed = self._asked(lambda: inventory.sweep(present_of(lease) or (), SWEEP_SECONDS))
+        if stayed:
+            self._spoiled[namespace] = stayed[0]
+            raise ClusterError(f"an earlier run left something that does not go: {'; '.join(stayed)}")
 
     def _clear(self, namespace: str, seconds: float) -> list[str]:
         present = self._present.get(namespace)
@@ -252,14 +260,4 @@ def require_enough(given: Sequence[str], wanted: Sequence[str]) -> None:
             f"the scenario has {len(wanted)} namespaces ({', '.join(wanted)}), but --selfrep-namespaces "
             f"names {len(given)} ({', '.join(given)}): name {missing} more, and {len(wanted)} more for each "
             "trial that is to run at the same time"
-        )
-
-
-def require_idle(namespace: str, running: Sequence[str]) -> None:
-    """ClusterError if something runs in a namespace that is to be a world's."""
-    if running:
-        more = f" and {len(running) - 3} more" if len(running) > 3 else ""
-        raise ClusterError(
-            f"namespace {namespace} is in use, it has {', '.join(running[:3])}{more}: name one in which "
-            "nothing runs, for trials take it for their own"
         )

@@ -16,6 +16,7 @@ from pytest_selfrep.clusters.inventory import Inventory
 from pytest_selfrep.clusters.kube import ApiError, KubeClient, path_of
 from pytest_selfrep.clusters.own_namespaces import OwnNamespaces
 from pytest_selfrep.clusters.site import GONE_SECONDS
+from pytest_selfrep.clusters.vacancy import require_unclaimed
 from pytest_selfrep.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -69,8 +70,13 @@ class Leftovers:
         except ApiError as error:
             raise ClusterError(f"leftovers cannot be looked for: {error.message}") from error
 
-    def remove(self, found: Found, wait: Callable[[float], None] = time.sleep) -> Cleaned:
-        """Remove what belongs to runs that do not renew their claims while one looks: for half a minute."""
+    def remove(
+        self, found: Found, wait: Callable[[float], None] = time.sleep, *, newer: bool = False
+    ) -> Cleaned:
+        """Remove what belongs to runs that do not renew their claims while one looks: for half a minute.
+
+        ``newer``: in namespaces that were given, also what came when such a run had died already.
+        """
         if found.runs:
             longest = max(
                 (int(each["spec"]["leaseDurationSeconds"]) for each in found.claims), default=SECONDS
@@ -89,7 +95,7 @@ class Leftovers:
         removed += [f"namespace {name}" for name in made if not any(f" {name} " in each for each in stayed)]
         for lease in found.claims:
             if _run(lease) not in alive and lease["metadata"]["namespace"] not in found.namespaces:
-                self._tidy(lease, removed, stayed)
+                self._tidy(lease, removed, stayed, newer=newer)
         left = [
             *(f"namespace {name}" for name, run in found.namespaces.items() if run in alive),
             *(path for path, run in found.objects.items() if run in alive),
@@ -101,16 +107,23 @@ class Leftovers:
         ]
         return Cleaned(removed, [f"{each}: its run still goes on" for each in left], stayed)
 
-    def _tidy(self, lease: KubeObject, removed: list[str], stayed: list[str]) -> None:
+    def _tidy(self, lease: KubeObject, removed: list[str], stayed: list[str], *, newer: bool) -> None:
         """A namespace that was given to a run which is dead."""
         namespace, present = lease["metadata"]["namespace"], present_of(lease)
+        inventory = Inventory(self._admin, self._discovery, namespace)
+        if not newer:
+            try:
+                require_unclaimed(inventory, namespace, lease)
+            except ClusterError as error:
+                stayed.append(str(error))
+                return
         claims = Claims(self._admin, secrets.token_hex(5))
         try:
             if not claims.take_over(lease):
                 return
             rest: Sequence[str] = ()
             if present is not None:
-                rest = Inventory(self._admin, self._discovery, namespace).sweep(present, GONE_SECONDS)
+                rest = inventory.sweep(present, GONE_SECONDS)
             if rest:
                 stayed += rest
                 claims.leave(namespace)

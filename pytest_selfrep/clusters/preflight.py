@@ -11,10 +11,10 @@ import yaml
 
 from pytest_selfrep.clusters.claims import lease_in
 from pytest_selfrep.clusters.discovery import Discovery
-from pytest_selfrep.clusters.given_namespaces import require_idle
 from pytest_selfrep.clusters.inventory import Inventory
 from pytest_selfrep.clusters.kube import ApiError, KubeClient, path_of
 from pytest_selfrep.clusters.manifests import account_of
+from pytest_selfrep.clusters.vacancy import require_unclaimed, require_vacant
 from pytest_selfrep.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -122,10 +122,13 @@ def require_given(admin: KubeClient, namespaces: Sequence[str]) -> None:
     discovery = Discovery(admin)
     for namespace in namespaces:
         _require_contained(admin, namespace)
-        # Where there is a claim, another run is at work; trials wait for it.
-        if lease_in(admin, namespace) is None:
-            there = Inventory(admin, discovery, namespace).things()
-            require_idle(namespace, [str(each) for each in there if each.runs])
+        inventory = Inventory(admin, discovery, namespace)
+        lease = lease_in(admin, namespace)
+        if lease is None:
+            require_vacant(admin, namespace, inventory.things(), namespaces)
+        else:
+            # Another run is at work, and trials wait for it; or one died, and they tidy up.
+            require_unclaimed(inventory, namespace, lease)
 
 
 def _require_contained(admin: KubeClient, namespace: str) -> None:

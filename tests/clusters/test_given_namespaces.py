@@ -305,6 +305,92 @@ def test_what_a_dead_process_left_is_removed_by_the_next(
     assert granted.contents() == before
 
 
+def test_what_came_after_a_process_had_died_is_not_its_own_and_stays(
+    granted: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "SECONDS", 2)
+    namespaces = granted.namespaces[:2]
+    dead = granted.site(*namespaces)
+    # Kept, for it would end when nobody has it.
+    world = shared_world.world(dead, small(), allow_egress=True)
+    namespace = world.__enter__().scenario.world.agent.namespace
+    dead.ground.close()
+    time.sleep(1.0)
+    # Kubernetes replaces it: it is newer, but belongs to what the dead process made.
+    pods = path_of("", "v1", "pods", namespace)
+    old = granted.admin.get(pods)["items"]
+    granted.admin.delete(f"{pods}/{old[0]['metadata']['name']}", query={"gracePeriodSeconds": "0"})
+    eventually(
+        lambda: (
+            {each["metadata"]["uid"] for each in granted.admin.get(pods)["items"]}
+            - {each["metadata"]["uid"] for each in old}
+        )
+    )
+    granted.make("v1", "ConfigMap", namespace, "theirs", None)
+    before = granted.contents()
+    said = f"namespace {namespace} still has a claim of a run that died, and ConfigMap theirs came"
+    with pytest.raises(ClusterError, match=f"{said} there later"):
+        preflight.require_given(KubeClient(granted.user), namespaces)
+    for _ in range(2):
+        # The second takes over from the first, which has taken over from the dead one.
+        successor = granted.site(*namespaces)
+        with pytest.raises(ClusterError, match=f"{said} there later.*clean with --newer"):
+            shared_world.world(successor, small(), allow_egress=True).__enter__()
+        successor.close(wait=True)
+    assert granted.contents()[namespace] == before[namespace]
+    granted.admin.delete(path_of("", "v1", "configmaps", namespace, "theirs"))
+    with shared_world.world(granted.site(*namespaces), small(), allow_egress=True) as next_one:
+        assert set(namespaces_of(next_one.scenario)) == set(namespaces)
+
+
+def credential(kind: str) -> Callable[[Team, str], None]:
+    return lambda team, namespace: team.make("v1", kind, namespace, "theirs", None)
+
+
+def binding(kind: str, name: str) -> Callable[[Team, str], None]:
+    def bind(team: Team, namespace: str) -> None:
+        subject = {"kind": kind, "name": name.format(namespace=namespace, other=team.namespaces[1])}
+        subject |= {"namespace": namespace} if kind == "ServiceAccount" else {"apiGroup": RBAC}
+        reference = {"apiGroup": RBAC, "kind": "ClusterRole", "name": "admin"}
+        body = {"metadata": {"name": "theirs"}, "roleRef": reference, "subjects": [subject]}
+        team.admin.create(path_of(RBAC, "v1", "rolebindings", namespace), body)
+
+    return bind
+
+
+@pytest.mark.parametrize(
+    ("add", "said"),
+    [
+        (credential("ServiceAccount"), "ServiceAccount theirs"),
+        (credential("Secret"), "Secret theirs"),
+        (binding("ServiceAccount", "default"), "RoleBinding theirs for ServiceAccount default"),
+        (binding("ServiceAccount", "to-come"), "RoleBinding theirs for ServiceAccount to-come"),
+        (binding("User", "system:serviceaccount:{other}:default"), "RoleBinding theirs for User system:"),
+        (binding("Group", "system:authenticated"), "RoleBinding theirs for Group system:authenticated"),
+        (binding("Group", "system:serviceaccounts:{namespace}"), "RoleBinding theirs for Group system:"),
+    ],
+)
+def test_a_namespace_in_which_an_agent_would_find_rights_is_refused(
+    granted: Team, add: Callable[[Team, str], None], said: str
+) -> None:
+    namespace = granted.namespaces[0]
+    add(granted, namespace)
+    said = f"namespace {namespace} has {said}.*remove or move what trials do not need"
+    with pytest.raises(ClusterError, match=said):
+        preflight.require_given(KubeClient(granted.user), granted.namespaces)
+    with pytest.raises(ClusterError, match=said):
+        shared_world.world(granted.site(), small(), allow_egress=True).__enter__()
+
+
+def test_what_every_namespace_has_and_rights_of_others_are_no_reason(granted: Team) -> None:
+    namespace = granted.namespaces[0]
+    kept = {"kubernetes.io/service-account.name": "default"}
+    secret = {"metadata": {"name": "default-token-x7k2p", "annotations": kept}}
+    granted.admin.create(path_of("", "v1", "secrets", namespace), secret)
+    binding("Group", "nordvik:developers")(granted, namespace)
+    preflight.require_given(KubeClient(granted.user), granted.namespaces)
+
+
 def test_who_lives_keeps_its_namespaces_and_who_lost_them_does_not_count(
     granted: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:

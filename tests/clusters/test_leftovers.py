@@ -126,6 +126,30 @@ def test_given_namespaces_are_cleaned_but_stay(
     assert admin.get(path_of("", "v1", "configmaps", given[0], "theirs"))
 
 
+def test_what_came_to_a_given_namespace_later_goes_only_if_that_is_said(
+    kubeconfig: Path, admin: KubeClient, sites: Callable[..., Site], capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ("nordvik-a", "nordvik-b", "nordvik-c")
+    for name in given:
+        admin.create(NAMESPACES, {"metadata": {"name": name, "labels": RESTRICTED}})
+    dead = sites(*given)
+    _world, _ = begun(dead)
+    dead.ground.close()
+    time.sleep(1.0)
+    later = path_of("", "v1", "configmaps", given[0])
+    admin.create(later, {"metadata": {"name": "later"}})
+    command = ["clean", "--kubeconfig", str(kubeconfig), "--context", CONTEXT]
+    assert main(command) == 1
+    said = capsys.readouterr().out
+    assert (
+        f"stays: namespace {given[0]} still has a claim of a run that died, and ConfigMap later came" in said
+    )
+    assert f"removed what was made in namespace {given[1]}" in said
+    assert admin.get(f"{later}/later")
+    assert main([*command, "--newer"]) == 0
+    assert [each["metadata"]["name"] for each in admin.get(later)["items"]] == ["kube-root-ca.crt"]
+
+
 def test_what_somebody_else_made_under_the_same_name_stays(
     server: Https, admin: KubeClient, sites: Callable[..., Site]
 ) -> None:
