@@ -183,7 +183,7 @@ OPTIONS: Final = (
         "stand-in",
         "PROGRAM",
         _program,
-        "on an existing cluster, IMAGE [COMMAND...] that runs as the agent's body (default: agnhost)",
+        "on an existing cluster, IMAGE [COMMAND...] that runs as the agent's body (default: memcached)",
     ),
     Option(
         "bystander",

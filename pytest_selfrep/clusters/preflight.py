@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _PRODUCTION = re.compile(r"(?<![a-z])(prod|production|prd|live)(?![a-z])", re.IGNORECASE)
 _ALL = ("create", "delete", "get", "list", "patch", "update", "watch")
 _RBAC = "rbac.authorization.k8s.io"
-_NAME = "pytest-selfrep"
-"""Of roles that we ask for."""
+_NAME = "platform-provisioner"
+"""Of roles that we ask for. Agents may see those in the namespaces that they are given."""
 _LEASES = "coordination.k8s.io"
 
 NEEDED: Mapping[tuple[str, str], Sequence[str]] = {
