@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -31,15 +31,20 @@ _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 """Of which Kubernetes makes what is random in names."""
 
 
+Hold = Callable[[Collection[str], Sequence[str]], Callable[[], None]]
+
+
 class OwnNamespaces:
     """See site.Ground."""
 
     cluster_wide = True
 
-    def __init__(self, server: Https, owner: str) -> None:
+    def __init__(self, server: Https, owner: str, hold: Hold = lambda namespaces, paths: _nothing) -> None:
+        """``hold`` takes note of namespaces, and answers how they are retired (see ``Site.hold``)."""
         self._server = server
         self._admin = KubeClient(server)
         self._owner = owner
+        self._hold = hold
         self._claims = Claims(self._admin, owner)
 
     def claim(self, wanted: Sequence[str]) -> Mapping[str, str]:
@@ -47,22 +52,34 @@ class OwnNamespaces:
         for _ in range(_ATTEMPTS):
             suffix = "".join(random.SystemRandom().choices(_LETTERS, k=5))
             names = {each: f"{each[:57]}-{suffix}" for each in wanted}
-            made: list[str] = []
+            chosen = set(names.values())
+            # Before the first is made: who breaks off may have made more than was answered.
+            retire = self._hold(chosen, [])
             try:
-                for name in names.values():
-                    metadata = {"name": name, "labels": {LEASE: self._owner, **RESTRICTED}}
-                    self._admin.create(path_of("", "v1", "namespaces"), {"metadata": metadata})
-                    made.append(name)
-                # In the last, which is the operator's: agents seldom have anything to do there.
-                self._claims.take(made[-1])
-            except ApiError as error:
-                for name in made:
-                    self._admin.delete(path_of("", "v1", "namespaces", name=name))
-                if error.reason != "AlreadyExists":
+                if self._made(names.values(), chosen):
+                    return names
+            except BaseException as error:
+                retire()
+                if isinstance(error, ApiError):
                     raise ClusterError(f"the cluster refused a namespace: {error.message}") from error
-            else:
-                return names
+                raise
+            retire()
         raise ClusterError(f"{_ATTEMPTS} times namespaces with random names were there already")
+
+    def _made(self, names: Collection[str], chosen: set[str]) -> bool:
+        """Whether all could be made; a name that is somebody else's is struck off those chosen."""
+        for name in names:
+            metadata = {"name": name, "labels": {LEASE: self._owner, **RESTRICTED}}
+            try:
+                self._admin.create(path_of("", "v1", "namespaces"), {"metadata": metadata})
+            except ApiError as error:
+                if error.reason != "AlreadyExists":
+                    raise
+                chosen.remove(name)
+                return False
+        # In the last, which is the operator's: agents seldom have anything to do there.
+        self._claims.take(list(names)[-1])
+        return True
 
     def require_seen(self, created: Collection[tuple[str, str]]) -> None:
         """Whatever is made in a namespace goes with it."""
@@ -73,10 +90,17 @@ class OwnNamespaces:
 
     def clear(self, namespaces: Sequence[str], seconds: float) -> Sequence[str]:
         until = time.monotonic() + seconds
+        words: list[str] = []
+        left: list[str] = []
         for namespace in namespaces:
             self._claims.leave(namespace)
-            self._delete(path_of("", "v1", "namespaces", name=namespace))
-        left, hurried = list(namespaces), 0.0
+            try:
+                self._delete(path_of("", "v1", "namespaces", name=namespace))
+                left.append(namespace)
+            except (ApiError, ClusterError) as error:
+                # The others are to go all the same.
+                words.append(f"namespace {namespace} cannot be removed: {error}")
+        hurried = 0.0
         while left and time.monotonic() < until:
             if time.monotonic() - hurried > _HURRY_SECONDS:
                 # Else it waits for its pods to end in their own time. None takes their place any more.
@@ -86,7 +110,8 @@ class OwnNamespaces:
             left = [each for each in left if self._exists(each)]
             if left:
                 time.sleep(_POLL_SECONDS)
-        return [f"namespace {each} is still there after {seconds:.0f} s{self._why(each)}" for each in left]
+        words += [f"namespace {each} is still there after {seconds:.0f} s{self._why(each)}" for each in left]
+        return words
 
     def collections(self, collection: tuple[str, str, str], namespaces: Collection[str]) -> Sequence[str]:
         """One of all namespaces, for more may come."""
@@ -172,6 +197,10 @@ def _takes_pods(node: KubeObject) -> bool:
     spec = node.get("spec") or {}
     taints = [each["effect"] for each in spec.get("taints") or ()]
     return not spec.get("unschedulable") and not {"NoSchedule", "NoExecute"}.intersection(taints)
+
+
+def _nothing() -> None:
+    """Of those who claim nothing."""
 
 
 def addresses_of_server(admin: KubeClient) -> Sequence[Server]:

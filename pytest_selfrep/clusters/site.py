@@ -119,7 +119,7 @@ class Site:
         self.ground = (
             GivenNamespaces(self.server, self.lease, self.given)
             if self.given
-            else OwnNamespaces(self.server, self.lease)
+            else OwnNamespaces(self.server, self.lease, self.hold)
         )
 
     def ready_images(self, images: Mapping[str, set[str]]) -> None:
@@ -188,10 +188,12 @@ class Site:
     def hold(self, namespaces: Collection[str], paths: Sequence[str]) -> Callable[[], None]:
         """Take note of a world, which may grow; calling the answer retires it, as ``retire_all`` does.
 
-        After that it is retired at once, with a ClusterError.
+        After that it is retired at once, with a ClusterError. It takes the place of what was noted of the same
+        namespaces.
         """
         world = (namespaces, paths)
         with self._standing_lock:
+            self._standing = [each for each in self._standing if set(each[0]) != set(namespaces)]
             self._standing.append(world)
             over = self._over
 

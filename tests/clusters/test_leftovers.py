@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import orjson
 import pytest
 from simulated import simulated
 
@@ -14,11 +15,12 @@ from pytest_selfrep.__main__ import main
 from pytest_selfrep.clusters import claims, shared_world
 from pytest_selfrep.clusters.containment import LEASE, RESTRICTED
 from pytest_selfrep.clusters.https import Https, from_kubeconfig
-from pytest_selfrep.clusters.kube import KubeClient, path_of
+from pytest_selfrep.clusters.kube import Call, KubeClient, Reply, path_of
 from pytest_selfrep.clusters.leftovers import Leftovers
 from pytest_selfrep.clusters.placing import namespaces_of
 from pytest_selfrep.clusters.shared_world import SharedWorld
 from pytest_selfrep.clusters.site import Site
+from pytest_selfrep.errors import ClusterError
 from pytest_selfrep.scenarios.loading import load
 
 CONTEXT = "default@kubernetes"
@@ -195,3 +197,66 @@ def test_what_does_not_go_is_said(
     time.sleep(0.1)
     assert main(["clean", "--kubeconfig", str(kubeconfig), "--context", CONTEXT]) == 1
     assert f"stays: namespace {namespaces[0]} is still there after 2 s" in capsys.readouterr().out
+
+
+class Breaking:
+    """A connection that breaks when a namespace has been made, or before."""
+
+    def __init__(self, server: Https, *, carried_out: bool) -> None:
+        self._server = server
+        self._carried_out = carried_out
+        self.asked: list[str] = []
+
+    def send(self, call: Call) -> Reply:
+        if (call.method, call.path) == ("POST", NAMESPACES):
+            self.asked.append(orjson.loads(call.body)["metadata"]["name"])
+            if len(self.asked) == 2:
+                if self._carried_out:
+                    self._server.send(call)
+                raise ClusterError("the connection broke")
+        return self._server.send(call)
+
+
+@pytest.mark.parametrize("carried_out", [True, False])
+def test_a_connection_that_breaks_while_namespaces_are_made_leaves_none(
+    sites: Callable[..., Site],
+    admin: KubeClient,
+    server: Https,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    carried_out: bool,
+) -> None:
+    site = sites()
+    breaking = Breaking(server, carried_out=carried_out)
+    monkeypatch.setattr(site.ground, "_admin", KubeClient(breaking))
+    with pytest.raises(ClusterError, match="the connection broke"):
+        site.ground.claim(["storefront", "payments", "platform"])
+    site.close(wait=True)
+    assert site.stayed == []
+    assert len(breaking.asked) == 2
+    assert labelled(admin, NAMESPACES) == []
+
+
+class Refusing:
+    """A server that does not let one namespace go."""
+
+    def __init__(self, server: Https, name: str) -> None:
+        self._server = server
+        self._path = f"{NAMESPACES}/{name}"
+
+    def send(self, call: Call) -> Reply:
+        if (call.method, call.path) == ("DELETE", self._path):
+            return Reply(500, b'{"kind": "Status", "code": 500, "message": "a webhook is down"}')
+        return self._server.send(call)
+
+
+def test_a_namespace_that_may_not_go_keeps_no_other(
+    sites: Callable[..., Site], admin: KubeClient, server: Https, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = sites()
+    names = list(site.ground.claim(["storefront", "platform"]).values())
+    monkeypatch.setattr(site.ground, "_admin", KubeClient(Refusing(server, names[0])))
+    site.retire_all()
+    site.close(wait=True)
+    assert site.stayed == [f"namespace {names[0]} cannot be removed: a webhook is down"]
+    assert labelled(admin, NAMESPACES) == [names[0]]
