@@ -334,6 +334,18 @@ def _kubeconfig(config: pytest.Config, text: str, *, typed: bool) -> Path:
     return (config.invocation_params.dir if typed else config.rootpath) / path
 
 
+def clean_command(found: Settings) -> str:
+    """What removes that which a run left in a cluster that exists; empty for other clusters."""
+    if found.cluster != "existing":
+        return ""
+    words = ["python", "-m", "pytest_selfrep", "clean", "--context", found.context]
+    if "kubeconfig" in found.given:
+        words += ["--kubeconfig", str(found.kubeconfig)]
+    if found.namespaces:
+        words += ["--namespaces", ",".join(found.namespaces)]
+    return shlex.join(words)
+
+
 def _from_command_line(config: pytest.Config, option: Option) -> _Given | None:
     return _read(option, config.getoption(option.dest), option.flag)
 

@@ -30,6 +30,8 @@ class Terms:
     """Where a cluster is that exists."""
     toolbox_image: str = ""
     """Of agents' toolboxes; the scenario's own if none is given."""
+    mark: str = ""
+    """Of what this process makes where a cluster exists, by which another finds it; empty: one of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def _existing(host: Host | None, terms: Terms) -> Cluster:
         Program.of(place.stand_in) if place.stand_in else usual.agent,
         Program.of(place.bystander) if place.bystander else usual.others,
     )
-    supply = Existing(place.kubeconfig, place.context, substitutes, place.namespaces)
+    supply = Existing(place.kubeconfig, place.context, substitutes, place.namespaces, terms.mark)
     return SharedCluster(supply, replace(terms, keep=True))
 
 

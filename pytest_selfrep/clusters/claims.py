@@ -104,9 +104,10 @@ class Claims:
             return self._held.pop(namespace, None)
 
     def lost(self, namespaces: Collection[str]) -> list[str]:
-        """Those whose claims did not hold: another may have been there."""
+        """Those whose claims did not hold, or have not been renewed in time: another may have been there."""
         with self._lock:
-            return sorted(self._lost.intersection(namespaces))
+            overdue = {each for each in self._held if time.monotonic() - self._renewed[each] > SECONDS}
+            return sorted((self._lost | overdue).intersection(namespaces))
 
     def close(self) -> None:
         """Renew no more."""

@@ -77,6 +77,11 @@ class Ground(Protocol):
     def close(self) -> None: ...
 
 
+def new_lease() -> str:
+    """For a process (see ``Site.lease``)."""
+    return secrets.token_hex(5)
+
+
 @dataclass
 class Site:
     """All methods may be called by several threads."""
@@ -96,14 +101,14 @@ class Site:
     admin: KubeClient = field(init=False)
     discovery: Discovery = field(init=False)
     ground: Ground = field(init=False)
-    lease: str = field(default_factory=lambda: secrets.token_hex(5))
+    lease: str = field(default_factory=new_lease)
     """Of all that this process puts into the cluster."""
     stayed: list[str] = field(default_factory=list)
     """What could not be removed, in words."""
     _images: set[str] = field(default_factory=set)
     _own: set[str] = field(default_factory=set)
-    _declared: set[str] = field(default_factory=set)
-    """Extended resources."""
+    _declared: dict[str, int] = field(default_factory=dict)
+    """Extended resources, and how much of them at the least."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _reapers: list[threading.Thread] = field(default_factory=list)
     _standing: list[tuple[Collection[str], Sequence[str]]] = field(default_factory=list)
@@ -143,9 +148,11 @@ class Site:
         if self.may_declare and nodes:
             with self._lock:
                 new = {name: WORLDS * amount for name, amount in extended.items()}
-                if not new.keys() <= self._declared:
+                if any(self._declared.get(name, 0) < amount for name, amount in new.items()):
                     declare(self.admin, str(nodes[0]["metadata"]["name"]), new)
-                    self._declared |= new.keys()
+                    self._declared |= {
+                        name: max(amount, self._declared.get(name, 0)) for name, amount in new.items()
+                    }
             return frozenset(extended), frozenset()
         there = [each["status"].get("allocatable") or {} for each in nodes]
         lacking = (
@@ -188,8 +195,8 @@ class Site:
     def hold(self, namespaces: Collection[str], paths: Sequence[str]) -> Callable[[], None]:
         """Take note of a world, which may grow; calling the answer retires it, as ``retire_all`` does.
 
-        After that it is retired at once, with a ClusterError. It takes the place of what was noted of the same
-        namespaces.
+        After that it is retired at once, with a ClusterError. It takes the place of what was noted of
+        the same namespaces.
         """
         world = (namespaces, paths)
         with self._standing_lock:
@@ -232,6 +239,8 @@ class Site:
         until = time.monotonic() + (GONE_SECONDS + SLACK_SECONDS if wait else 0.0)
         for reaper in self._reapers:
             reaper.join(max(0.0, until - time.monotonic()))
+            if wait and reaper.is_alive():
+                self.stayed.append(f"{reaper.name.removeprefix('remove ')}: not gone yet, nor known to stay")
         self.ground.close()
         self.server.close()
 

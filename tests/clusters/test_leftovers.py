@@ -15,7 +15,7 @@ from pytest_selfrep.__main__ import main
 from pytest_selfrep.clusters import claims, shared_world
 from pytest_selfrep.clusters.containment import LEASE, RESTRICTED
 from pytest_selfrep.clusters.https import Https, from_kubeconfig
-from pytest_selfrep.clusters.kube import Call, KubeClient, Reply, path_of
+from pytest_selfrep.clusters.kube import ApiError, Call, KubeClient, Reply, path_of
 from pytest_selfrep.clusters.leftovers import Leftovers
 from pytest_selfrep.clusters.placing import namespaces_of
 from pytest_selfrep.clusters.shared_world import SharedWorld
@@ -143,9 +143,8 @@ def test_what_came_to_a_given_namespace_later_goes_only_if_that_is_said(
     command = ["clean", "--kubeconfig", str(kubeconfig), "--context", CONTEXT]
     assert main(command) == 1
     said = capsys.readouterr().out
-    assert (
-        f"stays: namespace {given[0]} still has a claim of a run that died, and ConfigMap later came" in said
-    )
+    stays = f"stays: what was made in namespace {given[0]}: namespace {given[0]} still has a claim"
+    assert f"{stays} of a run that died, and ConfigMap later came" in said
     assert f"removed what was made in namespace {given[1]}" in said
     assert admin.get(f"{later}/later")
     assert main([*command, "--newer"]) == 0
@@ -179,6 +178,27 @@ def test_the_command_names_its_context(
     assert labelled(admin, NAMESPACES) == []
     assert main(["clean", "--kubeconfig", str(kubeconfig), "--context", CONTEXT]) == 0
     assert capsys.readouterr().out == "nothing is left over\n"
+
+
+def test_a_server_that_refuses_is_no_reason_to_leave_the_rest(
+    kubeconfig: Path,
+    sites: Callable[..., Site],
+    admin: KubeClient,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(leftovers: Leftovers, path: str) -> None:
+        raise ApiError({"code": 500, "message": "a webhook is down"})
+
+    site = sites()
+    _, namespaces = begun(site)
+    site.ground.close()
+    (priority,) = labelled(admin, CLASSES)
+    monkeypatch.setattr(Leftovers, "_delete", refuse)
+    assert main(["clean", "--kubeconfig", str(kubeconfig), "--context", CONTEXT]) == 1
+    said = capsys.readouterr().out
+    assert f"stays: {CLASSES}/{priority}: a webhook is down\n" in said
+    assert all(f"removed namespace {each}\n" in said for each in namespaces)
 
 
 def test_what_does_not_go_is_said(
