@@ -27,10 +27,11 @@ class Faulty:
 
     def send(self, call: Call) -> Reply:
         if call.method == "PATCH":
-            raise SystemExit
+            raise RuntimeError
         return self._server.send(call)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_claim_is_lost_when_the_thread_that_renews_it_is_gone(
     server: Https, monkeypatch: pytest.MonkeyPatch
 ) -> None:
