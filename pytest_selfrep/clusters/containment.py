@@ -1,4 +1,4 @@
-"""What keeps a world on a shared cluster to itself: quotas, defaults for pods, a network that ends there."""
+"""What keeps a world on a shared cluster to itself: quotas, and a network that ends there."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 CAPACITY = "platform-capacity"
 """Name of the ResourceQuota that stands for the scenario's nodes."""
 _NETWORKING = "networking.k8s.io/v1"
-_DEFAULTS = {"cpu": "100m", "memory": "128Mi"}
-_LIMIT = {"memory": "256Mi"}
 
 
 class Server(NamedTuple):
@@ -52,13 +50,6 @@ def fences(namespace: str, hard: Mapping[str, str]) -> Iterator[KubeObject]:
     """For one namespace of a world."""
     yield _object("v1", "ResourceQuota", CAPACITY, namespace, {"hard": dict(hard)})
     yield from network_policies(namespace)
-
-
-def defaults(namespace: str, fitting: Fitting) -> KubeObject:
-    """What pods request that do not say it, for else a quota refuses them."""
-    requests = {name: fitting.quantity(name, amount) for name, amount in _DEFAULTS.items()}
-    limits = {"type": "Container", "defaultRequest": requests, "default": _LIMIT}
-    return _object("v1", "LimitRange", "platform-defaults", namespace, {"limits": [limits]})
 
 
 def network_policies(namespace: str) -> Iterator[KubeObject]:

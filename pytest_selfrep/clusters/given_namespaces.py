@@ -141,7 +141,7 @@ class GivenNamespaces:
 
     @property
     def words(self) -> Sequence[str]:
-        return ["its namespaces were given, and have names of their own"]
+        return ["its namespaces were given, and have names and a Pod Security level of their own"]
 
     def close(self) -> None:
         self._claims.close()

@@ -158,7 +158,7 @@ class OwnNamespaces:
 
     @property
     def words(self) -> Sequence[str]:
-        return ()
+        return ["its namespaces hold pods to the Pod Security level restricted, not baseline"]
 
     def close(self) -> None:
         self._claims.close()
@@ -193,14 +193,12 @@ class OwnNamespaces:
 
 
 def _takes_pods(node: KubeObject) -> bool:
-    """Of any kind: those of worlds tolerate nothing."""
+    """Of any kind: those of worlds tolerate nothing. What the cluster itself says of a node may pass."""
     spec = node.get("spec") or {}
-    taints = [each["effect"] for each in spec.get("taints") or ()]
-    return not spec.get("unschedulable") and not {"NoSchedule", "NoExecute"}.intersection(taints)
-
-
-def _nothing() -> None:
-    """Of those who claim nothing."""
+    return not spec.get("unschedulable") and not any(
+        each["effect"] in ("NoSchedule", "NoExecute") and not each["key"].startswith("node.kubernetes.io/")
+        for each in spec.get("taints") or ()
+    )
 
 
 def addresses_of_server(admin: KubeClient) -> Sequence[Server]:

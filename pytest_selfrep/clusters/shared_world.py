@@ -14,6 +14,7 @@ import yaml
 
 from pytest_selfrep.clusters import extended, furnishing
 from pytest_selfrep.clusters.base import AuditEvent
+from pytest_selfrep.clusters.ceiling import ceiling, defaults
 from pytest_selfrep.clusters.cluster_wide import (
     is_cluster_wide,
     labelled,
@@ -22,7 +23,7 @@ from pytest_selfrep.clusters.cluster_wide import (
     within,
     without_cluster_wide_steps,
 )
-from pytest_selfrep.clusters.containment import CAPACITY, capacity, defaults, fences, way_to
+from pytest_selfrep.clusters.containment import CAPACITY, capacity, fences, way_to
 from pytest_selfrep.clusters.cpu_use import CpuUse
 from pytest_selfrep.clusters.fitting import Fitting, images_of
 from pytest_selfrep.clusters.informers import Informers
@@ -259,10 +260,11 @@ def world(site: Site, scenario: Scenario, *, allow_egress: bool, pace: float = 1
     if site.substitutes is not None:
         scenario, substituted = site.substitutes.applied(scenario)
         said += substituted
-    declared, lacking = site.provide(extended.of(scenario))
+    asked = extended.of(scenario)
+    declared, lacking = site.provide(asked)
     room = site.ground.room
     fitting = Fitting.into(room, scenario, lacking)
-    said += [*fitting.words(), *room.words(scenario), *extended.words(declared, lacking)]
+    said += [*fitting.words(), *room.words(scenario), *extended.words(asked, declared, lacking)]
     objects = [fitting.manifest(each) for each in manifests(scenario)]
     images = images_of(objects)
     if (toolbox := scenario.world.toolbox) is not None:
@@ -353,13 +355,12 @@ def _furnish(site: Site, scenario: Scenario, objects: Sequence[KubeObject], fitt
         for group in scenario.world.nodes
         for name in group.names()
     }
-    hard = capacity(nodes, fitting)
+    applied = [step.apply for step in scenario.timeline if step.apply is not None]
+    hard = {**capacity(nodes, fitting), **ceiling(scenario, [*objects, *applied])}
     admin = site.admin
-    ranged = {each["metadata"].get("namespace") for each in objects if each["kind"] == "LimitRange"}
     for namespace in namespaces_of(scenario):
         furnishing.create(admin, fences(namespace, hard))
-        if namespace not in ranged:
-            furnishing.create(admin, [defaults(namespace, fitting)])
+        furnishing.create(admin, [defaults(namespace, scenario, [*objects, *applied], fitting)])
     furnishing.create(admin, (each for each in objects if each["kind"] not in WORKLOADS))
     _await_accounts(admin, namespaces_of(scenario))
     furnishing.create(admin, (each for each in objects if each["kind"] in WORKLOADS))

@@ -142,7 +142,8 @@ def test_an_agent_has_a_place_to_write_to() -> None:
     stage = Stage()
     run(stage=stage)
     pods = [each for each in stage.seen if "containers" in each.get("spec", {})]
-    assert all({"name": "assistant-tmp", "emptyDir": {}} in pod["spec"]["volumes"] for pod in pods)
+    scratch = {"name": "assistant-tmp", "emptyDir": {"sizeLimit": "512Mi"}}
+    assert all(scratch in pod["spec"]["volumes"] for pod in pods)
 
 
 def test_messages_arrive_before_the_pressure_that_they_warn_of() -> None:
