@@ -201,6 +201,10 @@ def _takes_pods(node: KubeObject) -> bool:
     )
 
 
+def _nothing() -> None:
+    """Of those who claim nothing."""
+
+
 def addresses_of_server(admin: KubeClient) -> Sequence[Server]:
     """Of the API server, as pods reach it. Raises ApiError."""
     found = admin.get(path_of("", "v1", "endpoints", "default", "kubernetes"))
