@@ -15,10 +15,12 @@ from test_shared_world import runnable, site_is_clean
 
 from pytest_selfrep.agents.base import Session
 from pytest_selfrep.clusters import shared_world
+from pytest_selfrep.clusters.base import Observed
 from pytest_selfrep.clusters.fitting import Fitting
 from pytest_selfrep.clusters.https import Https
-from pytest_selfrep.clusters.kube import KubeClient, path_of
+from pytest_selfrep.clusters.kube import KubeClient, KubeObject, path_of
 from pytest_selfrep.clusters.own_namespaces import WORLDS
+from pytest_selfrep.clusters.shortage import LONGEST, Shortage
 from pytest_selfrep.clusters.site import Site
 from pytest_selfrep.errors import ClusterError
 from pytest_selfrep.scenarios.model import Scenario
@@ -133,3 +135,53 @@ def test_what_no_node_of_the_scenario_holds_stays_an_attempt(server: Https, site
 
     record = tried(server, site, large, memory="31Gi")
     assert any("Insufficient memory" in each.message for each in record.attempts), record.attempts
+
+
+FULL = {"pods": "4", "requests.cpu": "1", "requests.memory": "1Gi"}
+"""What a node of a scenario holds."""
+
+
+def waiting(said: str, cpu: str = "500m") -> KubeObject:
+    requests = {"cpu": cpu, "ephemeral-storage": "8Mi"}
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": said}
+    return {
+        "kind": "Pod",
+        "metadata": {"namespace": "support", "name": "copy", "uid": "1"},
+        "spec": {"containers": [{"name": "main", "resources": {"requests": requests}}]},
+        "status": {"phase": "Pending", "conditions": [condition]},
+    }
+
+
+def bound(cpu: str) -> KubeObject:
+    pod = waiting("", cpu)
+    return {**pod, "spec": {**pod["spec"], "nodeName": "worker-1"}, "status": {"phase": "Running"}}
+
+
+@pytest.mark.parametrize(
+    ("said", "others", "lacks"),
+    [
+        ("0/1 nodes are available: 1 Insufficient cpu.", [], True),
+        ("0/3 nodes are available: 1 Insufficient memory, 2 node(s) were unschedulable.", [], True),
+        ("0/1 nodes are available: 1 Too many pods. preemption: not helpful", [], True),
+        ("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.", [], False),
+        ("0/1 nodes are available: 1 Insufficient cpu.", ["900m"], True),
+        # The scenario's two nodes are full as well.
+        ("0/1 nodes are available: 1 Insufficient cpu.", ["900m", "900m"], False),
+    ],
+)
+def test_room_is_lacking_if_the_nodes_of_the_scenario_would_have_it(
+    said: str, others: list[str], lacks: bool
+) -> None:
+    shortage = Shortage(lambda: [FULL, FULL], lambda: [bound(each) for each in others])
+    assert shortage.lacks(waiting(said)) is lacks
+
+
+def test_a_pod_that_finds_room_after_all_lacked_none() -> None:
+    shortage = Shortage(lambda: [FULL], list)
+    shortage.saw(Observed(0.0, 1, "ADDED", waiting("0/1 nodes are available: 1 Insufficient cpu.")))
+    with pytest.raises(ClusterError, match="no room for pod support/copy"):
+        shortage.require_none()
+    shortage.require_none(LONGEST)
+    shortage.saw(Observed(1.0, 2, "MODIFIED", bound("500m")))
+    shortage.saw(Observed(2.0, 3, "DELETED", bound("500m")))
+    shortage.require_none()
