@@ -49,10 +49,12 @@ class GivenNamespaces:
 
     cluster_wide = False
 
-    def __init__(self, server: Https, owner: str, given: Sequence[str]) -> None:
+    def __init__(self, server: Https, owner: str, given: Sequence[str], over: Callable[[], bool]) -> None:
+        """``over`` says whether nobody waits for trials any more."""
         self._server = server
         self._admin = KubeClient(server)
         self._given = given
+        self._over = over
         self._claims = Claims(self._admin, owner)
         self._onlooker = Onlooker()
         self._discovery = Discovery(self._admin)
@@ -150,6 +152,8 @@ class GivenNamespaces:
         """So many namespaces, claimed all together: who held some and waited for more could wait for ever."""
         until, pause = time.monotonic() + WAIT_SECONDS, _FIRST_PAUSE
         while True:
+            if self._over():
+                raise ClusterError("the run is over")
             usable = [each for each in self._given if each not in self._spoiled]
             if len(usable) < count:
                 raise ClusterError(f"too few namespaces are left: {'; '.join(self._spoiled.values())}")

@@ -82,7 +82,8 @@ class SharedWorld:
         self._token = token
         self.agent = self._client(server, self.agent_user)
         self.pressure = self._operator(scenario.world.operator)
-        self._informers = Informers(site.server, self.clock)
+        # Where all namespaces are watched, what others do there is no flood of the agent's.
+        self._informers = Informers(site.server, self.clock, counted=self._has)
         resources.callback(self._informers.close)
         self.shortage = Shortage(
             self._capacities, lambda: (each for each in self._own_objects() if each["kind"] == "Pod")
@@ -192,9 +193,10 @@ class SharedWorld:
 
     def _own_objects(self) -> Iterator[KubeObject]:
         """All that is watched."""
-        for each in self._informers.objects():
-            if each["metadata"].get("namespace", "") in self._namespaces:
-                yield each
+        return filter(self._has, self._informers.objects())
+
+    def _has(self, obj: KubeObject) -> bool:
+        return obj["metadata"].get("namespace", "") in self._namespaces
 
     def _capacities(self) -> list[Mapping[str, str]]:
         """Of the scenario's nodes that there still are."""

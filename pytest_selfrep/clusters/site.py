@@ -122,7 +122,7 @@ class Site:
         self.admin = KubeClient(self.server)
         self.discovery = Discovery(self.admin)
         self.ground = (
-            GivenNamespaces(self.server, self.lease, self.given)
+            GivenNamespaces(self.server, self.lease, self.given, lambda: self._over)
             if self.given
             else OwnNamespaces(self.server, self.lease, self.hold)
         )

@@ -268,6 +268,27 @@ def test_worlds_at_the_same_time_have_namespaces_of_their_own_and_others_wait(gr
     assert third <= set(granted.namespaces)
 
 
+def test_who_waits_for_a_namespace_stops_when_the_run_is_over(granted: Team) -> None:
+    here, there = granted.site(), granted.site()
+    names = list(there.ground.claim(["storefront", "payments", "platform", "billing"]).values())
+    said: list[str] = []
+
+    def wait_for_room() -> None:
+        try:
+            here.ground.claim(["storefront"])
+        except ClusterError as error:
+            said.append(str(error))
+
+    waiting = threading.Thread(target=wait_for_room)
+    waiting.start()
+    waiting.join(0.5)
+    assert waiting.is_alive()
+    here.retire_all()
+    waiting.join(PATIENCE)
+    assert said == ["the run is over"]
+    there.retire(names, [])
+
+
 def test_too_few_namespaces_are_one_error_that_says_how_many_are_missing(granted: Team) -> None:
     one = granted.namespaces[0]
     world = shared_world.world(granted.site(one), small(), allow_egress=True)
