@@ -76,6 +76,9 @@ def _clean(asked: argparse.Namespace) -> int:
 
 def _clean_existing(asked: argparse.Namespace) -> int:
     """1 if something does not go."""
+    from pytest_selfrep import clusters
+
+    clusters.require("existing")
     from pytest_selfrep.clusters.https import from_kubeconfig
     from pytest_selfrep.clusters.leftovers import Leftovers
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -93,10 +94,15 @@ HOSTED = ("k3s",)
 
 
 def require(name: str) -> None:
-    """ClusterError, with the nearest names, unless there is a cluster of this name."""
+    """ClusterError, with the nearest names or what to install, unless there is a cluster of this name."""
     if name not in _KINDS:
         hint = did_you_mean(name, NAMES)
         raise ClusterError(f"there is no cluster named {name!r}; {hint}there are: {', '.join(NAMES)}")
+    if name in REAL and find_spec("kubernetes") is None:
+        raise ClusterError(
+            "a real cluster needs a Python package that is not installed (kubernetes): "
+            "pip install 'pytest-selfrep[k3s]'"
+        )
 
 
 def require_room(scenario: Scenario, given: Sequence[str]) -> None:

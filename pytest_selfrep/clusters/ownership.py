@@ -32,6 +32,8 @@ class Owner:
 
     run: str
     host: str
+    space: str
+    """Where its number tells the process: this boot of the machine and this PID namespace."""
     process: int
     born: str
     """Tells the process from a later one of the same number; empty where the system does not say."""
@@ -44,6 +46,7 @@ class Owner:
         return {
             RUN: self.run,
             f"{_PREFIX}host": self.host,
+            f"{_PREFIX}space": self.space,
             f"{_PREFIX}process": str(self.process),
             f"{_PREFIX}born": self.born,
             f"{_PREFIX}folder": str(self.folder),
@@ -57,6 +60,7 @@ class Owner:
         return cls(
             run=labels[RUN],
             host=labels.get(f"{_PREFIX}host", ""),
+            space=labels.get(f"{_PREFIX}space", ""),
             process=int(number) if number.isdecimal() else 0,
             born=labels.get(f"{_PREFIX}born", ""),
             folder=Path(labels.get(f"{_PREFIX}folder", "")),
@@ -65,7 +69,8 @@ class Owner:
 
     @property
     def here(self) -> bool:
-        return self.host == socket.gethostname()
+        """Whether it can be seen from here. Hosts may share a name, and containers their host's."""
+        return self.host == socket.gethostname() and self.space in ("", _space())
 
     @property
     def lives(self) -> bool:
@@ -80,7 +85,7 @@ class Owner:
 
 
 def this_process(run: str, folder: Path, *, kept: bool) -> Owner:
-    return Owner(run, socket.gethostname(), os.getpid(), _born(os.getpid()), folder, kept)
+    return Owner(run, socket.gethostname(), _space(), os.getpid(), _born(os.getpid()), folder, kept)
 
 
 def containers(client: DockerClient, run: str = "") -> list[Container]:
@@ -153,6 +158,15 @@ def _sweep(container: Container, owner: Owner) -> str:
     if owner.here:
         clear(owner.folder)
     return str(container.short_id)
+
+
+def _space() -> str:
+    """Empty where the system does not say."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot}/{Path('/proc/self/ns/pid').stat().st_ino}"
+    except OSError:
+        return ""
 
 
 def _born(process: int) -> str:
