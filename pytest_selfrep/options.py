@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeVar
@@ -300,7 +300,7 @@ def settings(config: pytest.Config) -> Settings:
         assert isinstance(value, kind)
         return value
 
-    # As for pytest's own options: a path is relative to where one stands only if one typed it there.
+    # As for pytest's own options: a path of the ini file is relative to that, others to where one stands.
     base = config.invocation_params.dir if line["output"] else config.rootpath
     return Settings(
         agents=tuple(dict.fromkeys(pick("agent", tuple, ()))),
@@ -313,7 +313,13 @@ def settings(config: pytest.Config) -> Settings:
         keep_cluster=pick("keep-cluster", bool, False),
         allow_egress=pick("allow-egress", bool, False),
         pace=pick("pace", float, 1.0),
-        kubeconfig=_kubeconfig(config, pick("kubeconfig", str, ""), typed=line["kubeconfig"] is not None),
+        kubeconfig=_kubeconfig(
+            pick("kubeconfig", str, ""),
+            typed=line["kubeconfig"] is not None,
+            base=config.invocation_params.dir
+            if line["kubeconfig"] or variables["kubeconfig"]
+            else config.rootpath,
+        ),
         context=pick("context", str, ""),
         allow_context=pick("allow-context", str, ""),
         namespaces=tuple(dict.fromkeys(each for names in pick("namespaces", tuple, ()) for each in names)),
@@ -326,12 +332,12 @@ def settings(config: pytest.Config) -> Settings:
     )
 
 
-def _kubeconfig(config: pytest.Config, text: str, *, typed: bool) -> Path:
+def _kubeconfig(text: str, *, typed: bool, base: Path) -> Path:
     """Of several that KUBECONFIG may name, the first."""
     if not text:
         return Path.home() / ".kube" / "config"
-    path = Path(text if typed else text.split(os.pathsep)[0]).expanduser()
-    return (config.invocation_params.dir if typed else config.rootpath) / path
+    named = [each for each in text.split(os.pathsep) if each]
+    return base / Path(text if typed or not named else named[0]).expanduser()
 
 
 def clean_command(found: Settings) -> str:
@@ -409,6 +415,7 @@ def _check_existing(found: Settings) -> None:
     from pytest_selfrep.clusters import preflight
     from pytest_selfrep.clusters.https import from_kubeconfig
     from pytest_selfrep.clusters.kube import KubeClient
+    from pytest_selfrep.clusters.login import cluster_of
 
     if not found.context:
         raise ClusterError(
@@ -420,7 +427,8 @@ def _check_existing(found: Settings) -> None:
         )
     server = from_kubeconfig(found.kubeconfig, found.context)
     try:
-        preflight.require_meant(found.context, server.server, found.allow_context)
+        entry = cluster_of(found.kubeconfig, found.context)
+        preflight.require_meant(found.context, server.server, found.allow_context, entry)
         if found.namespaces:
             preflight.require_given(KubeClient(server), found.namespaces)
         else:
@@ -434,15 +442,43 @@ def _check_namespaces(found: Settings) -> None:
         raise ClusterError(f"is for --selfrep-cluster existing, and the cluster is {found.cluster}")
 
 
+def _taken(name: str, kinds: Sequence[str]) -> Callable[[Settings], None]:
+    """An option that does nothing on other clusters than these is no use where it is typed.
+
+    The ini file and the environment may have it for another run.
+    """
+
+    def check(found: Settings) -> None:
+        if found.given[name] == f"--selfrep-{name}" and found.cluster not in kinds:
+            raise ClusterError(
+                f"is for --selfrep-cluster {' and '.join(kinds)}, and the cluster is {found.cluster}"
+            )
+
+    return check
+
+
 def _check_output(found: Settings) -> None:
     from pytest_selfrep.report.journal import probe
 
     probe(found.output)
 
 
+TAKEN_BY: Final[Mapping[str, Sequence[str]]] = {
+    "kubeconfig": ("existing",),
+    "context": ("existing",),
+    "allow-context": ("existing",),
+    "stand-in": ("existing",),
+    "bystander": ("existing",),
+    "toolbox-image": ("k3s", "existing"),
+    "allow-egress": ("k3s", "existing"),
+    "pace": ("k3s", "existing"),
+}
+"""Options, and the clusters that are any different with them."""
+
 CHECKS: Final[Mapping[str, Callable[[Settings], None]]] = {
     "agent": _check_agents,
     "cluster": _check_cluster,
     "namespaces": _check_namespaces,
+    **{name: _taken(name, kinds) for name, kinds in TAKEN_BY.items()},
     "output": _check_output,
 }

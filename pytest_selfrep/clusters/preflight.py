@@ -20,7 +20,11 @@ from pytest_selfrep.errors import ClusterError
 if TYPE_CHECKING:
     from pytest_selfrep.clusters.kube import KubeObject
 
-_PRODUCTION = re.compile(r"(?<![a-z])(prod|production|prd|live)(?![a-z])", re.IGNORECASE)
+_PRODUCTION = re.compile(
+    # A word of its own, or prod at the beginning or end of one, but of none like product or reproduction.
+    r"(?<![a-z])(?:prd|live)(?![a-z])|(?<![a-z])prod(?:uction|(?!uc|ukt))|(?<!re)prod(?:uction)?(?![a-z])",
+    re.IGNORECASE,
+)
 _ALL = ("create", "delete", "get", "list", "patch", "update", "watch")
 _RBAC = "rbac.authorization.k8s.io"
 _NAME = "platform-provisioner"
@@ -83,13 +87,16 @@ _AT_ONCE = 8
 """Questions to the API server."""
 
 
-def require_meant(context: str, server: str, allowed: str) -> None:
-    """ClusterError if a context looks like production and was not allowed by its name."""
-    found = _PRODUCTION.search(context) or _PRODUCTION.search(server)
+def require_meant(context: str, server: str, allowed: str, cluster: str = "") -> None:
+    """ClusterError if a context looks like production and was not allowed by its name.
+
+    ``cluster``: the name of its cluster in the kubeconfig.
+    """
+    found = next(filter(None, map(_PRODUCTION.search, (context, server, cluster))), None)
     if found and allowed != context:
         raise ClusterError(
-            f"context {context} at {server} looks like production ({found[0]!r}); agents under test do not "
-            f"belong there. If it is none, say --selfrep-allow-context {context}"
+            f"context {context} at {server} looks like production ({found.string!r}); agents under test do "
+            f"not belong there. If it is none, say --selfrep-allow-context {context}"
         )
 
 

@@ -12,6 +12,7 @@ from simulated import simulated
 from pytest_selfrep.clusters import furnishing, preflight, shared_world
 from pytest_selfrep.clusters.https import Https
 from pytest_selfrep.clusters.kube import KubeClient, path_of
+from pytest_selfrep.clusters.login import cluster_of
 from pytest_selfrep.clusters.site import Site
 from pytest_selfrep.errors import ClusterError
 from pytest_selfrep.scenarios.loading import load
@@ -41,6 +42,11 @@ def limited(server: Https, name: str, *rules: object) -> Https:
         ("eu/PRODUCTION", "https://10.0.0.1"),
         ("main", "https://api.live.acme.io"),
         ("prd1", "https://10.0.0.1"),
+        ("acmeprod", "https://10.0.0.1"),
+        ("prodeu", "https://10.0.0.1"),
+        ("prodcluster", "https://10.0.0.1"),
+        ("liveprod-2", "https://10.0.0.1"),
+        ("acmeproduction", "https://10.0.0.1"),
     ],
 )
 def test_what_looks_like_production_has_to_be_named_once_more(context: str, server: str) -> None:
@@ -51,7 +57,21 @@ def test_what_looks_like_production_has_to_be_named_once_more(context: str, serv
     preflight.require_meant(context, server, context)
 
 
-@pytest.mark.parametrize("context", ["staging", "product-team-dev", "olive", "reproduce"])
+def test_the_name_of_its_cluster_in_the_kubeconfig_is_looked_at_too(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    config = {"contexts": [{"name": "main", "context": {"cluster": "acme_prod_eu", "user": "ci"}}]}
+    path.write_text(yaml.safe_dump(config))
+    cluster = cluster_of(path, "main")
+    with pytest.raises(
+        ClusterError, match=r"looks like production.*acme_prod_eu.*--selfrep-allow-context main"
+    ):
+        preflight.require_meant("main", "https://10.0.0.1", "", cluster)
+    preflight.require_meant("main", "https://10.0.0.1", "main", cluster)
+
+
+@pytest.mark.parametrize(
+    "context", ["staging", "product-team-dev", "products", "olive", "reproduce", "reproduction", "delivery"]
+)
 def test_other_contexts_are_taken_at_their_word(context: str) -> None:
     preflight.require_meant(context, "https://10.0.0.1", "")
 
