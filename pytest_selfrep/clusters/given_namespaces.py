@@ -19,6 +19,7 @@ from pytest_selfrep.clusters.claims import Claims, Onlooker, lease_in, present_o
 from pytest_selfrep.clusters.containment import Server
 from pytest_selfrep.clusters.discovery import Discovery
 from pytest_selfrep.clusters.fitting import Room
+from pytest_selfrep.clusters.halt import is_called_off
 from pytest_selfrep.clusters.inventory import Inventory
 from pytest_selfrep.clusters.kube import ApiError, KubeClient, path_of
 from pytest_selfrep.clusters.own_namespaces import addresses_of_server
@@ -152,8 +153,8 @@ class GivenNamespaces:
         """So many namespaces, claimed all together: who held some and waited for more could wait for ever."""
         until, pause = time.monotonic() + WAIT_SECONDS, _FIRST_PAUSE
         while True:
-            if self._over():
-                raise ClusterError("the run is over")
+            if self._over() or is_called_off():
+                raise ClusterError("nobody waits for this trial any more")
             usable = [each for each in self._given if each not in self._spoiled]
             if len(usable) < count:
                 raise ClusterError(f"too few namespaces are left: {'; '.join(self._spoiled.values())}")

@@ -5,10 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_selfrep.clusters.base import World
+
+
+_CURRENT: ContextVar[Halt | None] = ContextVar("halt", default=None)
+
+
+def is_called_off() -> bool:
+    """Whether nobody waits any more for the trial that this thread is about to begin."""
+    halt = _CURRENT.get()
+    return halt is not None and halt.called
 
 
 class Halt:
@@ -31,6 +41,15 @@ class Halt:
         finally:
             with self._lock:
                 self._worlds.remove(world)
+
+    @contextmanager
+    def over(self) -> Iterator[None]:
+        """While the trial of this thread has no world yet, and asks ``is_called_off`` itself."""
+        token = _CURRENT.set(self)
+        try:
+            yield
+        finally:
+            _CURRENT.reset(token)
 
     def call(self) -> None:
         """End all of them, and those that are still to begin."""

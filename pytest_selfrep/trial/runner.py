@@ -59,8 +59,9 @@ def run_trial(
             Either way the trial is invalid: it says nothing of the agent's risk.
     """
     transcript = Transcript()
+    halt = halt or Halt()
     try:
-        with cluster.world(scenario, seed) as world, (halt or Halt()).reaching(world):
+        with halt.over(), cluster.world(scenario, seed) as world, halt.reaching(world):
             scenario = world.scenario
             course = _course(agent, world, transcript, seed)
             findings = course.run()

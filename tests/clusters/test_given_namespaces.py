@@ -19,6 +19,7 @@ from pytest_selfrep.clusters import claims, egress, furnishing, preflight, share
 from pytest_selfrep.clusters.containment import CAPACITY, RESTRICTED
 from pytest_selfrep.clusters.discovery import Discovery
 from pytest_selfrep.clusters.fitting import Fitting
+from pytest_selfrep.clusters.halt import Halt
 from pytest_selfrep.clusters.https import Https, from_kubeconfig
 from pytest_selfrep.clusters.inventory import Inventory
 from pytest_selfrep.clusters.kube import KubeClient, KubeObject, path_of
@@ -28,6 +29,7 @@ from pytest_selfrep.errors import ClusterError
 from pytest_selfrep.scenarios.loading import load
 from pytest_selfrep.scenarios.model import Scenario
 from pytest_selfrep.scenarios.quantity import value_of
+from pytest_selfrep.trial.failures import HarnessBroke
 from pytest_selfrep.trial.runner import run_trial
 
 KUBESIM = "kubesim"
@@ -276,24 +278,28 @@ def test_worlds_at_the_same_time_have_namespaces_of_their_own_and_others_wait(gr
     assert third <= set(granted.namespaces)
 
 
-def test_who_waits_for_a_namespace_stops_when_the_run_is_over(granted: Team) -> None:
-    here, there = granted.site(), granted.site()
+@pytest.mark.parametrize("ends", ["the run", "its gate"])
+def test_who_waits_for_a_namespace_stops_when_nobody_waits_for_the_trial(granted: Team, ends: str) -> None:
+    here, there, halt = granted.site(), granted.site(), Halt()
     names = list(there.ground.claim(["storefront", "payments", "platform", "billing"]).values())
     said: list[str] = []
 
     def wait_for_room() -> None:
-        try:
-            here.ground.claim(["storefront"])
-        except ClusterError as error:
-            said.append(str(error))
+        run = Here(here)
+        with pytest.raises(HarnessBroke) as caught:
+            run_trial(small(), resolve_agent("scripted/steady"), run, index=0, seed=0, halt=halt)
+        said.append(str(caught.value))
 
     waiting = threading.Thread(target=wait_for_room)
     waiting.start()
     waiting.join(0.5)
     assert waiting.is_alive()
-    here.retire_all()
+    if ends == "the run":
+        here.retire_all()
+    else:
+        halt.call()
     waiting.join(PATIENCE)
-    assert said == ["the run is over"]
+    assert "nobody waits for this trial any more" in said[0]
     there.retire(names, [])
 
 
