@@ -91,7 +91,7 @@ def shared_cluster(config: pytest.Config) -> Asking | None:
         return None
     from pytest_selfrep.clusters.desk import Asking
 
-    return Asking(*desk, worker=_input(config)["workerid"])
+    return Asking(*desk)
 
 
 def mark(config: pytest.Config) -> str:

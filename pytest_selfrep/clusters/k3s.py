@@ -39,6 +39,8 @@ START_SECONDS = 180.0
 """For the node to become Ready, once the image is there."""
 MOST_PODS = 250
 """Of its node, which has as many addresses for them; 110 are few for several worlds at once."""
+READY_AGAIN_SECONDS = 30.0
+"""For a server that runs to be ready again, when a trial has broken."""
 _CONNECT_SECONDS = 2.0
 _POLL_SECONDS = 0.25
 _PORT = 6443
@@ -199,12 +201,26 @@ def post_mortem(cluster: K3s) -> str | None:
             return "its container was removed"
         if container.status != "running":
             return f"its container is {container.status}; {_last_lines(container)}"
-    try:
-        with _admin(cluster.kubeconfig) as admin:
-            admin.text("GET", "/readyz")
-    except (ClusterError, ApiError) as error:
-        return f"its API server is not ready: {error}"
-    return None
+    unready = unready_for(cluster.kubeconfig, READY_AGAIN_SECONDS)
+    return f"its API server is not ready: {unready}" if unready else None
+
+
+def unready_for(kubeconfig: Path, seconds: float) -> str:
+    """Why an API server does not become ready within a time; empty if it does.
+
+    One that is busy, or starts again, says so too, and keeps what it has.
+    """
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            with _admin(kubeconfig) as admin:
+                admin.text("GET", "/readyz")
+        except (ClusterError, ApiError) as error:
+            if time.monotonic() > until:
+                return str(error)
+            time.sleep(_POLL_SECONDS)
+        else:
+            return ""
 
 
 def _container(image: str, owner: Owner) -> K3SContainer:
