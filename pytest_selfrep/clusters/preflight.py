@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from pytest_selfrep.clusters.access import allowed
 from pytest_selfrep.clusters.claims import lease_in
 from pytest_selfrep.clusters.discovery import Discovery
 from pytest_selfrep.clusters.inventory import Inventory
@@ -155,12 +156,12 @@ def _missing(
     admin: KubeClient, needed: Mapping[tuple[str, str], Sequence[str]], namespace: str
 ) -> list[KubeObject]:
     """Rules for what is not allowed."""
-    if _allowed(admin, namespace, "*", "*", "*"):
+    if allowed(admin, namespace, "*", "*", "*"):
         return []
     asked = [(group, resource, verb) for (group, resource), verbs in needed.items() for verb in verbs]
     with ThreadPoolExecutor(_AT_ONCE) as threads:
-        answers = list(threads.map(lambda each: _allowed(admin, namespace, *each), asked))
-    denied = {each for each, allowed in zip(asked, answers, strict=True) if not allowed}
+        answers = list(threads.map(lambda each: allowed(admin, namespace, *each), asked))
+    denied = {each for each, answer in zip(asked, answers, strict=True) if not answer}
     return [
         {"apiGroups": [group], "resources": [resource], "verbs": lacking}
         for (group, resource), verbs in needed.items()
@@ -203,22 +204,3 @@ def _subject(admin: KubeClient) -> KubeObject:
 
 def _yaml(objects: Sequence[KubeObject]) -> str:
     return yaml.safe_dump_all(objects, sort_keys=False, default_flow_style=None)
-
-
-def _allowed(admin: KubeClient, namespace: str, group: str, resource: str, verb: str) -> bool:
-    name, _, subresource = resource.partition("/")
-    asked = {"group": group, "resource": name, "subresource": subresource, "verb": verb}
-    if namespace:
-        asked["namespace"] = namespace
-        if (group, resource) == ("", "namespaces"):
-            asked["name"] = namespace
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": asked},
-    }
-    path = path_of("authorization.k8s.io", "v1", "selfsubjectaccessreviews")
-    try:
-        return bool(admin.create(path, review)["status"].get("allowed"))
-    except ApiError as error:
-        raise ClusterError(f"the cluster does not say what may be done there: {error.message}") from error
