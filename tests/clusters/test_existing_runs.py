@@ -280,6 +280,30 @@ def test_a_signal_ends_trials_and_what_they_made(
     eventually(lambda: not admin.get(NAMESPACES, query={"labelSelector": LEASE})["items"])
 
 
+STUBBORN = "SharedCluster.close = lambda cluster: time.sleep(600)"
+
+
+def test_workers_that_do_not_end_are_killed_and_their_controller_tidies_up(
+    pytester: pytest.Pytester, admin: KubeClient, given: list[str], limited: Path
+) -> None:
+    pytester.makepyfile(test_suite=WAITING.replace("ENDED_SECONDS = 2.0", STUBBORN))
+    where = ("--selfrep-cluster=existing", f"--selfrep-kubeconfig={limited}")
+    options = (*where, *TERMS, f"--selfrep-namespaces={','.join(given)}", "-n1")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-p", "no:hypothesispytest", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    eventually(lambda: deployments(admin))
+    os.kill(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, output
+    assert "left in the cluster" not in output
+    assert deployments(admin) == []
+    assert [lease_in(admin, each) for each in given] == [None] * len(given)
+
+
 def eventually(true: Callable[[], object]) -> None:
     until = time.monotonic() + PATIENCE
     while not true():
