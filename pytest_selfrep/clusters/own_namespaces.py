@@ -151,7 +151,8 @@ class OwnNamespaces:
 
     def audit_log(self) -> AuditLog | None:
         """Of the only API server: of several, each has a log of its own."""
-        if len(self.addresses) > 2:
+        # Its own address and its Service's.
+        if len({each.address for each in self.addresses}) > 2:
             return None
         log = AuditLog(self._server, str(self.nodes[0]["metadata"]["name"]))
         return log if log.open() else None

@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 import yaml
+from simulated import simulated
 
 from pytest_selfrep.clusters.audit_log import AuditLog
 from pytest_selfrep.clusters.https import Https, Patience, from_kubeconfig
 from pytest_selfrep.clusters.kube import KubeClient
+from pytest_selfrep.clusters.own_namespaces import OwnNamespaces
 from pytest_selfrep.errors import ClusterError
 
+KUBERNETES = "/api/v1/namespaces/default/endpoints/kubernetes"
 LOGS = "/api/v1/nodes/here/proxy/logs/kubernetes/audit.log"
 
 
@@ -183,3 +186,19 @@ def test_a_log_is_believed_only_if_writes_of_the_agent_are_in_it_in_full(
     node.write({"id": 1, "stage": "RequestReceived"})
     node.write({"id": 2, "stage": "ResponseComplete"})
     assert ids(log) == [0, 2]
+
+
+@pytest.mark.parametrize(("servers", "read"), [(1, True), (2, False)])
+def test_of_several_api_servers_no_log_is_read_for_each_has_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, servers: int, read: bool
+) -> None:
+    monkeypatch.setattr(AuditLog, "open", lambda log: True)
+    for transport in simulated(tmp_path):
+        endpoints = KubeClient(transport).get(KUBERNETES)
+        addresses = [{"ip": f"10.1.0.{number + 1}"} for number in range(servers)]
+        ports = [{"name": "https", "port": 6443}]
+        endpoints["subsets"] = [{"addresses": addresses, "ports": ports}]
+        KubeClient(transport).replace(KUBERNETES, endpoints)
+        ground = OwnNamespaces(transport, "here")
+        assert (ground.audit_log() is not None) is read
+        ground.close()
