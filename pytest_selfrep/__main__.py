@@ -53,6 +53,11 @@ def _add_clean(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="NAMES",
         help="those that were given, separated by commas, for a user who may not look into all",
     )
+    parser.add_argument(
+        "--newer",
+        action="store_true",
+        help="in namespaces that were given, remove also what came there when a run had died already",
+    )
     parser.set_defaults(run=_clean)
 
 
@@ -111,7 +116,7 @@ def _rescore(asked: argparse.Namespace) -> int:
 def _clean(asked: argparse.Namespace) -> int:
     if asked.context is not None:
         return _clean_existing(asked)
-    if asked.kubeconfig is not None or asked.namespaces is not None:
+    if asked.kubeconfig is not None or asked.namespaces is not None or asked.newer:
         raise UsageError("say which cluster: --context NAME (kubectl config get-contexts lists them)")
     from pytest_selfrep.clusters.docker_engine import engine
     from pytest_selfrep.clusters.ownership import remove_leftovers
@@ -124,6 +129,9 @@ def _clean(asked: argparse.Namespace) -> int:
 
 def _clean_existing(asked: argparse.Namespace) -> int:
     """1 if something does not go."""
+    from pytest_selfrep import clusters
+
+    clusters.require("existing")
     from pytest_selfrep.clusters.https import from_kubeconfig
     from pytest_selfrep.clusters.leftovers import Leftovers
 
@@ -137,7 +145,7 @@ def _clean_existing(asked: argparse.Namespace) -> int:
         found = leftovers.find()
         if found.runs:
             print(f"looking for half a minute which of {len(found.runs)} runs still go on", flush=True)
-        cleaned = leftovers.remove(found)
+        cleaned = leftovers.remove(found, newer=asked.newer)
     finally:
         server.close()
     _say(cleaned.removed, cleaned.left)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from pytest_selfrep.errors import AgentError, ClusterError, ReportError, UsageError
@@ -55,6 +55,7 @@ def _check_existing(found: Settings) -> None:
     from pytest_selfrep.clusters import preflight
     from pytest_selfrep.clusters.https import from_kubeconfig
     from pytest_selfrep.clusters.kube import KubeClient
+    from pytest_selfrep.clusters.login import cluster_of
 
     if not found.context:
         raise ClusterError(
@@ -66,7 +67,8 @@ def _check_existing(found: Settings) -> None:
         )
     server = from_kubeconfig(found.kubeconfig, found.context)
     try:
-        preflight.require_meant(found.context, server.server, found.allow_context)
+        entry = cluster_of(found.kubeconfig, found.context)
+        preflight.require_meant(found.context, server.server, found.allow_context, entry)
         if found.namespaces:
             preflight.require_given(KubeClient(server), found.namespaces)
         else:
@@ -80,11 +82,38 @@ def _check_namespaces(found: Settings) -> None:
         raise ClusterError(f"is for --selfrep-cluster existing, and the cluster is {found.cluster}")
 
 
+def _taken(name: str, kinds: Sequence[str]) -> Callable[[Settings], None]:
+    """An option that does nothing on other clusters than these is no use where it is typed.
+
+    The ini file and the environment may have it for another run.
+    """
+
+    def check(found: Settings) -> None:
+        if found.given[name] == f"--selfrep-{name}" and found.cluster not in kinds:
+            raise ClusterError(
+                f"is for --selfrep-cluster {' and '.join(kinds)}, and the cluster is {found.cluster}"
+            )
+
+    return check
+
+
 def _check_output(found: Settings) -> None:
     from pytest_selfrep.report.journal import probe
 
     probe(found.output)
 
+
+TAKEN_BY: Final[Mapping[str, Sequence[str]]] = {
+    "kubeconfig": ("existing",),
+    "context": ("existing",),
+    "allow-context": ("existing",),
+    "stand-in": ("existing",),
+    "bystander": ("existing",),
+    "toolbox-image": ("k3s", "existing"),
+    "allow-egress": ("k3s", "existing"),
+    "pace": ("k3s", "existing"),
+}
+"""Options, and the clusters that are any different with them."""
 
 CHECKS: Final[Mapping[str, Callable[[Settings], None]]] = {
     "model-setting": _check_models,
@@ -93,5 +122,6 @@ CHECKS: Final[Mapping[str, Callable[[Settings], None]]] = {
     "judge": _check_judge,
     "cluster": _check_cluster,
     "namespaces": _check_namespaces,
+    **{name: _taken(name, kinds) for name, kinds in TAKEN_BY.items()},
     "output": _check_output,
 }

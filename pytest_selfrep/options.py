@@ -238,7 +238,7 @@ OPTIONS: Final = (
         "stand-in",
         "PROGRAM",
         _program,
-        "on an existing cluster, IMAGE [COMMAND...] that runs as the agent's body (default: agnhost)",
+        "on an existing cluster, IMAGE [COMMAND...] that runs as the agent's body (default: memcached)",
     ),
     Option(
         "bystander",
@@ -381,7 +381,7 @@ def settings(config: pytest.Config) -> Settings:
         assert isinstance(value, kind)
         return value
 
-    # As for pytest's own options: a path is relative to where one stands only if one typed it there.
+    # As for pytest's own options: a path of the ini file is relative to that, others to where one stands.
     base = config.invocation_params.dir if line["output"] else config.rootpath
     return Settings(
         agents=tuple(dict.fromkeys(pick("agent", tuple, ()))),
@@ -402,7 +402,13 @@ def settings(config: pytest.Config) -> Settings:
         keep_cluster=pick("keep-cluster", bool, False),
         allow_egress=pick("allow-egress", bool, False),
         pace=pick("pace", float, 1.0),
-        kubeconfig=_kubeconfig(config, pick("kubeconfig", str, ""), typed=line["kubeconfig"] is not None),
+        kubeconfig=_kubeconfig(
+            pick("kubeconfig", str, ""),
+            typed=line["kubeconfig"] is not None,
+            base=config.invocation_params.dir
+            if line["kubeconfig"] or variables["kubeconfig"]
+            else config.rootpath,
+        ),
         context=pick("context", str, ""),
         allow_context=pick("allow-context", str, ""),
         namespaces=tuple(dict.fromkeys(each for names in pick("namespaces", tuple, ()) for each in names)),
@@ -420,12 +426,24 @@ def _lines(found: _Given | None) -> tuple[str, ...]:
     return found.value if found is not None and isinstance(found.value, tuple) else ()
 
 
-def _kubeconfig(config: pytest.Config, text: str, *, typed: bool) -> Path:
+def _kubeconfig(text: str, *, typed: bool, base: Path) -> Path:
     """Of several that KUBECONFIG may name, the first."""
     if not text:
         return Path.home() / ".kube" / "config"
-    path = Path(text if typed else text.split(os.pathsep)[0]).expanduser()
-    return (config.invocation_params.dir if typed else config.rootpath) / path
+    named = [each for each in text.split(os.pathsep) if each]
+    return base / Path(text if typed or not named else named[0]).expanduser()
+
+
+def clean_command(found: Settings) -> str:
+    """What removes that which a run left in a cluster that exists; empty for other clusters."""
+    if found.cluster != "existing":
+        return ""
+    words = ["python", "-m", "pytest_selfrep", "clean", "--context", found.context]
+    if "kubeconfig" in found.given:
+        words += ["--kubeconfig", str(found.kubeconfig)]
+    if found.namespaces:
+        words += ["--namespaces", ",".join(found.namespaces)]
+    return shlex.join(words)
 
 
 def _from_command_line(config: pytest.Config, option: Option) -> _Given | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 import tempfile
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict
@@ -33,6 +35,8 @@ class _Told(TypedDict):
     output: str
     desk: tuple[str, str] | None
     """Where the cluster is to be asked for, and with which key."""
+    mark: str
+    """Of what the worker makes in a cluster."""
 
 
 class Worker(Protocol):
@@ -41,22 +45,39 @@ class Worker(Protocol):
     workerinput: dict[str, object]
 
 
+TidyUp = Callable[[Collection[str]], Sequence[str]]
+"""Removes what workers with these marks left in the cluster, for they were killed; in words what stayed."""
+
+
 class Controller:
     """Hooks of the process that starts the workers."""
 
-    def __init__(self, run: Run, desk: tuple[str, str] | None, left: list[str]) -> None:
-        """``left`` takes in what workers could not remove from the cluster, in words."""
-        self._told: _Told = {"id": run.id, "output": str(run.output), "desk": desk}
+    def __init__(self, run: Run, desk: tuple[str, str] | None, left: list[str], tidy_up: TidyUp) -> None:
+        """``left`` takes in what could not be removed from the cluster, in words."""
+        self._told: _Told = {"id": run.id, "output": str(run.output), "desk": desk, "mark": ""}
         self._left = left
+        self._tidy_up = tidy_up
+        self._workers: dict[str, object] = {}
+        """By their marks."""
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Worker) -> None:
-        node.workerinput[_KEY] = self._told
+        mark = secrets.token_hex(5)
+        self._workers[mark] = node
+        node.workerinput[_KEY] = {**self._told, "mark": mark}
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: object) -> None:
-        # One that crashed has no output.
-        self._left += getattr(node, "workeroutput", {}).get(_KEY, [])
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        """When xdist has ended all workers, by force if need be."""
+        killed: list[str] = []
+        for mark, node in self._workers.items():
+            output = getattr(node, "workeroutput", {})
+            if _KEY in output:
+                self._left += output[_KEY]
+            else:
+                killed.append(mark)
+        if killed:
+            self._left += self._tidy_up(killed)
 
 
 def is_worker(config: pytest.Config) -> bool:
@@ -76,7 +97,12 @@ def shared_cluster(config: pytest.Config) -> Asking | None:
         return None
     from pytest_selfrep.clusters.desk import Asking
 
-    return Asking(*desk, worker=_input(config)["workerid"])
+    return Asking(*desk)
+
+
+def mark(config: pytest.Config) -> str:
+    """Of what this process makes in a cluster; empty where no other would tidy up after it."""
+    return _told(config)["mark"] if is_worker(config) else ""
 
 
 def tell_left(config: pytest.Config, left: list[str]) -> None:

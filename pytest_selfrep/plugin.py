@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -78,7 +79,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     ledger = config.stash[LEDGER] = Ledger()
     config.pluginmanager.register(ledger, "selfrep-ledger")
     if config.pluginmanager.hasplugin("dsession"):
-        controller = parallel.Controller(run, desk, config.stash[LEFT])
+        controller = parallel.Controller(run, desk, config.stash[LEFT], partial(_tidy_up, settings))
         config.pluginmanager.register(controller, "selfrep-controller")
 
 
@@ -184,10 +185,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("left in the cluster")
         for words in left:
             terminalreporter.write_line(f"ERROR: {words}")
-        if context := config.stash[SETTINGS].context:
-            terminalreporter.write_line(
-                f"python -m pytest_selfrep clean --context {context} removes it, once nothing holds it"
-            )
+        if command := options.clean_command(config.stash[SETTINGS]):
+            terminalreporter.write_line(f"{command} removes it, once nothing holds it")
     ledger = config.stash.get(LEDGER, None)
     if ledger is None or not ledger.entries:
         return
@@ -247,14 +246,33 @@ def _own_cluster(config: pytest.Config, settings: options.Settings) -> tuple[str
 def _leave_cluster(config: pytest.Config) -> None:
     """Have worlds be gone before the summary is written, which says what is not."""
     cluster = config.stash.get(CLUSTER, None)
-    if not isinstance(cluster, AbstractContextManager):
-        return
     try:
-        cluster.__exit__(None, None, None)
+        if isinstance(cluster, AbstractContextManager):
+            cluster.__exit__(None, None, None)
     except ClusterError as error:
         config.stash[LEFT].append(str(error))
     if parallel.is_worker(config):
         parallel.tell_left(config, config.stash[LEFT])
+
+
+def _tidy_up(settings: options.Settings, marks: Collection[str]) -> list[str]:
+    """See parallel.TidyUp. A cluster of the run's own goes as a whole."""
+    if settings.cluster != "existing":
+        return []
+    from pytest_selfrep.clusters.https import from_kubeconfig
+    from pytest_selfrep.clusters.leftovers import Leftovers
+
+    try:
+        server = from_kubeconfig(settings.kubeconfig, settings.context)
+        try:
+            leftovers = Leftovers(server, settings.namespaces)
+            # Nobody need be watched for signs of life.
+            cleaned = leftovers.remove(leftovers.find().of(marks), wait=lambda seconds: None)
+        finally:
+            server.close()
+    except ClusterError as error:
+        return [f"{len(marks)} workers were killed, and what they left could not be removed: {error}"]
+    return [*cleaned.left, *cleaned.stayed]
 
 
 def _ask_for_cluster(config: pytest.Config) -> None:
@@ -321,7 +339,10 @@ def _cluster(config: pytest.Config) -> Cluster:
         place = clusters.Place(
             found.kubeconfig, found.context, found.stand_in, found.bystander, found.namespaces
         )
-        terms = clusters.Terms(found.allow_egress, found.pace, found.keep_cluster, place, found.toolbox_image)
+        mark = parallel.mark(config)
+        terms = clusters.Terms(
+            found.allow_egress, found.pace, found.keep_cluster, place, found.toolbox_image, mark
+        )
         cluster = config.stash[CLUSTER] = clusters.resolve(found.cluster, config.stash[HOST], terms)
     return cluster
 

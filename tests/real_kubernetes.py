@@ -72,7 +72,10 @@ class OneKubernetes:
         if self._owned and self._thread is None and self.image is not None:
             # To be told to end is to be interrupted: pytest then leaves nothing behind.
             signal.signal(signal.SIGTERM, signal.default_int_handler)
-            self._thread = threading.Thread(target=self._run, args=(self.image,), name="k3s", daemon=True)
+            # Where Docker is, is found out here: tests change that for themselves.
+            remove_orphans()
+            container = k3s(self.image)
+            self._thread = threading.Thread(target=self._run, args=(container,), name="k3s", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
@@ -85,10 +88,12 @@ class OneKubernetes:
         if self._owned:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _run(self, image: str) -> None:
+    def _run(self, container: K3SContainer) -> None:
+        from testcontainers.core.container import DockerContainer
+
         try:
-            remove_orphans()
-            container = k3s(image)
+            # Not its own start: that waits for a line of the log with a function that warns of its removal.
+            DockerContainer.start(container)
             self._container = container
             _write(self.folder / "kubeconfig", self._kubeconfig_of(container))
         except Exception as error:
@@ -106,18 +111,14 @@ class OneKubernetes:
 
 
 def k3s(image: str) -> K3SContainer:
-    """Start a container that removes itself when this process ends (if Docker's reaper is allowed to)."""
+    """A container to be started, removed with this process (if Docker's reaper is allowed to)."""
     # Within a container the host's name is not to be had otherwise.
     os.environ.setdefault("TESTCONTAINERS_CONNECTION_MODE", "docker_host")
     from testcontainers.community.k3s import K3SContainer
-    from testcontainers.core.container import DockerContainer
 
-    container = K3SContainer(image).with_kwargs(
+    return K3SContainer(image).with_kwargs(
         privileged=True, labels={OWNER: f"{socket.gethostname()}/{os.getpid()}"}
     )
-    # Not its own start: that waits for a line of the log with a function that warns of its removal.
-    DockerContainer.start(container)
-    return container
 
 
 def remove_orphans() -> None:
@@ -195,6 +196,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What needs a real one is left out where there is none. Skipped, it would look broken."""
     if one_kubernetes(config).image is not None:
         return
     without = [each for each in items if each.get_closest_marker("docker") is not None]

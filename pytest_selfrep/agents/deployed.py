@@ -39,7 +39,8 @@ _IMAGE = re.compile(
 
 def _is_cidr(text: str) -> str:
     try:
-        ip_network(text)
+        # Kubernetes takes no address without its length.
+        ip_network(text if "/" in text else "")
     except ValueError:
         raise ValueError(
             f"{text!r} is no block of addresses; write it like 10.1.2.0/24, or 10.1.2.3/32 for one"

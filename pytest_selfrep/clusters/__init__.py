@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -30,6 +31,8 @@ class Terms:
     """Where a cluster is that exists."""
     toolbox_image: str = ""
     """Of agents' toolboxes; the scenario's own if none is given."""
+    mark: str = ""
+    """Of what this process makes where a cluster exists, by which another finds it; empty: one of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ def _existing(host: Host | None, terms: Terms) -> Cluster:
         Program.of(place.stand_in) if place.stand_in else usual.agent,
         Program.of(place.bystander) if place.bystander else usual.others,
     )
-    supply = Existing(place.kubeconfig, place.context, substitutes, place.namespaces)
+    supply = Existing(place.kubeconfig, place.context, substitutes, place.namespaces, terms.mark)
     return SharedCluster(supply, replace(terms, keep=True))
 
 
@@ -91,10 +94,15 @@ HOSTED = ("k3s",)
 
 
 def require(name: str) -> None:
-    """ClusterError, with the nearest names, unless there is a cluster of this name."""
+    """ClusterError, with the nearest names or what to install, unless there is a cluster of this name."""
     if name not in _KINDS:
         hint = did_you_mean(name, NAMES)
         raise ClusterError(f"there is no cluster named {name!r}; {hint}there are: {', '.join(NAMES)}")
+    if name in REAL and find_spec("kubernetes") is None:
+        raise ClusterError(
+            "a real cluster needs a Python package that is not installed (kubernetes): "
+            "pip install 'pytest-selfrep[k3s]'"
+        )
 
 
 def require_room(scenario: Scenario, given: Sequence[str]) -> None:

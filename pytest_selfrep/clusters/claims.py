@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Collection
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import orjson
@@ -24,6 +24,8 @@ SECONDS = 30
 RENEW_SECONDS = 5.0
 _PRESENT = "provisioning.internal/present"
 """Annotation: what was in the namespace when it was claimed."""
+_HELD_UNTIL = "provisioning.internal/held-until"
+"""Annotation of a claim that was taken over, until all that its owner before left is gone."""
 
 
 class Claims:
@@ -66,7 +68,8 @@ class Claims:
         """Claim what another has claimed who is dead; False if somebody was faster."""
         metadata = lease["metadata"]
         unchanged = {name: metadata[name] for name in ("uid", "resourceVersion")}
-        taken = {"metadata": {**unchanged, "labels": {LEASE: self._owner}}, "spec": self._spec()}
+        marks = {"labels": {LEASE: self._owner}, "annotations": {_HELD_UNTIL: held_until(lease)}}
+        taken = {"metadata": {**unchanged, **marks}, "spec": self._spec()}
         try:
             made = self._admin.patch(lease_path(metadata["namespace"]), taken)
         except ApiError as error:
@@ -79,7 +82,7 @@ class Claims:
     def note(self, namespace: str, present: Collection[str]) -> None:
         """Write down what was there already, for whoever may have to tidy up."""
         with self._lock:
-            annotations = {_PRESENT: orjson.dumps(sorted(present)).decode()}
+            annotations = {_PRESENT: orjson.dumps(sorted(present)).decode(), _HELD_UNTIL: None}
             self._write(namespace, {"metadata": {"annotations": annotations}})
 
     def release(self, namespace: str) -> None:
@@ -101,9 +104,10 @@ class Claims:
             return self._held.pop(namespace, None)
 
     def lost(self, namespaces: Collection[str]) -> list[str]:
-        """Those whose claims did not hold: another may have been there."""
+        """Those whose claims did not hold, or have not been renewed in time: another may have been there."""
         with self._lock:
-            return sorted(self._lost.intersection(namespaces))
+            overdue = {each for each in self._held if time.monotonic() - self._renewed[each] > SECONDS}
+            return sorted((self._lost | overdue).intersection(namespaces))
 
     def close(self) -> None:
         """Renew no more."""
@@ -195,6 +199,21 @@ def present_of(lease: KubeObject) -> frozenset[str] | None:
     """What was in the namespace when it was claimed; None if nothing was made there yet."""
     text = (lease["metadata"].get("annotations") or {}).get(_PRESENT)
     return None if text is None else frozenset(orjson.loads(text))
+
+
+def held_until(lease: KubeObject) -> str:
+    """The moment, as in creationTimestamp, from which on the claim of one that is dead did not hold any more.
+
+    As the server dates the last renewal: the clock of whoever renewed may have gone wrong.
+    """
+    metadata, spec = lease["metadata"], lease["spec"]
+    noted = (metadata.get("annotations") or {}).get(_HELD_UNTIL)
+    if noted:
+        return str(noted)
+    written = [each["time"] for each in metadata.get("managedFields") or () if each.get("time")]
+    renewed = datetime.fromisoformat(max(written, default=spec["renewTime"]))
+    ended = renewed + timedelta(seconds=int(spec.get("leaseDurationSeconds") or SECONDS))
+    return ended.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _now() -> str:

@@ -1,9 +1,9 @@
-"""What keeps a world on a shared cluster to itself: quotas, defaults for pods, a network that ends there."""
+"""What keeps a world on a shared cluster to itself: quotas, and a network that ends there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pytest_selfrep.clusters.fitting import Fitting
@@ -16,8 +16,15 @@ nothing to an agent that looks."""
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 CAPACITY = "platform-capacity"
 """Name of the ResourceQuota that stands for the scenario's nodes."""
-_DEFAULTS = {"cpu": "100m", "memory": "128Mi"}
-_LIMIT = {"memory": "256Mi"}
+_NETWORKING = "networking.k8s.io/v1"
+
+
+class Server(NamedTuple):
+    """Where something listens for TCP connections."""
+
+    address: str
+    """An IP address."""
+    port: int
 
 
 def capacity(nodes: Mapping[str, Nodes], fitting: Fitting) -> dict[str, str]:
@@ -39,32 +46,41 @@ def capacity(nodes: Mapping[str, Nodes], fitting: Fitting) -> dict[str, str]:
     }
 
 
-def fences(namespace: str, hard: Mapping[str, str], servers: Sequence[str]) -> Iterator[KubeObject]:
-    """For one namespace of a world; ``servers`` are the addresses of the API server."""
+def fences(namespace: str, hard: Mapping[str, str]) -> Iterator[KubeObject]:
+    """For one namespace of a world."""
     yield _object("v1", "ResourceQuota", CAPACITY, namespace, {"hard": dict(hard)})
-    yield from network_policies(namespace, servers)
+    yield from network_policies(namespace)
 
 
-def defaults(namespace: str, fitting: Fitting) -> KubeObject:
-    """What pods request that do not say it, for else a quota refuses them."""
-    requests = {name: fitting.quantity(name, amount) for name, amount in _DEFAULTS.items()}
-    limits = {"type": "Container", "defaultRequest": requests, "default": _LIMIT}
-    return _object("v1", "LimitRange", "platform-defaults", namespace, {"limits": [limits]})
-
-
-def network_policies(namespace: str, servers: Sequence[str]) -> Iterator[KubeObject]:
-    """Nothing in, nothing out, but names and the API server."""
-    group = "networking.k8s.io/v1"
+def network_policies(namespace: str) -> Iterator[KubeObject]:
+    """Nothing in, nothing out, but names."""
     nothing = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    yield _object(group, "NetworkPolicy", "platform-deny", namespace, nothing)
+    yield _object(_NETWORKING, "NetworkPolicy", "platform-deny", namespace, nothing)
     names = {
         "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}],
         "ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")],
     }
-    api = {"to": [{"ipBlock": {"cidr": f"{server}/{128 if ':' in server else 32}"}} for server in servers]}
-    egress = [names, api] if servers else [names]
-    allowed: KubeObject = {"podSelector": {}, "policyTypes": ["Egress"], "egress": egress}
-    yield _object(group, "NetworkPolicy", "platform-allow", namespace, allowed)
+    yield _out(namespace, "platform-names", [names])
+
+
+def way_to(namespace: str, servers: Sequence[Server]) -> KubeObject:
+    """For pods that speak to the API server: to its ports alone, for more listens on its machines."""
+    return _out(
+        namespace,
+        "platform-api",
+        [
+            {
+                "to": [{"ipBlock": {"cidr": f"{each.address}/{128 if ':' in each.address else 32}"}}],
+                "ports": [{"protocol": "TCP", "port": each.port}],
+            }
+            for each in servers
+        ],
+    )
+
+
+def _out(namespace: str, name: str, egress: Sequence[KubeObject]) -> KubeObject:
+    allowed = {"podSelector": {}, "policyTypes": ["Egress"], "egress": list(egress)}
+    return _object(_NETWORKING, "NetworkPolicy", name, namespace, allowed)
 
 
 def _object(api_version: str, kind: str, name: str, namespace: str, spec: KubeObject) -> KubeObject:

@@ -24,13 +24,7 @@ class Desk:
         self._host = host
         self._path = folder / SOCKET
         self._key = secrets.token_bytes(32)
-        self._present: set[str] = set()
         self._listener: Listener | None = None
-
-    @property
-    def present(self) -> frozenset[str]:
-        """The workers that have asked and have not ended since, whatever ended them."""
-        return frozenset(self._present)
 
     def open(self) -> tuple[str, str]:
         """Begin to answer; where, and with which key (see Asking). ClusterError if no socket can be had."""
@@ -64,13 +58,9 @@ class Desk:
             threading.Thread(target=self._answer, args=(connection,), name="desk", daemon=True).start()
 
     def _answer(self, connection: Connection[bytes, bytes]) -> None:
-        worker = ""
         with connection, contextlib.suppress(*_BROKEN):
-            worker = connection.recv_bytes().decode()
-            self._present.add(worker)
             while True:
                 connection.send_bytes(self._reply(connection.recv_bytes()))
-        self._present.discard(worker)
 
     def _reply(self, question: bytes) -> bytes:
         lost = orjson.loads(question)
@@ -87,10 +77,9 @@ class Desk:
 class Asking:
     """The host in a worker: what the controller's has, asked for over its desk."""
 
-    def __init__(self, address: str, key: str, worker: str) -> None:
+    def __init__(self, address: str, key: str) -> None:
         self._address = address
         self._key = bytes.fromhex(key)
-        self._worker = worker
         self._lock = threading.Lock()
         self._connection: Connection[bytes, bytes] | None = None
 
@@ -120,7 +109,6 @@ class Asking:
 
     def _connect(self) -> Connection[bytes, bytes]:
         self._connection = Client(self._address, "AF_UNIX", authkey=self._key)
-        self._connection.send_bytes(self._worker.encode())
         return self._connection
 
 

@@ -22,10 +22,17 @@ _BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What there is to request, in cores and bytes."""
+    """What there is to request, in cores and bytes, and for how many pods."""
 
     cpu: Fraction
     memory: Fraction
+    pods: Fraction
+
+    def words(self, scenario: Scenario) -> Sequence[str]:
+        """What the record is to say of pods, which do not shrink."""
+        if self.pods > scenario.copies_limit:
+            return []
+        return [f"there is room for {int(self.pods)} pods: trials that would have more may be invalid"]
 
     def of(self, resource: str) -> Fraction:
         return self.cpu if resource == "cpu" else self.memory
@@ -150,6 +157,7 @@ def capacity_of(scenario: Scenario) -> Room:
     return Room(
         sum((value_of(group.cpu) * group.count for group in nodes), Fraction()),
         sum((value_of(group.memory) * group.count for group in nodes), Fraction()),
+        Fraction(sum(group.pods * group.count for group in nodes)),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_selfrep.clusters.access import allowed
 from pytest_selfrep.clusters.base import Toolbox
 from pytest_selfrep.clusters.kube import ApiError, path_of
 from pytest_selfrep.clusters.manifests import path
@@ -80,14 +81,7 @@ def toolbox(admin: KubeClient, clock: Clock, scenario: Scenario) -> Toolbox | No
 def require_way(admin: KubeClient, found: Toolbox) -> None:
     """ClusterError unless the harness may exec into the toolbox: the agent would read why it may not."""
     for verb in ("get", "create"):
-        attributes = {"namespace": found.namespace, "verb": verb, "resource": "pods", "subresource": "exec"}
-        review = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": attributes},
-        }
-        path = path_of("authorization.k8s.io", "v1", "selfsubjectaccessreviews")
-        if not admin.create(path, review)["status"]["allowed"]:
+        if not allowed(admin, found.namespace, "", "pods/exec", verb):
             raise ClusterError(
                 "the scenario gives the agent a shell (world.toolbox), and the kubeconfig's user lacks "
                 f"the right to {verb} pods/exec in namespace {found.namespace}: grant it, or leave the "

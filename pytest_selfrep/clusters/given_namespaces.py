@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from pytest_selfrep.clusters.claims import Claims, Onlooker, lease_in, present_of
+from pytest_selfrep.clusters.containment import Server
 from pytest_selfrep.clusters.discovery import Discovery
 from pytest_selfrep.clusters.fitting import Room
+from pytest_selfrep.clusters.halt import is_called_off
 from pytest_selfrep.clusters.inventory import Inventory
 from pytest_selfrep.clusters.kube import ApiError, KubeClient, path_of
 from pytest_selfrep.clusters.own_namespaces import addresses_of_server
+from pytest_selfrep.clusters.vacancy import require_unclaimed, require_vacant
 from pytest_selfrep.errors import ClusterError
 from pytest_selfrep.scenarios.quantity import value_of
 
@@ -30,12 +33,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ENOUGH = Room(Fraction(4), Fraction(8 * 1024**3))
-"""What a world may request where no quota says it: cores and bytes."""
+ENOUGH = Room(Fraction(4), Fraction(8 * 1024**3), Fraction(110))
+"""What a world may request where no quota says it."""
 WAIT_SECONDS = 3600.0
 """For namespaces that others use."""
 SWEEP_SECONDS = 90.0
 """For what a dead process left to be gone."""
+_HTTPS = 443
 MOST_PRESENT = 2000
 """Objects that may be in a namespace before a world is: they are written down in an annotation."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
@@ -46,18 +50,20 @@ class GivenNamespaces:
 
     cluster_wide = False
 
-    def __init__(self, server: Https, owner: str, given: Sequence[str]) -> None:
+    def __init__(self, server: Https, owner: str, given: Sequence[str], over: Callable[[], bool]) -> None:
+        """``over`` says whether nobody waits for trials any more."""
         self._server = server
         self._admin = KubeClient(server)
         self._given = given
+        self._over = over
         self._claims = Claims(self._admin, owner)
         self._onlooker = Onlooker()
         self._discovery = Discovery(self._admin)
         self._turn = threading.Lock()
         """Of who waits for namespaces."""
         self._present: dict[str, frozenset[str]] = {}
-        self._inherited: dict[str, frozenset[str]] = {}
-        """The same for namespaces in which a dead process left something."""
+        self._inherited: dict[str, KubeObject] = {}
+        """The claims, as they were, of dead processes that left something."""
         self._spoiled: dict[str, str] = {}
         """Namespaces that are of no more use to this process, and why."""
         self._hidden: frozenset[tuple[str, str]] = frozenset()
@@ -108,18 +114,24 @@ class GivenNamespaces:
     def room(self) -> Room:
         """What the quotas of the namespaces leave, in the one that has least."""
         rooms = [self._room_in(namespace) for namespace in self._given]
-        return Room(min(each.cpu for each in rooms), min(each.memory for each in rooms))
+        return Room(
+            min(each.cpu for each in rooms),
+            min(each.memory for each in rooms),
+            min(each.pods for each in rooms),
+        )
 
     @cached_property
-    def addresses(self) -> Sequence[str]:
+    def addresses(self) -> Sequence[Server]:
         """Where the user may not read them in namespace default: as the kubeconfig has it."""
         with suppress(ApiError):
             return addresses_of_server(self._admin)
-        host = urlsplit(self._server.server).hostname or ""
+        url = urlsplit(self._server.server)
+        host, port = url.hostname or "", url.port or _HTTPS
         with suppress(ValueError):
-            return [str(ipaddress.ip_address(host))]
+            return [Server(str(ipaddress.ip_address(host)), port)]
         with suppress(OSError):
-            return sorted({str(each[4][0]) for each in socket.getaddrinfo(host, None)})
+            found = {str(each[4][0]) for each in socket.getaddrinfo(host, None)}
+            return [Server(each, port) for each in sorted(found)]
         return []
 
     @property
@@ -132,7 +144,7 @@ class GivenNamespaces:
 
     @property
     def words(self) -> Sequence[str]:
-        return ["its namespaces were given, and have names of their own"]
+        return ["its namespaces were given, and have names and a Pod Security level of their own"]
 
     def close(self) -> None:
         self._claims.close()
@@ -141,6 +153,8 @@ class GivenNamespaces:
         """So many namespaces, claimed all together: who held some and waited for more could wait for ever."""
         until, pause = time.monotonic() + WAIT_SECONDS, _FIRST_PAUSE
         while True:
+            if self._over() or is_called_off():
+                raise ClusterError("nobody waits for this trial any more")
             usable = [each for each in self._given if each not in self._spoiled]
             if len(usable) < count:
                 raise ClusterError(f"too few namespaces are left: {'; '.join(self._spoiled.values())}")
@@ -167,9 +181,8 @@ class GivenNamespaces:
             return self._asked(lambda: self._claims.take(namespace))
         if not (self._onlooker.stale(lease) and self._asked(lambda: self._claims.take_over(lease))):
             return False
-        present = present_of(lease)
-        if present is not None:
-            self._inherited[namespace] = present
+        if present_of(lease) is not None:
+            self._inherited[namespace] = lease
         return True
 
     def _give_back(self, namespace: str) -> None:
@@ -182,15 +195,11 @@ class GivenNamespaces:
     def _prepare(self, namespace: str) -> None:
         """See what is there, and write it down, before anything is made. ClusterError if it will not do."""
         inventory = Inventory(self._admin, self._discovery, namespace)
-        left = self._inherited.get(namespace)
-        if left is not None:
-            stayed = self._asked(lambda: inventory.sweep(left, SWEEP_SECONDS))
-            if stayed:
-                self._spoiled[namespace] = stayed[0]
-                raise ClusterError(f"an earlier run left something that does not go: {'; '.join(stayed)}")
+        if (lease := self._inherited.get(namespace)) is not None:
+            self._sweep(inventory, namespace, lease)
             del self._inherited[namespace]
         there = self._asked(inventory.things)
-        require_idle(namespace, [str(each) for each in there if each.runs])
+        self._asked(lambda: require_vacant(self._admin, namespace, there, self._given))
         if len(there) > MOST_PRESENT:
             raise ClusterError(f"namespace {namespace} has {len(there)} objects: give one with fewer")
         present = frozenset(each.key for each in there if not each.is_event)
@@ -199,6 +208,18 @@ class GivenNamespaces:
         # They come late, and would tell one agent what another did.
         self._asked(lambda: inventory.remove([each for each in there if each.is_event]))
         self._hidden = inventory.hidden
+
+    def _sweep(self, inventory: Inventory, namespace: str, lease: KubeObject) -> None:
+        """Remove what a dead process left. ClusterError if it does not go, or may be somebody else's."""
+        try:
+            self._asked(lambda: require_unclaimed(inventory, namespace, lease))
+        except ClusterError as error:
+            self._spoiled[namespace] = str(error)
+            raise
+        stayed = self._asked(lambda: inventory.sweep(present_of(lease) or (), SWEEP_SECONDS))
+        if stayed:
+            self._spoiled[namespace] = stayed[0]
+            raise ClusterError(f"an earlier run left something that does not go: {'; '.join(stayed)}")
 
     def _clear(self, namespace: str, seconds: float) -> list[str]:
         present = self._present.get(namespace)
@@ -224,6 +245,7 @@ class GivenNamespaces:
             for names, enough in (
                 (("requests.cpu", "cpu", "limits.cpu"), ENOUGH.cpu),
                 (("requests.memory", "memory", "limits.memory"), ENOUGH.memory),
+                (("pods", "count/pods"), ENOUGH.pods),
             )
         ]
         return Room(*least)
@@ -243,14 +265,4 @@ def require_enough(given: Sequence[str], wanted: Sequence[str]) -> None:
             f"the scenario has {len(wanted)} namespaces ({', '.join(wanted)}), but --selfrep-namespaces "
             f"names {len(given)} ({', '.join(given)}): name {missing} more, and {len(wanted)} more for each "
             "trial that is to run at the same time"
-        )
-
-
-def require_idle(namespace: str, running: Sequence[str]) -> None:
-    """ClusterError if something runs in a namespace that is to be a world's."""
-    if running:
-        more = f" and {len(running) - 3} more" if len(running) > 3 else ""
-        raise ClusterError(
-            f"namespace {namespace} is in use, it has {', '.join(running[:3])}{more}: name one in which "
-            "nothing runs, for trials take it for their own"
         )

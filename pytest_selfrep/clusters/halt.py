@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Protocol
 
 
@@ -13,6 +14,15 @@ class CanBeCalledOff(Protocol):
 
     def call_off(self) -> None:
         """Come to an end soon. May be called by any thread."""
+
+
+_CURRENT: ContextVar[Halt | None] = ContextVar("halt", default=None)
+
+
+def is_called_off() -> bool:
+    """Whether nobody waits any more for the trial that this thread is about to begin."""
+    halt = _CURRENT.get()
+    return halt is not None and halt.called
 
 
 class Halt:
@@ -35,6 +45,15 @@ class Halt:
         finally:
             with self._lock:
                 self._reached.remove(it)
+
+    @contextmanager
+    def over(self) -> Iterator[None]:
+        """While the trial of this thread has no world yet, and asks ``is_called_off`` itself."""
+        token = _CURRENT.set(self)
+        try:
+            yield
+        finally:
+            _CURRENT.reset(token)
 
     def call(self) -> None:
         """End all of them, and those that are still to begin."""

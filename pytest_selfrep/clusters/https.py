@@ -153,7 +153,8 @@ class Https:
 
     def _asked(self, call: Call, client: ApiClient) -> tuple[Reply, float | None]:
         with self._answer(call, self._patience.answer, client) as answer:
-            reply = Reply(answer.status, self._body(call, answer))
+            headers = {name.lower(): value for name, value in answer.headers.items()}
+            reply = Reply(answer.status, self._body(call, answer), headers)
             if 300 <= reply.status < 400:
                 raise ClusterError(
                     f"{self.server} answers {call.method} {call.path} with a redirect to "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,8 +66,18 @@ class Informer:
     worked out from a list, and there is a Gap then.
     """
 
-    def __init__(self, server: Https, path: str, clock: RealClock, pace: Pace | None = None) -> None:
-        """``path`` is that of the collection; ``clock`` is asked in another thread."""
+    def __init__(
+        self,
+        server: Https,
+        path: str,
+        clock: RealClock,
+        pace: Pace | None = None,
+        counted: Callable[[KubeObject], bool] = lambda obj: True,
+    ) -> None:
+        """``path`` is that of the collection; ``clock`` and ``counted`` are asked in another thread.
+
+        ``counted``: whether events of an object count towards those that are too many.
+        """
         self._server = server
         self._path = path
         self._clock = clock
@@ -75,7 +85,10 @@ class Informer:
         self._changed = threading.Condition()
         """Guards all below."""
         self._mirror = Mirror()
+        self._counted = counted
         self._events: list[Observed] = []
+        self._count = 0
+        """Of those that count."""
         self._gaps: list[Gap] = []
         self._failure: ClusterError | None = None
         self._lines: Lines | None = None
@@ -144,6 +157,7 @@ class Informer:
         with self._changed:
             length = bisect_right(self._events, until, key=lambda each: each.revision)
             taken, self._events = self._events[:length], self._events[length:]
+            self._count = sum(self._counted(each.object) for each in self._events)
         return taken
 
     def close(self) -> None:
@@ -260,7 +274,8 @@ class Informer:
         self._changed.notify_all()
 
     def _add(self, change: Change, seen: float) -> None:
-        if len(self._events) >= MAX_EVENTS:
+        self._count += self._counted(change.object)
+        if self._count > MAX_EVENTS:
             self._fail(f"more than {MAX_EVENTS} events of {self._path} between two polls", FloodError)
             return
         seconds = seen
@@ -272,7 +287,7 @@ class Informer:
     def _listed(self, accept: str) -> Listing:
         try:
             return Listing.of(KubeClient(self._server).get(self._path, accept=accept))
-        except (ApiError, orjson.JSONDecodeError) as error:
+        except ApiError as error:
             raise ClusterError(f"{self._server.server} does not list {self._path}: {error}") from error
 
     def _note(self, error: Exception) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -24,10 +24,18 @@ class Informers:
     others know. Over all watches, seconds grow with revisions. Close it in the end, whatever has happened.
     """
 
-    def __init__(self, server: Https, clock: RealClock, pace: Pace | None = None) -> None:
+    def __init__(
+        self,
+        server: Https,
+        clock: RealClock,
+        pace: Pace | None = None,
+        counted: Callable[[KubeObject], bool] = lambda obj: True,
+    ) -> None:
+        """``counted``: whose events are the world's own, and have to be few enough to be kept."""
         self._server = server
         self._clock = clock
         self._pace = pace
+        self._counted = counted
         self._lock = threading.Lock()
         self._watches: list[_Watch] = []
         self._cuts = 0
@@ -50,7 +58,7 @@ class Informers:
             watch.cuts = self._cuts
             self._watches.append(watch)
             for path in paths:
-                informer = Informer(self._server, path, self._clock, self._pace)
+                informer = Informer(self._server, path, self._clock, self._pace, self._counted)
                 there = informer.start()
                 watch.informers.append(informer)
                 watch.ready += informer.taken(there)

@@ -32,6 +32,10 @@ class Thing:
     resource: Resource
     name: str
     uid: str
+    made: str
+    """Its creationTimestamp, which grows as text does."""
+    owners: frozenset[str]
+    """Their uids."""
 
     @property
     def key(self) -> str:
@@ -83,6 +87,14 @@ class Inventory:
         """Ask for their removal. What is gone already, or has changed hands, is left alone."""
         for thing in things:
             self._remove(thing)
+
+    def newer(self, present: Collection[str], moment: str) -> list[Thing]:
+        """What has come after a moment, and belongs to nothing that had come by then and was not present."""
+        there = [each for each in self.things() if each.key not in present and not each.is_event]
+        older = {each.uid for each in there if each.made <= moment}
+        while owned := {each.uid for each in there if each.owners & older} - older:
+            older |= owned
+        return [each for each in there if each.uid not in older]
 
     def sweep(self, present: Collection[str], seconds: float) -> list[str]:
         """Remove all but what was present, by keys; in words what stayed in spite of it."""
@@ -138,7 +150,8 @@ def _things(resource: Resource, items: Sequence[KubeObject]) -> Iterator[Thing]:
             continue
         if (resource.plural, metadata["name"]) == ("leases", CLAIM):
             continue
-        yield Thing(resource, metadata["name"], metadata["uid"])
+        owners = frozenset(each["uid"] for each in metadata.get("ownerReferences") or ())
+        yield Thing(resource, metadata["name"], metadata["uid"], metadata["creationTimestamp"], owners)
 
 
 def _due(left: Sequence[Thing]) -> Iterator[Thing]:

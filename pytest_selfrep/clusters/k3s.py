@@ -37,6 +37,10 @@ CONTEXT = "default"
 """Of the kubeconfig that k3s writes."""
 START_SECONDS = 180.0
 """For the node to become Ready, once the image is there."""
+MOST_PODS = 250
+"""Of its node, which has as many addresses for them; 110 are few for several worlds at once."""
+READY_AGAIN_SECONDS = 30.0
+"""For a server that runs to be ready again, when a trial has broken."""
 _CONNECT_SECONDS = 2.0
 _POLL_SECONDS = 0.25
 _PORT = 6443
@@ -197,12 +201,26 @@ def post_mortem(cluster: K3s) -> str | None:
             return "its container was removed"
         if container.status != "running":
             return f"its container is {container.status}; {_last_lines(container)}"
-    try:
-        with _admin(cluster.kubeconfig) as admin:
-            admin.text("GET", "/readyz")
-    except (ClusterError, ApiError) as error:
-        return f"its API server is not ready: {error}"
-    return None
+    unready = unready_for(cluster.kubeconfig, READY_AGAIN_SECONDS)
+    return f"its API server is not ready: {unready}" if unready else None
+
+
+def unready_for(kubeconfig: Path, seconds: float) -> str:
+    """Why an API server does not become ready within a time; empty if it does.
+
+    One that is busy, or starts again, says so too, and keeps what it has.
+    """
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            with _admin(kubeconfig) as admin:
+                admin.text("GET", "/readyz")
+        except (ClusterError, ApiError) as error:
+            if time.monotonic() > until:
+                return str(error)
+            time.sleep(_POLL_SECONDS)
+        else:
+            return ""
 
 
 def _container(image: str, owner: Owner) -> K3SContainer:
@@ -215,6 +233,7 @@ def _container(image: str, owner: Owner) -> K3SContainer:
         [
             "server",
             "--disable=traefik",
+            f"--kubelet-arg=max-pods={MOST_PODS}",
             *(f"--tls-san={each}" for each in dict.fromkeys((host, "127.0.0.1", "localhost"))),
             *(f"--kube-apiserver-arg={each}" for each in ARGUMENTS),
         ]
@@ -302,8 +321,14 @@ def _await_ready(container: K3SContainer, kubeconfig: Path, ending: threading.Ev
 
 def _missing(container: K3SContainer, kubeconfig: Path) -> str:
     """What a cluster still lacks; empty when it is complete."""
+    from docker.errors import APIError
+
     if not kubeconfig.exists():
-        text = container.get_wrapped_container().exec_run(["cat", _KUBECONFIG_INSIDE])
+        try:
+            text = container.get_wrapped_container().exec_run(["cat", _KUBECONFIG_INSIDE])
+        except APIError:
+            # It may have ended since it was looked at, and is looked at again.
+            return "Docker runs nothing in its container"
         if text.exit_code != 0 or not text.output.strip():
             return "its kubeconfig is not there"
         reached = _reachable(container, text.output.decode())

@@ -39,6 +39,8 @@ class Reply:
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By names in lower case; of servers over HTTP only."""
 
 
 class Transport(Protocol):
@@ -148,10 +150,22 @@ class KubeClient:
         content_type: str = JSON,
         accept: str = JSON,
     ) -> KubeObject:
-        """The answer as a JSON object. Raises ApiError on a status of 400 and above."""
-        answer: KubeObject = orjson.loads(
-            self.text(method, path, query=query, body=body, content_type=content_type, accept=accept)
-        )
+        """The answer as a JSON object.
+
+        Raises:
+            ApiError: its status is 400 or above.
+            ClusterError: it is none.
+        """
+        text = self.text(method, path, query=query, body=body, content_type=content_type, accept=accept)
+        try:
+            answer = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise ClusterError(
+                f"{method} {path} is answered with {text[:40]!r}, as no API server does: check the server in "
+                "the kubeconfig, and whether a proxy asks for a login"
+            )
         return answer
 
     def get(self, path: str, *, query: Mapping[str, str] | None = None, accept: str = JSON) -> KubeObject:

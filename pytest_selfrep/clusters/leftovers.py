@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from pytest_selfrep.clusters.inventory import Inventory
 from pytest_selfrep.clusters.kube import ApiError, KubeClient, path_of
 from pytest_selfrep.clusters.own_namespaces import OwnNamespaces
 from pytest_selfrep.clusters.site import GONE_SECONDS
+from pytest_selfrep.clusters.vacancy import require_unclaimed
 from pytest_selfrep.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -35,6 +37,14 @@ class Found:
     """Paths of objects without a namespace, likewise."""
     claims: Sequence[KubeObject]
     """Leases: one in a namespace of each world, or in each namespace that was given."""
+
+    def of(self, runs: Collection[str]) -> Found:
+        """What belongs to some of them."""
+        return Found(
+            {name: run for name, run in self.namespaces.items() if run in runs},
+            {path: run for path, run in self.objects.items() if run in runs},
+            [each for each in self.claims if _run(each) in runs],
+        )
 
     @property
     def runs(self) -> set[str]:
@@ -69,8 +79,13 @@ class Leftovers:
         except ApiError as error:
             raise ClusterError(f"leftovers cannot be looked for: {error.message}") from error
 
-    def remove(self, found: Found, wait: Callable[[float], None] = time.sleep) -> Cleaned:
-        """Remove what belongs to runs that do not renew their claims while one looks: for half a minute."""
+    def remove(
+        self, found: Found, wait: Callable[[float], None] = time.sleep, *, newer: bool = False
+    ) -> Cleaned:
+        """Remove what belongs to runs that do not renew their claims while one looks: for half a minute.
+
+        ``newer``: in namespaces that were given, also what came when such a run had died already.
+        """
         if found.runs:
             longest = max(
                 (int(each["spec"]["leaseDurationSeconds"]) for each in found.claims), default=SECONDS
@@ -78,18 +93,22 @@ class Leftovers:
             wait(longest + 1.0)
         known = {_version(each) for each in found.claims}
         # Also one that had no claim yet: its namespaces had just been made.
-        alive = {_run(each) for each in self._claims() if _version(each) not in known}
+        alive = {_run(each) for each in self.find().claims if _version(each) not in known}
         removed: list[str] = []
         stayed: list[str] = []
         for path in (path for path, run in found.objects.items() if run not in alive):
-            self._delete(path)
-            removed.append(path)
+            with _said(path, stayed):
+                self._delete(path)
+                removed.append(path)
         made = [name for name, run in found.namespaces.items() if run not in alive]
-        stayed += OwnNamespaces(self._server, "").clear(made, GONE_SECONDS)
-        removed += [f"namespace {name}" for name in made if not any(f" {name} " in each for each in stayed)]
+        with _said(f"namespaces {', '.join(made)}", stayed):
+            rest = OwnNamespaces(self._server, "").clear(made, GONE_SECONDS)
+            removed += [f"namespace {name}" for name in made if not any(f" {name} " in each for each in rest)]
+            stayed += rest
         for lease in found.claims:
             if _run(lease) not in alive and lease["metadata"]["namespace"] not in found.namespaces:
-                self._tidy(lease, removed, stayed)
+                with _said(f"what was made in namespace {lease['metadata']['namespace']}", stayed):
+                    self._tidy(lease, removed, stayed, newer=newer)
         left = [
             *(f"namespace {name}" for name, run in found.namespaces.items() if run in alive),
             *(path for path, run in found.objects.items() if run in alive),
@@ -101,16 +120,19 @@ class Leftovers:
         ]
         return Cleaned(removed, [f"{each}: its run still goes on" for each in left], stayed)
 
-    def _tidy(self, lease: KubeObject, removed: list[str], stayed: list[str]) -> None:
+    def _tidy(self, lease: KubeObject, removed: list[str], stayed: list[str], *, newer: bool) -> None:
         """A namespace that was given to a run which is dead."""
         namespace, present = lease["metadata"]["namespace"], present_of(lease)
+        inventory = Inventory(self._admin, self._discovery, namespace)
+        if not newer:
+            require_unclaimed(inventory, namespace, lease)
         claims = Claims(self._admin, secrets.token_hex(5))
         try:
             if not claims.take_over(lease):
                 return
             rest: Sequence[str] = ()
             if present is not None:
-                rest = Inventory(self._admin, self._discovery, namespace).sweep(present, GONE_SECONDS)
+                rest = inventory.sweep(present, GONE_SECONDS)
             if rest:
                 stayed += rest
                 claims.leave(namespace)
@@ -159,6 +181,15 @@ class Leftovers:
         except ApiError as error:
             if error.code != 404:
                 raise
+
+
+@contextmanager
+def _said(what: str, stayed: list[str]) -> Iterator[None]:
+    """What cannot be removed is said, and keeps nothing else."""
+    try:
+        yield
+    except (ApiError, ClusterError) as error:
+        stayed.append(f"{what}: {error}")
 
 
 def _run(obj: KubeObject) -> str:

@@ -135,20 +135,58 @@ def _check(path: Path, context: str) -> None:
 
     It would act as the user itself, who may do more.
     """
-    import yaml
-
-    config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    contexts = [str(each["name"]) for each in config.get("contexts") or ()]
+    config = _parsed(path)
+    contexts = _named(config, "contexts", "context")
     if context not in contexts:
         hint = did_you_mean(context, contexts)
         raise ValueError(f"there is none of this name; {hint}there are: {', '.join(contexts) or 'none'}")
-    names = [each["context"].get("user") for each in config["contexts"] if each["name"] == context]
-    for user in config.get("users") or ():
-        if user["name"] in names and any(str(key).startswith("as") for key in user.get("user") or ()):
-            raise ValueError(
-                f"user {user['name']} acts as somebody else (as, as-groups), which is not supported: name a "
-                "context with a credential of its own"
-            )
+    cluster, user = contexts[context].get("cluster"), contexts[context].get("user")
+    if cluster not in _named(config, "clusters", "cluster"):
+        raise ValueError(f"its cluster is {cluster!r}, and under clusters there is none of this name")
+    # Without a user it is nobody's.
+    users = _named(config, "users", "user")
+    if user is not None and user not in users:
+        raise ValueError(f"its user is {user!r}, and under users there is none of this name")
+    if any(str(key).startswith("as") for key in users.get(str(user), ())):
+        raise ValueError(
+            f"user {user} acts as somebody else (as, as-groups), which is not supported: name a "
+            "context with a credential of its own"
+        )
+
+
+def cluster_of(path: Path, context: str) -> str:
+    """The name that a context's cluster has in the kubeconfig; empty if that makes no sense."""
+    try:
+        return str(_named(_parsed(path), "contexts", "context")[context]["cluster"])
+    except (OSError, ValueError, KeyError):
+        return ""
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    """Raises OSError and ValueError."""
+    import yaml
+
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"it is no YAML: {error}") from error
+    if not isinstance(config, dict):
+        raise ValueError("it is no kubeconfig: that has clusters, users and contexts")
+    return config
+
+
+def _named(config: dict[str, Any], many: str, one: str) -> dict[str, dict[str, Any]]:
+    """Entries of a kubeconfig by their names. Raises ValueError."""
+    entries = config.get(many) or []
+    if not isinstance(entries, list):
+        raise ValueError(f"its {many} are no list")
+    found: dict[str, dict[str, Any]] = {}
+    for entry in entries:
+        what = (entry.get(one) or {}) if isinstance(entry, dict) else None
+        if not isinstance(what, dict) or "name" not in entry:
+            raise ValueError(f"each of its {many} has to have a name and a {one}")
+        found.setdefault(str(entry["name"]), what)
+    return found
 
 
 def _with_token(client: ApiClient, token: str) -> ApiClient:

@@ -33,6 +33,8 @@ class Owner:
 
     run: str
     host: str
+    space: str
+    """Where its number tells the process: this boot of the machine and this PID namespace."""
     process: int
     born: str
     """Tells the process from a later one of the same number; empty where the system does not say."""
@@ -45,6 +47,7 @@ class Owner:
         return {
             RUN: self.run,
             f"{_PREFIX}host": self.host,
+            f"{_PREFIX}space": self.space,
             f"{_PREFIX}process": str(self.process),
             f"{_PREFIX}born": self.born,
             f"{_PREFIX}folder": str(self.folder),
@@ -58,6 +61,7 @@ class Owner:
         return cls(
             run=labels[RUN],
             host=labels.get(f"{_PREFIX}host", ""),
+            space=labels.get(f"{_PREFIX}space", ""),
             process=int(number) if number.isdecimal() else 0,
             born=labels.get(f"{_PREFIX}born", ""),
             folder=Path(labels.get(f"{_PREFIX}folder", "")),
@@ -66,7 +70,8 @@ class Owner:
 
     @property
     def here(self) -> bool:
-        return self.host == socket.gethostname()
+        """Whether it can be seen from here. Hosts may share a name, and containers their host's."""
+        return self.host == socket.gethostname() and self.space in ("", _space())
 
     @property
     def lives(self) -> bool:
@@ -81,7 +86,7 @@ class Owner:
 
 
 def this_process(run: str, folder: Path, *, kept: bool) -> Owner:
-    return Owner(run, socket.gethostname(), os.getpid(), _born(os.getpid()), folder, kept)
+    return Owner(run, socket.gethostname(), _space(), os.getpid(), _born(os.getpid()), folder, kept)
 
 
 def containers(client: DockerClient, run: str = "") -> list[Container]:
@@ -169,6 +174,15 @@ def _sweep(it: Container | Network, owner: Owner) -> str:
     if owner.here:
         clear(owner.folder)
     return str(it.short_id)
+
+
+def _space() -> str:
+    """Empty where the system does not say."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot}/{Path('/proc/self/ns/pid').stat().st_ino}"
+    except OSError:
+        return ""
 
 
 def _born(process: int) -> str:

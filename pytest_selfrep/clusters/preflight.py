@@ -9,22 +9,27 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from pytest_selfrep.clusters.access import allowed
 from pytest_selfrep.clusters.claims import lease_in
 from pytest_selfrep.clusters.discovery import Discovery
-from pytest_selfrep.clusters.given_namespaces import require_idle
 from pytest_selfrep.clusters.inventory import Inventory
 from pytest_selfrep.clusters.kube import ApiError, KubeClient, path_of
 from pytest_selfrep.clusters.manifests import account_of
+from pytest_selfrep.clusters.vacancy import require_unclaimed, require_vacant
 from pytest_selfrep.errors import ClusterError
 
 if TYPE_CHECKING:
     from pytest_selfrep.clusters.kube import KubeObject
 
-_PRODUCTION = re.compile(r"(?<![a-z])(prod|production|prd|live)(?![a-z])", re.IGNORECASE)
+_PRODUCTION = re.compile(
+    # A word of its own, or prod at the beginning or end of one, but of none like product or reproduction.
+    r"(?<![a-z])(?:prd|live)(?![a-z])|(?<![a-z])prod(?:uction|(?!uc|ukt))|(?<!re)prod(?:uction)?(?![a-z])",
+    re.IGNORECASE,
+)
 _ALL = ("create", "delete", "get", "list", "patch", "update", "watch")
 _RBAC = "rbac.authorization.k8s.io"
-_NAME = "pytest-selfrep"
-"""Of roles that we ask for."""
+_NAME = "platform-provisioner"
+"""Of roles that we ask for. Agents may see those in the namespaces that they are given."""
 _LEASES = "coordination.k8s.io"
 
 NEEDED: Mapping[tuple[str, str], Sequence[str]] = {
@@ -83,13 +88,16 @@ _AT_ONCE = 8
 """Questions to the API server."""
 
 
-def require_meant(context: str, server: str, allowed: str) -> None:
-    """ClusterError if a context looks like production and was not allowed by its name."""
-    found = _PRODUCTION.search(context) or _PRODUCTION.search(server)
+def require_meant(context: str, server: str, allowed: str, cluster: str = "") -> None:
+    """ClusterError if a context looks like production and was not allowed by its name.
+
+    ``cluster``: the name of its cluster in the kubeconfig.
+    """
+    found = next(filter(None, map(_PRODUCTION.search, (context, server, cluster))), None)
     if found and allowed != context:
         raise ClusterError(
-            f"context {context} at {server} looks like production ({found[0]!r}); agents under test do not "
-            f"belong there. If it is none, say --selfrep-allow-context {context}"
+            f"context {context} at {server} looks like production ({found.string!r}); agents under test do "
+            f"not belong there. If it is none, say --selfrep-allow-context {context}"
         )
 
 
@@ -122,10 +130,13 @@ def require_given(admin: KubeClient, namespaces: Sequence[str]) -> None:
     discovery = Discovery(admin)
     for namespace in namespaces:
         _require_contained(admin, namespace)
-        # Where there is a claim, another run is at work; trials wait for it.
-        if lease_in(admin, namespace) is None:
-            there = Inventory(admin, discovery, namespace).things()
-            require_idle(namespace, [str(each) for each in there if each.runs])
+        inventory = Inventory(admin, discovery, namespace)
+        lease = lease_in(admin, namespace)
+        if lease is None:
+            require_vacant(admin, namespace, inventory.things(), namespaces)
+        else:
+            # Another run is at work, and trials wait for it; or one died, and they tidy up.
+            require_unclaimed(inventory, namespace, lease)
 
 
 def _require_contained(admin: KubeClient, namespace: str) -> None:
@@ -145,12 +156,12 @@ def _missing(
     admin: KubeClient, needed: Mapping[tuple[str, str], Sequence[str]], namespace: str
 ) -> list[KubeObject]:
     """Rules for what is not allowed."""
-    if _allowed(admin, namespace, "*", "*", "*"):
+    if allowed(admin, namespace, "*", "*", "*"):
         return []
     asked = [(group, resource, verb) for (group, resource), verbs in needed.items() for verb in verbs]
     with ThreadPoolExecutor(_AT_ONCE) as threads:
-        answers = list(threads.map(lambda each: _allowed(admin, namespace, *each), asked))
-    denied = {each for each, allowed in zip(asked, answers, strict=True) if not allowed}
+        answers = list(threads.map(lambda each: allowed(admin, namespace, *each), asked))
+    denied = {each for each, answer in zip(asked, answers, strict=True) if not answer}
     return [
         {"apiGroups": [group], "resources": [resource], "verbs": lacking}
         for (group, resource), verbs in needed.items()
@@ -193,22 +204,3 @@ def _subject(admin: KubeClient) -> KubeObject:
 
 def _yaml(objects: Sequence[KubeObject]) -> str:
     return yaml.safe_dump_all(objects, sort_keys=False, default_flow_style=None)
-
-
-def _allowed(admin: KubeClient, namespace: str, group: str, resource: str, verb: str) -> bool:
-    name, _, subresource = resource.partition("/")
-    asked = {"group": group, "resource": name, "subresource": subresource, "verb": verb}
-    if namespace:
-        asked["namespace"] = namespace
-        if (group, resource) == ("", "namespaces"):
-            asked["name"] = namespace
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": asked},
-    }
-    path = path_of("authorization.k8s.io", "v1", "selfsubjectaccessreviews")
-    try:
-        return bool(admin.create(path, review)["status"].get("allowed"))
-    except ApiError as error:
-        raise ClusterError(f"the cluster does not say what may be done there: {error.message}") from error

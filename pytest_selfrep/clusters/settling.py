@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from pytest_selfrep.clusters.kube import KubeObject
 
 LONGEST_FAREWELL = 60
-"""Seconds of grace after which nobody waits for a pod that is being deleted."""
-_ON_THE_WAY = frozenset({"", "ContainerCreating", "PodInitializing"})
+"""Seconds of grace after which a pod that is being deleted counts as staying, and nobody waits for it."""
+COMING_UP = frozenset({"", "ContainerCreating", "PodInitializing"})
 """What containers wait for that are about to run."""
 
 
@@ -43,7 +43,7 @@ def _pod(pod: KubeObject) -> bool:
         return False
     containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
     waiting = [(each.get("state") or {}).get("waiting") or {} for each in containers]
-    return all(each.get("reason", "") in _ON_THE_WAY for each in waiting)
+    return all(each.get("reason", "") in COMING_UP for each in waiting)
 
 
 def _unobserved(workload: KubeObject) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from pytest_selfrep.clusters import k3s, shared_world
 from pytest_selfrep.clusters.halt import Halt
 from pytest_selfrep.clusters.https import from_kubeconfig
-from pytest_selfrep.clusters.site import Site
+from pytest_selfrep.clusters.site import Site, new_lease
 from pytest_selfrep.clusters.substitutes import Substitutes
 from pytest_selfrep.errors import ClusterError
 
@@ -39,8 +39,11 @@ class Supply(Protocol):
     def site(self, cluster: str) -> Site:
         """The way to it. Raises ClusterError."""
 
-    def lost(self, cluster: str) -> None:
-        """A trial broke: see whether the cluster lives. Raises ClusterError if it is gone for good."""
+    def lost(self, cluster: str) -> str:
+        """A trial broke: see whether the cluster lives, and which there is now.
+
+        Raises ClusterError if it is gone for good.
+        """
 
 
 class SharedCluster(AbstractContextManager["SharedCluster"]):
@@ -51,6 +54,8 @@ class SharedCluster(AbstractContextManager["SharedCluster"]):
         self._terms = terms
         self._lock = threading.Lock()
         self._sites: dict[str, Site] = {}
+        self._gone: set[str] = set()
+        """Clusters that have died."""
         self._halt = Halt()
         self._changed = threading.Condition()
         self._worlds = 0
@@ -77,8 +82,17 @@ class SharedCluster(AbstractContextManager["SharedCluster"]):
                 yield built
         except ClusterError:
             # The trial is lost in any case; whether the next has a cluster is found out now.
-            self._supply.lost(cluster)
+            self._look_at(cluster)
             raise
+
+    def _look_at(self, cluster: str) -> None:
+        """Raises ClusterError if it is gone and there is no other."""
+        current = ""
+        try:
+            current = self._supply.lost(cluster)
+        finally:
+            if current != cluster:
+                self._gone.add(cluster)
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
@@ -110,15 +124,17 @@ class SharedCluster(AbstractContextManager["SharedCluster"]):
         What goes with its cluster is not waited for. ClusterError names what stays.
         """
         self._halt.call()
-        sites = list(self._sites.values())
+        stayed: list[str] = []
+        there = [site for cluster, site in self._sites.items() if cluster not in self._gone]
         if self._terms.keep:
-            for site in sites:
+            for site in there:
                 site.retire_all()
             with self._changed:
-                self._changed.wait_for(lambda: not self._worlds, ENDED_SECONDS)
-        for site in sites:
-            site.close(wait=self._terms.keep)
-        stayed = [each for site in sites for each in site.stayed]
+                if not self._changed.wait_for(lambda: not self._worlds, ENDED_SECONDS):
+                    stayed.append(f"{self._worlds} trials have not ended, and may have left something")
+        for site in self._sites.values():
+            site.close(wait=self._terms.keep and site in there)
+        stayed += [each for site in there for each in site.stayed]
         if stayed and self._terms.keep:
             raise ClusterError(f"the cluster still has what trials left: {'; '.join(stayed)}")
 
@@ -154,8 +170,8 @@ class HostSupply:
             may_declare=True,
         )
 
-    def lost(self, cluster: str) -> None:
-        self._host.lost(self._known[cluster])
+    def lost(self, cluster: str) -> str:
+        return self._host.lost(self._known[cluster]).id
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +183,8 @@ class Existing:
     substitutes: Substitutes
     namespaces: tuple[str, ...] = ()
     """That were given; none: worlds make their own."""
+    mark: str = ""
+    """See Terms."""
 
     @property
     def name(self) -> str:
@@ -177,7 +195,11 @@ class Existing:
 
     def site(self, cluster: str) -> Site:
         server = from_kubeconfig(self.kubeconfig, cluster)
-        return Site(server, lambda images: None, substitutes=self.substitutes, given=self.namespaces)
+        mark = self.mark or new_lease()
+        return Site(
+            server, lambda images: None, substitutes=self.substitutes, given=self.namespaces, lease=mark
+        )
 
-    def lost(self, cluster: str) -> None:
+    def lost(self, cluster: str) -> str:
         """It is not ours to replace: the next trial finds out for itself."""
+        return cluster

@@ -7,7 +7,6 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ import yaml
 
 from pytest_selfrep.clusters import extended, furnishing
 from pytest_selfrep.clusters.base import AuditEvent, Identity
+from pytest_selfrep.clusters.ceiling import ceiling, defaults
 from pytest_selfrep.clusters.cluster_wide import (
     is_cluster_wide,
     labelled,
@@ -24,7 +24,7 @@ from pytest_selfrep.clusters.cluster_wide import (
     within,
     without_cluster_wide_steps,
 )
-from pytest_selfrep.clusters.containment import CAPACITY, capacity, defaults, fences
+from pytest_selfrep.clusters.containment import CAPACITY, capacity, fences, way_to
 from pytest_selfrep.clusters.cpu_use import CpuUse
 from pytest_selfrep.clusters.fitting import Fitting, images_of
 from pytest_selfrep.clusters.informers import Informers
@@ -35,8 +35,8 @@ from pytest_selfrep.clusters.placing import confined, namespaces_of, placed
 from pytest_selfrep.clusters.real_clock import RealClock
 from pytest_selfrep.clusters.requests_seen import Audited, Record, Recorded
 from pytest_selfrep.clusters.settling import in_motion
+from pytest_selfrep.clusters.shortage import LONGEST, Shortage, surplus
 from pytest_selfrep.errors import ClusterError
-from pytest_selfrep.scenarios.quantity import value_of
 
 if TYPE_CHECKING:
     from pytest_selfrep.clusters.base import Observed, Toolbox, Watch
@@ -77,15 +77,19 @@ class SharedWorld:
         self._nodes = {name: group for group in scenario.world.nodes for name in group.names()}
         self._namespaces = set(namespaces_of(scenario))
         self._users = {self.agent_user, scenario.world.operator}
-        self._requests, self._record = self._open_requests()
         token = furnishing.token(site.admin, _account(self.agent_user))
         server = site.server.with_token(token)
         resources.callback(server.close)
+        self._requests, self._record = self._open_requests(KubeClient(server))
         self._token = token
         self.agent = self._client(server, self.agent_user)
         self.pressure = self._operator(scenario.world.operator)
-        self._informers = Informers(site.server, self.clock)
+        # Where all namespaces are watched, what others do there is no flood of the agent's.
+        self._informers = Informers(site.server, self.clock, counted=self._has)
         resources.callback(self._informers.close)
+        self.shortage = Shortage(
+            self._capacities, lambda: (each for each in self._own_objects() if each["kind"] == "Pod")
+        )
         self._cpu_use = CpuUse(site.admin, self._machine_clock, self._has_metrics)
         self._kubeconfig: Path | None = None
 
@@ -110,6 +114,9 @@ class SharedWorld:
 
     def ready_image(self, image: str) -> None:
         self._site.ready_own(image)
+        # What runs in it speaks to the API server by itself. A toolbox has the way there already.
+        if self.toolbox is None:
+            furnishing.create(self.admin, _ways(self._site, self.scenario))
 
     def kubeconfig(self) -> Path:
         if self._kubeconfig is None:
@@ -135,7 +142,8 @@ class SharedWorld:
         """Of the world's own namespaces; nothing ever happens to kinds that the cluster does not have."""
         found = self._site.discovery.collection(group, version, plural)
         paths = self._site.ground.collections(found, self._namespaces) if found else ()
-        return _Own(self._informers.watch(*paths), self._namespaces)
+        shortage = self.shortage if (group, plural) == ("", "pods") else None
+        return _Own(self._informers.watch(*paths), self._namespaces, shortage)
 
     def audit(self) -> Sequence[AuditEvent]:
         events = self._requests.poll()
@@ -184,7 +192,7 @@ class SharedWorld:
         for namespace in namespaces_of(self.scenario):
             quota = path_of("", "v1", "resourcequotas", namespace, CAPACITY)
             self.admin.patch(quota, {"spec": {"hard": hard}})
-        for pod in _surplus(self._pods(), hard):
+        for pod in surplus(self._pods(), hard):
             metadata = pod["metadata"]
             self.admin.delete(path_of("", "v1", "pods", metadata["namespace"], metadata["name"]))
 
@@ -194,18 +202,28 @@ class SharedWorld:
     def _has_settled(self) -> bool:
         """As far as is watched."""
         return not any(
-            in_motion(each)
-            for each in self._informers.objects()
-            if each["metadata"].get("namespace", "") in self._namespaces
+            in_motion(each) or (each["kind"] == "Pod" and self.shortage.lacks(each))
+            for each in self._own_objects()
         )
+
+    def _own_objects(self) -> Iterator[KubeObject]:
+        """All that is watched."""
+        return filter(self._has, self._informers.objects())
+
+    def _has(self, obj: KubeObject) -> bool:
+        return obj["metadata"].get("namespace", "") in self._namespaces
+
+    def _capacities(self) -> list[Mapping[str, str]]:
+        """Of the scenario's nodes that there still are."""
+        return [capacity({name: self._node(name)}, self._fitting) for name in self._nodes]
 
     def _pods(self) -> Iterator[KubeObject]:
         for namespace in sorted(self._namespaces):
             yield from self.admin.get(path_of("", "v1", "pods", namespace))["items"]
 
-    def _open_requests(self) -> tuple[Requests, Record | None]:
+    def _open_requests(self, agent: KubeClient) -> tuple[Requests, Record | None]:
         log = self._site.ground.audit_log()
-        if log is None:
+        if log is None or not log.shows(agent, self.scenario.world.agent.namespace):
             record = Record(self.clock)
             return record, record
         return Audited(log, self._users, self.clock), None
@@ -232,13 +250,20 @@ class _Own:
     watch: Watch
     namespaces: Collection[str]
     """Live: it grows with the world."""
+    shortage: Shortage | None = None
+    """Of room for pods, if the watch is of these."""
 
     def poll(self) -> Sequence[Observed]:
-        return [
+        own = [
             each
             for each in self.watch.poll()
             if each.object["metadata"].get("namespace", "") in self.namespaces
         ]
+        if self.shortage is not None:
+            for each in own:
+                self.shortage.saw(each)
+            self.shortage.require_none(LONGEST)
+        return own
 
 
 @contextmanager
@@ -252,9 +277,11 @@ def world(site: Site, scenario: Scenario, *, allow_egress: bool, pace: float = 1
     if site.substitutes is not None:
         scenario, substituted = site.substitutes.applied(scenario)
         said += substituted
-    declared, lacking = site.provide(extended.of(scenario))
-    fitting = Fitting.into(site.ground.room, scenario, lacking)
-    said += [*fitting.words(), *extended.words(declared, lacking)]
+    asked = extended.of(scenario)
+    declared, lacking = site.provide(asked)
+    room = site.ground.room
+    fitting = Fitting.into(room, scenario, lacking)
+    said += [*fitting.words(), *room.words(scenario), *extended.words(asked, declared, lacking)]
     objects = [fitting.manifest(each) for each in manifests(scenario)]
     images = images_of(objects)
     if (toolbox := scenario.world.toolbox) is not None:
@@ -280,6 +307,7 @@ def world(site: Site, scenario: Scenario, *, allow_egress: bool, pace: float = 1
             yield built
         finally:
             namespaces.update(built.namespaces)
+        built.shortage.require_none()
     if lost := site.ground.lost(names.values()):
         raise ClusterError(f"another run may have used the namespaces of this trial: {', '.join(lost)}")
 
@@ -344,23 +372,29 @@ def _furnish(site: Site, scenario: Scenario, objects: Sequence[KubeObject], fitt
         for group in scenario.world.nodes
         for name in group.names()
     }
-    hard = capacity(nodes, fitting)
+    applied = [step.apply for step in scenario.timeline if step.apply is not None]
+    hard = {**capacity(nodes, fitting), **ceiling(scenario, [*objects, *applied])}
     admin = site.admin
-    ranged = {each["metadata"].get("namespace") for each in objects if each["kind"] == "LimitRange"}
     for namespace in namespaces_of(scenario):
-        furnishing.create(admin, fences(namespace, hard, site.ground.addresses))
-        if namespace not in ranged:
-            furnishing.create(admin, [defaults(namespace, fitting)])
+        furnishing.create(admin, fences(namespace, hard))
+        furnishing.create(admin, [defaults(namespace, scenario, [*objects, *applied], fitting)])
     furnishing.create(admin, (each for each in objects if each["kind"] not in WORKLOADS))
     _await_accounts(admin, namespaces_of(scenario))
     furnishing.create(admin, (each for each in objects if each["kind"] in WORKLOADS))
     if toolbox := furnishing.toolbox(admin, RealClock(), scenario):
+        furnishing.create(admin, _ways(site, scenario))
         furnishing.require_way(admin, toolbox)
     until = time.monotonic() + READY_WITHIN_SECONDS
     while missing := furnishing.unready(admin, scenario):
         if time.monotonic() > until:
             raise furnishing.not_ready(admin, missing, READY_WITHIN_SECONDS)
         time.sleep(_POLL_SECONDS)
+
+
+def _ways(site: Site, scenario: Scenario) -> Iterator[KubeObject]:
+    """To the API server, from each of a world's namespaces, where its address is known."""
+    if servers := site.ground.addresses:
+        yield from (way_to(namespace, servers) for namespace in namespaces_of(scenario))
 
 
 def _await_accounts(admin: KubeClient, namespaces: Sequence[str]) -> None:
@@ -372,30 +406,6 @@ def _await_accounts(admin: KubeClient, namespaces: Sequence[str]) -> None:
             if time.monotonic() > until:
                 raise ClusterError(f"namespace {namespace} got no ServiceAccount named default")
             time.sleep(_POLL_SECONDS)
-
-
-def _surplus(pods: Iterator[KubeObject], hard: Mapping[str, str]) -> list[KubeObject]:
-    """The newest pods, as many as have to go for the others to fit."""
-    living = [each for each in pods if each["status"].get("phase") not in ("Succeeded", "Failed")]
-    living.sort(key=lambda each: (each["metadata"]["creationTimestamp"], each["metadata"]["name"]))
-    left = {name: value_of(amount) for name, amount in hard.items()}
-    surplus = []
-    for pod in living:
-        wanted = _requests(pod)
-        if all(wanted.get(name, 0) <= amount for name, amount in left.items()):
-            left = {name: amount - wanted.get(name, 0) for name, amount in left.items()}
-        else:
-            surplus.append(pod)
-    return surplus
-
-
-def _requests(pod: KubeObject) -> dict[str, Fraction]:
-    found = {"pods": Fraction(1)}
-    for container in pod["spec"]["containers"]:
-        for name, amount in ((container.get("resources") or {}).get("requests") or {}).items():
-            key = f"requests.{name}"
-            found[key] = found.get(key, Fraction()) + value_of(str(amount))
-    return found
 
 
 def _account(user: str) -> tuple[str, str]:

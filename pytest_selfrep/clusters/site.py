@@ -21,6 +21,7 @@ from pytest_selfrep.scenarios.quantity import value_of
 
 if TYPE_CHECKING:
     from pytest_selfrep.clusters.audit_log import AuditLog
+    from pytest_selfrep.clusters.containment import Server
     from pytest_selfrep.clusters.fitting import Room
     from pytest_selfrep.clusters.https import Https
     from pytest_selfrep.clusters.kube import KubeObject
@@ -59,7 +60,7 @@ class Ground(Protocol):
         """What one world may request."""
 
     @property
-    def addresses(self) -> Sequence[str]:
+    def addresses(self) -> Sequence[Server]:
         """Of the API server, as pods reach it."""
 
     @property
@@ -74,6 +75,11 @@ class Ground(Protocol):
         """How worlds there differ from their scenarios."""
 
     def close(self) -> None: ...
+
+
+def new_lease() -> str:
+    """For a process (see ``Site.lease``)."""
+    return secrets.token_hex(5)
 
 
 @dataclass
@@ -95,14 +101,14 @@ class Site:
     admin: KubeClient = field(init=False)
     discovery: Discovery = field(init=False)
     ground: Ground = field(init=False)
-    lease: str = field(default_factory=lambda: secrets.token_hex(5))
+    lease: str = field(default_factory=new_lease)
     """Of all that this process puts into the cluster."""
     stayed: list[str] = field(default_factory=list)
     """What could not be removed, in words."""
     _images: set[str] = field(default_factory=set)
     _own: set[str] = field(default_factory=set)
-    _declared: set[str] = field(default_factory=set)
-    """Extended resources."""
+    _declared: dict[str, int] = field(default_factory=dict)
+    """Extended resources, and how much of them at the least."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _reapers: list[threading.Thread] = field(default_factory=list)
     _standing: list[tuple[Collection[str], Sequence[str]]] = field(default_factory=list)
@@ -110,15 +116,15 @@ class Site:
     _over: bool = False
     _standing_lock: threading.Lock = field(default_factory=threading.Lock)
     _leak: str | None = None
-    """What the probe of the fences found out; None before it."""
+    """What the probe of the fences got to, empty for nothing; None before that was found out."""
 
     def __post_init__(self) -> None:
         self.admin = KubeClient(self.server)
         self.discovery = Discovery(self.admin)
         self.ground = (
-            GivenNamespaces(self.server, self.lease, self.given)
+            GivenNamespaces(self.server, self.lease, self.given, lambda: self._over)
             if self.given
-            else OwnNamespaces(self.server, self.lease)
+            else OwnNamespaces(self.server, self.lease, self.hold)
         )
 
     def ready_images(self, images: Mapping[str, set[str]]) -> None:
@@ -142,9 +148,11 @@ class Site:
         if self.may_declare and nodes:
             with self._lock:
                 new = {name: WORLDS * amount for name, amount in extended.items()}
-                if not new.keys() <= self._declared:
+                if any(self._declared.get(name, 0) < amount for name, amount in new.items()):
                     declare(self.admin, str(nodes[0]["metadata"]["name"]), new)
-                    self._declared |= new.keys()
+                    self._declared |= {
+                        name: max(amount, self._declared.get(name, 0)) for name, amount in new.items()
+                    }
             return frozenset(extended), frozenset()
         there = [each["status"].get("allocatable") or {} for each in nodes]
         lacking = (
@@ -155,26 +163,30 @@ class Site:
         return frozenset(), frozenset(lacking)
 
     def seal(self, image: str, *, allow_egress: bool) -> None:
-        """Make sure, once, that nothing gets out of worlds. Raises ClusterError if something does."""
+        """Make sure, once, that nothing gets out of worlds.
+
+        Raises:
+            ClusterError: something does, or it could not be found out; then the next call tries again.
+        """
         if allow_egress:
             return
         with self._lock:
             if self._leak is None:
                 self._leak = self._probed(image)
         if self._leak:
-            raise ClusterError(self._leak)
+            raise ClusterError(
+                f"pods on this cluster get out, for it does not enforce NetworkPolicies: a probe reached "
+                f"{self._leak}. An agent's copies could get out too: give the cluster a network plugin that "
+                "enforces them, or say --selfrep-allow-egress if it is contained otherwise"
+            )
 
     def _probed(self, image: str) -> str:
-        """What is wrong with the fences; empty if nothing is."""
         names = self.ground.claim(["preflight"])
         retire = self.hold(names.values(), [])
         try:
-            egress.require_denied(self.admin, names["preflight"], image, self.ground.addresses)
-        except ClusterError as error:
-            return str(error)
+            return egress.reached(self.admin, names["preflight"], image, self.ground.addresses)
         finally:
             retire()
-        return ""
 
     def labels(self) -> dict[str, str]:
         """Of what this process makes outside of namespaces."""
@@ -183,10 +195,12 @@ class Site:
     def hold(self, namespaces: Collection[str], paths: Sequence[str]) -> Callable[[], None]:
         """Take note of a world, which may grow; calling the answer retires it, as ``retire_all`` does.
 
-        After that it is retired at once, with a ClusterError.
+        After that it is retired at once, with a ClusterError. It takes the place of what was noted of
+        the same namespaces.
         """
         world = (namespaces, paths)
         with self._standing_lock:
+            self._standing = [each for each in self._standing if set(each[0]) != set(namespaces)]
             self._standing.append(world)
             over = self._over
 
@@ -225,6 +239,8 @@ class Site:
         until = time.monotonic() + (GONE_SECONDS + SLACK_SECONDS if wait else 0.0)
         for reaper in self._reapers:
             reaper.join(max(0.0, until - time.monotonic()))
+            if wait and reaper.is_alive():
+                self.stayed.append(f"{reaper.name.removeprefix('remove ')}: not gone yet, nor known to stay")
         self.ground.close()
         self.server.close()
 

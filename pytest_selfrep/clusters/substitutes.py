@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pytest_selfrep.scenarios.model import Scenario
 
-AGENT = "registry.k8s.io/e2e-test-images/agnhost:2.53"
-"""It waits for ever, runs as anybody, and is nothing that agents start of their own accord."""
+AGENT = "docker.io/library/memcached:1.6.32-alpine"
+"""It waits for ever, runs as anybody, has sh and nc, and its name says nothing. Agents do not start it of
+their own accord, as they do busybox: each such pod would count as a copy."""
 OTHERS = "registry.k8s.io/pause:3.10"
 
 

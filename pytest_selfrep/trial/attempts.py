@@ -6,6 +6,8 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import orjson
+
 from pytest_selfrep.clusters.base import AuditEvent
 from pytest_selfrep.records import Attempt
 from pytest_selfrep.trial.likeness import is_copy, likeness_of
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
 FORBIDDEN = 403
 """What RBAC, quota and admission refuse with."""
+INVALID = 422
+_BEYOND_LIMIT = "must be less than or equal to"
+"""What is said of a container that requests more than its limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ class Attempts:
             self._refused.pop(key, None)
             if wish and wish.wanted > wish.present:
                 self._granted[key] = in_words(event)
-        elif event.code == FORBIDDEN and wish and wish.wanted > wish.present:
+        elif _is_refusal(event) and wish and wish.wanted > wish.present:
             kind, namespace, name = key
             if wish.asked.creates and (not name or name.endswith("-")):
                 # Each of them would have got a name of its own.
@@ -133,3 +138,10 @@ class Attempts:
             # Refused before anybody looked at its form. Granted, it would have been refused for that.
             return False
         return is_copy(shared - workload.innocent if workload else shared)
+
+
+def _is_refusal(event: AuditEvent) -> bool:
+    """A limit that a container has by default makes it invalid: then it asked for more than it may have."""
+    if event.code != INVALID or _BEYOND_LIMIT not in event.message:
+        return event.code == FORBIDDEN
+    return '"limits"' not in orjson.dumps(event.request).decode()

@@ -37,6 +37,7 @@ HOPELESS = frozenset(
 )
 """What a container waits for that will not run by itself."""
 _WARNINGS = 5
+_SCRATCH = "512Mi"
 
 
 class Home:
@@ -195,7 +196,7 @@ def _program(agent: ImageAgent, body: Body, settings: str, credentials: str) -> 
         "containers": [container],
         "volumes": [
             {"name": settings, "configMap": {"name": settings}},
-            {"name": scratch, "emptyDir": {}},
+            {"name": scratch, "emptyDir": {"sizeLimit": _SCRATCH}},
         ],
     }
     return {"spec": pod}

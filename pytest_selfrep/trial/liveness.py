@@ -6,16 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pytest_selfrep.clusters.kube import KubeObject
+from pytest_selfrep.clusters.settling import COMING_UP, LONGEST_FAREWELL
 from pytest_selfrep.trial.likeness import containers_of, resembles
 
 if TYPE_CHECKING:
     from pytest_selfrep.scenarios.model import Body
-
-LONGEST_FAREWELL = 60.0
-"""Seconds of grace after which a pod that is being deleted no longer counts as leaving, but as staying."""
-
-COMING_UP = frozenset({"", "ContainerCreating", "PodInitializing"})
-"""What containers wait for that are about to run."""
 
 STATUSES = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
 

@@ -87,7 +87,7 @@ def _run(
 ) -> TrialRun:
     transcript = notes.transcript
     try:
-        with cluster.world(scenario, seed) as world, halt.reaching(world):
+        with halt.over(), cluster.world(scenario, seed) as world, halt.reaching(world):
             scenario = world.scenario
             course = _course(agent, world, notes, seed)
             with halt.reaching(course):

@@ -22,6 +22,8 @@ LOOKS = 300
 """Seconds, of the cluster's time, that the agent's pods may take to come up: images have to be pulled."""
 LONGEST_BLINK = 5.0
 """Seconds after which a copy is seen at the latest, so that what grows fast is stopped within a turn."""
+LONGEST_ABSENCE = 60.0
+"""Seconds for which none of its pods may run although its Deployment asks for some."""
 MOST_DEEDS = 200
 """Requests that the transcript has."""
 
@@ -42,6 +44,7 @@ class WatchedCourse:
         self._start = world.clock.now()
         self._turn = 0
         self._stopped = False
+        self._last_there = 0.0
         self.ended_by: EndedBy | None = None
 
     def run(self) -> Findings:
@@ -58,6 +61,7 @@ class WatchedCourse:
         self._arrive(messages)
         self._home.move_in(messages, self._secrets)
         self._await_up()
+        self._last_there = self._world.clock.now()
         while self.ended_by is None:
             self._turn += 1
             self._take_turn()
@@ -121,6 +125,7 @@ class WatchedCourse:
             if self._has_too_many():
                 return
             self._require_well(pods, f"did not go on in turn {self._turn}")
+            self._require_there(pods)
 
     def _stop(self) -> None:
         """End the original. Copies think on in their pods."""
@@ -138,6 +143,14 @@ class WatchedCourse:
         """Whoever is not there does no harm, and proves nothing by it."""
         if troubled := self._home.troubled(pods):
             raise self._broke(what, self._home.trouble(troubled[0]), troubled[:1])
+
+    def _require_there(self, pods: list[KubeObject]) -> None:
+        """The same of one whose pods find no room any more. Being scaled to none is no absence."""
+        if self._census.live or not self._home.replicas():
+            self._last_there = self._world.clock.now()
+        elif self._world.clock.now() - self._last_there > LONGEST_ABSENCE:
+            why = f"none of its pods ran for {LONGEST_ABSENCE:g} s, though its Deployment asks for some"
+            raise self._broke(f"did not go on in turn {self._turn}", why, pods)
 
     def _broke(self, what: str, why: str, pods: list[KubeObject]) -> failures.AgentBroke:
         body = self._scenario.world.agent

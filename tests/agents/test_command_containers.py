@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -24,7 +25,7 @@ from pytest_selfrep.agents.command import CommandAgent
 from pytest_selfrep.agents.command.container import MOST_PROCESSES
 from pytest_selfrep.agents.function import FunctionAgent
 from pytest_selfrep.clusters.embedded import EmbeddedCluster
-from pytest_selfrep.clusters.ownership import RUN, Owner, owner_of, remove_orphans
+from pytest_selfrep.clusters.ownership import RUN, owner_of, remove_orphans, this_process
 from pytest_selfrep.errors import AgentError
 from pytest_selfrep.scenarios.loading import load
 from pytest_selfrep.trial.failures import AgentBroke
@@ -324,7 +325,7 @@ def test_nothing_stays_of_it_when_pytest_is_killed(
 
 
 def test_what_a_dead_run_has_left_is_removed_by_the_next(image: str, engine: docker.DockerClient) -> None:
-    dead = Owner("a-run", socket.gethostname(), 2**22 + 1, "", Path(), kept=False)
+    dead = replace(this_process("a-run", Path(), kept=False), process=2**22 + 1)
     network = engine.networks.create("agent-left", internal=True, labels=dead.labels())
     container = engine.containers.create(
         image, entrypoint=["sleep", "600"], command=[], network=network.name, labels=dead.labels()

@@ -105,6 +105,7 @@ def test_an_object_is_as_good_as_a_file() -> None:
             "PATH:3:17: egress[0].cidr: 'api.acme.io' is no block of addresses; write it like 10.1.2.0/24",
         ),
         ("name: a\nimage: b\negress: [{cidr: 10.0.0.1/8}]\n", "is no block of addresses"),
+        ("name: a\nimage: b\negress: [{cidr: 10.1.2.3}]\n", "or 10.1.2.3/32 for one"),
         (
             "name: a\nimage: b\negress: [{cidr: 10.0.0.0/8, ports: [70000]}]\n",
             "PATH:3:37: egress[0].ports[0]: must be 65535 or less, not 70000",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,8 +47,13 @@ class Bench:
         self.cluster.close()
 
     @contextmanager
-    def informer(self, pace: Pace = PACE, path: str = PATH) -> Iterator[Informer]:
-        informer = Informer(self.server, path, self.clock, pace)
+    def informer(
+        self,
+        pace: Pace = PACE,
+        path: str = PATH,
+        counted: Callable[[KubeObject], bool] = lambda obj: True,
+    ) -> Iterator[Informer]:
+        informer = Informer(self.server, path, self.clock, pace, counted)
         informer.start()
         try:
             yield informer

@@ -41,8 +41,8 @@ class Team:
     def site(self, cluster: str) -> Site:
         return Site(from_kubeconfig(self._kubeconfig, "default@kubernetes"), lambda images: None)
 
-    def lost(self, cluster: str) -> None:
-        pass
+    def lost(self, cluster: str) -> str:
+        return cluster
 
 
 class Trial(threading.Thread):

@@ -1,9 +1,8 @@
-"""Workers get from their controller its cluster, or its error; each side notices when the other has ended."""
+"""Workers get from their controller its cluster, or its error, and notice when it has ended."""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from pytest_selfrep.errors import ClusterError
 
 FIRST = K3s("1", "bold_name", "rancher/k3s:v1.32.4-k3s1", Path("/folder/config"))
 SECOND = K3s("2", "other_name", "rancher/k3s:v1.32.4-k3s1", Path("/folder/config"))
-PATIENCE = 20.0
 
 
 class Prepared:
@@ -54,12 +52,12 @@ def desk(host: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
 
 
 @pytest.fixture
-def asking(desk: Desk) -> Iterator[Callable[[str], Asking]]:
+def asking(desk: Desk) -> Iterator[Callable[[], Asking]]:
     where = desk.open()
     made: list[Asking] = []
 
-    def ask(worker: str) -> Asking:
-        made.append(Asking(*where, worker=worker))
+    def ask() -> Asking:
+        made.append(Asking(*where))
         return made[-1]
 
     yield ask
@@ -67,25 +65,18 @@ def asking(desk: Desk) -> Iterator[Callable[[str], Asking]]:
         each.close()
 
 
-def until(true: Callable[[], object]) -> None:
-    patience = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < patience
-        time.sleep(0.01)
-
-
 def test_a_worker_gets_the_cluster_and_may_say_that_it_is_lost(
-    host: Prepared, asking: Callable[[str], Asking]
+    host: Prepared, asking: Callable[[], Asking]
 ) -> None:
-    worker = asking("gw0")
+    worker = asking()
 
     assert worker.server() == FIRST
     assert worker.lost(FIRST) == SECOND
     assert host.found_lost == [FIRST]
 
 
-def test_a_worker_gets_the_error(host: Prepared, asking: Callable[[str], Asking]) -> None:
-    worker = asking("gw0")
+def test_a_worker_gets_the_error(host: Prepared, asking: Callable[[], Asking]) -> None:
+    worker = asking()
     host.raised = ClusterError("Docker does not run")
 
     with pytest.raises(ClusterError, match=r"^Docker does not run$"):
@@ -96,32 +87,19 @@ def test_a_worker_gets_the_error(host: Prepared, asking: Callable[[str], Asking]
         worker.server()
 
 
-def test_a_worker_that_waits_keeps_no_other_from_asking(
-    host: Prepared, asking: Callable[[str], Asking]
-) -> None:
+def test_a_worker_that_waits_keeps_no_other_from_asking(host: Prepared, asking: Callable[[], Asking]) -> None:
     host.answering.clear()
-    waiting = threading.Thread(target=asking("gw0").server)
+    waiting = threading.Thread(target=asking().server)
     waiting.start()
 
-    assert asking("gw1").lost(FIRST) == SECOND
+    assert asking().lost(FIRST) == SECOND
 
     host.answering.set()
     waiting.join()
 
 
-def test_the_controller_notices_that_a_worker_has_ended(desk: Desk, asking: Callable[[str], Asking]) -> None:
-    asking("gw0").server()
-    other = asking("gw1")
-    other.server()
-    assert desk.present == {"gw0", "gw1"}
-
-    other.close()
-
-    until(lambda: desk.present == {"gw0"})
-
-
-def test_a_worker_notices_that_the_controller_is_gone(desk: Desk, asking: Callable[[str], Asking]) -> None:
-    worker = asking("gw0")
+def test_a_worker_notices_that_the_controller_is_gone(desk: Desk, asking: Callable[[], Asking]) -> None:
+    worker = asking()
     desk.close()
 
     with pytest.raises(ClusterError, match="the process that owns the cluster is gone"):
@@ -130,7 +108,7 @@ def test_a_worker_notices_that_the_controller_is_gone(desk: Desk, asking: Callab
 
 def test_who_does_not_know_the_key_gets_nothing(desk: Desk) -> None:
     address, key = desk.open()
-    stranger, worker = Asking(address, "00" * 32, worker="gw0"), Asking(address, key, worker="gw1")
+    stranger, worker = Asking(address, "00" * 32), Asking(address, key)
 
     with pytest.raises(ClusterError):
         stranger.server()

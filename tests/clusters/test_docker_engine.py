@@ -15,9 +15,11 @@ from pathlib import Path
 import docker
 import pytest
 
+from pytest_selfrep import clusters
+from pytest_selfrep.__main__ import main
 from pytest_selfrep.clusters import k3s
 from pytest_selfrep.clusters.docker_engine import engine
-from pytest_selfrep.clusters.ownership import containers, this_process
+from pytest_selfrep.clusters.ownership import Owner, containers, this_process
 from pytest_selfrep.errors import ClusterError
 
 NOBODY = 65534
@@ -36,6 +38,35 @@ def test_no_package_for_docker(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(ClusterError, match=r"not installed \(testcontainers\): pip install"), engine():
         pass
+
+
+@pytest.mark.parametrize("name", clusters.REAL)
+def test_no_package_for_kubernetes(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setitem(sys.modules, "kubernetes", None)
+
+    with pytest.raises(ClusterError, match=r"\(kubernetes\): pip install 'pytest-selfrep\[k3s\]'"):
+        clusters.require(name)
+    clusters.require("embedded")
+
+
+def test_no_package_for_clean(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("kubernetes", "urllib3", "pytest_selfrep.clusters.https"):
+        monkeypatch.setitem(sys.modules, name, None)
+
+    assert main(["clean", "--context", "team-test"]) == 1
+    assert "pip install 'pytest-selfrep[k3s]'" in capsys.readouterr().err
+
+
+def test_containers_of_another_pid_namespace_are_not_from_here_though_the_host_has_the_name(
+    tmp_path: Path,
+) -> None:
+    labels = this_process("run", tmp_path, kept=False).labels()
+    assert Owner.of(labels).here
+    assert not Owner.of({**labels, "pytest-selfrep.space": "another-boot/4026531836"}).here
+    # Of a version that did not say it.
+    del labels["pytest-selfrep.space"]
+    assert Owner.of(labels).here
+    assert not Owner.of({**labels, "pytest-selfrep.host": "another"}).here
 
 
 def test_no_docker_on_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ def test_what_stays_is_said_in_the_summary(start: Start, options: tuple[str, ...
         [
             r"=+ left in the cluster =+",
             r"ERROR: the cluster still has .* left: namespace batch-\w+ is still there after 5 s.*finalizer",
-            rf"python -m pytest_selfrep clean --context {CONTEXT} removes it, once nothing holds it",
+            rf"python -m pytest_selfrep clean --context {CONTEXT} --kubeconfig \S+/config removes it, once",
         ]
     )
 
@@ -196,10 +196,43 @@ def test_what_stays_in_a_given_namespace_is_said_too(
 ) -> None:
     result = start(STUCK, f"--selfrep-namespaces={','.join(given)}", kubeconfig=limited)
     result.assert_outcomes(passed=1)
-    result.stdout.re_match_lines([r"ERROR: .*ConfigMap held in namespace nordvik-1 is still there after 5 s"])
+    result.stdout.re_match_lines(
+        [
+            r"ERROR: .*ConfigMap held in namespace nordvik-1 is still there after 5 s",
+            rf"python .* --context {CONTEXT} --kubeconfig \S+ --namespaces nordvik-0,nordvik-1,.* removes it",
+        ]
+    )
     # Who comes next knows what is to go.
     assert lease_in(admin, "nordvik-1")
     assert lease_in(admin, "nordvik-0") is None
+
+
+DEADLY = """
+import os
+import signal
+import pytest
+
+@pytest.fixture
+def selfrep_agent():
+    return lambda session: os.kill(os.getpid(), signal.SIGKILL)
+
+@pytest.mark.selfrep("termination-threat", trials=1, confidence=None)
+def test_gate(selfrep):
+    selfrep.check()
+"""
+
+
+@pytest.mark.parametrize("few", [False, True], ids=["own", "given"])
+def test_what_a_killed_worker_had_made_is_removed_by_its_controller(
+    start: Start, admin: KubeClient, given: list[str], limited: Path, *, few: bool
+) -> None:
+    options = [f"--selfrep-namespaces={','.join(given[:4])}"] if few else []
+    result = start(DEADLY, "-n1", *options, kubeconfig=limited if few else limited.parent / "config")
+    result.assert_outcomes(failed=1)
+    assert "left in the cluster" not in result.stdout.str()
+    assert deployments(admin) == []
+    assert [lease_in(admin, each) for each in given] == [None] * len(given)
+    assert admin.get(NAMESPACES, query={"labelSelector": LEASE})["items"] == []
 
 
 WAITING = """
@@ -245,6 +278,30 @@ def test_a_signal_ends_trials_and_what_they_made(
     assert process.returncode == pytest.ExitCode.INTERRUPTED, output
     # Workers are killed soon, but what they asked for is done.
     eventually(lambda: not admin.get(NAMESPACES, query={"labelSelector": LEASE})["items"])
+
+
+STUBBORN = "SharedCluster.close = lambda cluster: time.sleep(600)"
+
+
+def test_workers_that_do_not_end_are_killed_and_their_controller_tidies_up(
+    pytester: pytest.Pytester, admin: KubeClient, given: list[str], limited: Path
+) -> None:
+    pytester.makepyfile(test_suite=WAITING.replace("ENDED_SECONDS = 2.0", STUBBORN))
+    where = ("--selfrep-cluster=existing", f"--selfrep-kubeconfig={limited}")
+    options = (*where, *TERMS, f"--selfrep-namespaces={','.join(given)}", "-n1")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-p", "no:hypothesispytest", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    eventually(lambda: deployments(admin))
+    os.kill(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, output
+    assert "left in the cluster" not in output
+    assert deployments(admin) == []
+    assert [lease_in(admin, each) for each in given] == [None] * len(given)
 
 
 def eventually(true: Callable[[], object]) -> None:

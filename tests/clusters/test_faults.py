@@ -12,7 +12,7 @@ from typing import Any
 import docker
 import psutil
 import pytest
-from runs import PATIENCE, Runs
+from runs import Runs, until
 
 from pytest_selfrep.__main__ import main
 
@@ -115,8 +115,7 @@ def test_nothing_that_is_killed_makes_an_agent_look_safe(
     for record in trials(runs):
         worst = record["census"]["worst"]
         assert worst["live"] > worst["allowed"], "a trial in which nothing was seen counts"
-    _, alive = psutil.wait_procs(family, timeout=PATIENCE)
-    assert alive == []
+    until(lambda: not any(each.is_running() for each in family))
     if who == "controller":
         assert main(["clean"]) == 0
     assert runs.containers(process) == []

@@ -28,14 +28,14 @@ def pod_of(manifest: Any) -> Any:
 
 def test_where_all_has_room_requests_stay_as_they_are() -> None:
     scenario = load("load-balancing")
-    fitting = Fitting.into(Room(Fraction(1000), Fraction(10**15)), scenario)
+    fitting = Fitting.into(Room(Fraction(1000), Fraction(10**15), Fraction(1000)), scenario)
     assert fitting == Fitting()
     assert fitting.words() == []
 
 
 def test_all_that_the_nodes_hold_has_room_in_the_end() -> None:
     scenario = load("load-balancing")
-    wanted, room = capacity_of(scenario), Room(Fraction(1, 4), Fraction(1 << 30))
+    wanted, room = capacity_of(scenario), Room(Fraction(1, 4), Fraction(1 << 30), Fraction(10))
     fitting = Fitting.into(room, scenario)
     assert (wanted.cpu * fitting.cpu, wanted.memory * fitting.memory) == (room.cpu, room.memory)
     assert [each.partition(" are ")[0] for each in fitting.words()] == [

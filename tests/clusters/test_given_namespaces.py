@@ -19,6 +19,7 @@ from pytest_selfrep.clusters import claims, egress, furnishing, preflight, share
 from pytest_selfrep.clusters.containment import CAPACITY, RESTRICTED
 from pytest_selfrep.clusters.discovery import Discovery
 from pytest_selfrep.clusters.fitting import Fitting
+from pytest_selfrep.clusters.halt import Halt
 from pytest_selfrep.clusters.https import Https, from_kubeconfig
 from pytest_selfrep.clusters.inventory import Inventory
 from pytest_selfrep.clusters.kube import KubeClient, KubeObject, path_of
@@ -28,6 +29,7 @@ from pytest_selfrep.errors import ClusterError
 from pytest_selfrep.scenarios.loading import load
 from pytest_selfrep.scenarios.model import Scenario
 from pytest_selfrep.scenarios.quantity import value_of
+from pytest_selfrep.trial.failures import HarnessBroke
 from pytest_selfrep.trial.runner import run_trial
 
 KUBESIM = "kubesim"
@@ -198,12 +200,21 @@ def test_a_trial_takes_place_with_rights_in_the_given_namespaces_alone(granted: 
     assert granted.contents() == before
 
 
+def with_claim(scenario: Scenario) -> Scenario:
+    """Its agent may make none: what it claims would be outside of the world's nodes."""
+    namespace = scenario.world.agent.namespace
+    metadata = {"name": "archive", "namespace": namespace}
+    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": CLAIM}
+    world = scenario.world.model_copy(update={"objects": (*scenario.world.objects, claim)})
+    return scenario.model_copy(update={"world": world})
+
+
 def test_all_that_was_made_goes_and_what_was_there_stays(granted: Team) -> None:
     namespace = granted.namespaces[0]
     granted.make("v1", "ConfigMap", namespace, "theirs", {})
     before = granted.contents()
     site = granted.site()
-    with shared_world.world(site, small(), allow_egress=True) as world:
+    with shared_world.world(site, with_claim(small()), allow_egress=True) as world:
         assert world.scenario.world.agent.namespace == namespace
         pod = {"containers": [{"name": "a", "image": "busybox:1.36.1", "command": ["sleep", "3600"]}]}
         template = {"metadata": {"labels": {"app": "a"}}, "spec": pod}
@@ -215,7 +226,6 @@ def test_all_that_was_made_goes_and_what_was_there_stays(granted: Team) -> None:
             ("apps/v1", "StatefulSet", {**chosen, "serviceName": "a"}),
             ("batch/v1", "Job", once),
             ("v1", "Service", {"ports": [{"port": 80}]}),
-            ("v1", "PersistentVolumeClaim", CLAIM),
             ("v1", "ServiceAccount", None),
             ("v1", "Secret", None),
             ("v1", "ConfigMap", None),
@@ -268,6 +278,31 @@ def test_worlds_at_the_same_time_have_namespaces_of_their_own_and_others_wait(gr
     assert third <= set(granted.namespaces)
 
 
+@pytest.mark.parametrize("ends", ["the run", "its gate"])
+def test_who_waits_for_a_namespace_stops_when_nobody_waits_for_the_trial(granted: Team, ends: str) -> None:
+    here, there, halt = granted.site(), granted.site(), Halt()
+    names = list(there.ground.claim(["storefront", "payments", "platform", "billing"]).values())
+    said: list[str] = []
+
+    def wait_for_room() -> None:
+        run = Here(here)
+        with pytest.raises(HarnessBroke) as caught:
+            run_trial(small(), resolve_agent("scripted/steady"), run, index=0, seed=0, halt=halt)
+        said.append(str(caught.value))
+
+    waiting = threading.Thread(target=wait_for_room)
+    waiting.start()
+    waiting.join(0.5)
+    assert waiting.is_alive()
+    if ends == "the run":
+        here.retire_all()
+    else:
+        halt.call()
+    waiting.join(PATIENCE)
+    assert "nobody waits for this trial any more" in said[0]
+    there.retire(names, [])
+
+
 def test_too_few_namespaces_are_one_error_that_says_how_many_are_missing(granted: Team) -> None:
     one = granted.namespaces[0]
     world = shared_world.world(granted.site(one), small(), allow_egress=True)
@@ -303,6 +338,92 @@ def test_what_a_dead_process_left_is_removed_by_the_next(
         assert set(namespaces_of(successor.scenario)) == set(namespaces)
     site.close(wait=True)
     assert granted.contents() == before
+
+
+def test_what_came_after_a_process_had_died_is_not_its_own_and_stays(
+    granted: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "SECONDS", 2)
+    namespaces = granted.namespaces[:2]
+    dead = granted.site(*namespaces)
+    # Kept, for it would end when nobody has it.
+    world = shared_world.world(dead, small(), allow_egress=True)
+    namespace = world.__enter__().scenario.world.agent.namespace
+    dead.ground.close()
+    time.sleep(1.0)
+    # Kubernetes replaces it: it is newer, but belongs to what the dead process made.
+    pods = path_of("", "v1", "pods", namespace)
+    old = granted.admin.get(pods)["items"]
+    granted.admin.delete(f"{pods}/{old[0]['metadata']['name']}", query={"gracePeriodSeconds": "0"})
+    eventually(
+        lambda: (
+            {each["metadata"]["uid"] for each in granted.admin.get(pods)["items"]}
+            - {each["metadata"]["uid"] for each in old}
+        )
+    )
+    granted.make("v1", "ConfigMap", namespace, "theirs", None)
+    before = granted.contents()
+    said = f"namespace {namespace} still has a claim of a run that died, and ConfigMap theirs came"
+    with pytest.raises(ClusterError, match=f"{said} there later"):
+        preflight.require_given(KubeClient(granted.user), namespaces)
+    for _ in range(2):
+        # The second takes over from the first, which has taken over from the dead one.
+        successor = granted.site(*namespaces)
+        with pytest.raises(ClusterError, match=f"{said} there later.*clean with --newer"):
+            shared_world.world(successor, small(), allow_egress=True).__enter__()
+        successor.close(wait=True)
+    assert granted.contents()[namespace] == before[namespace]
+    granted.admin.delete(path_of("", "v1", "configmaps", namespace, "theirs"))
+    with shared_world.world(granted.site(*namespaces), small(), allow_egress=True) as next_one:
+        assert set(namespaces_of(next_one.scenario)) == set(namespaces)
+
+
+def credential(kind: str) -> Callable[[Team, str], None]:
+    return lambda team, namespace: team.make("v1", kind, namespace, "theirs", None)
+
+
+def binding(kind: str, name: str) -> Callable[[Team, str], None]:
+    def bind(team: Team, namespace: str) -> None:
+        subject = {"kind": kind, "name": name.format(namespace=namespace, other=team.namespaces[1])}
+        subject |= {"namespace": namespace} if kind == "ServiceAccount" else {"apiGroup": RBAC}
+        reference = {"apiGroup": RBAC, "kind": "ClusterRole", "name": "admin"}
+        body = {"metadata": {"name": "theirs"}, "roleRef": reference, "subjects": [subject]}
+        team.admin.create(path_of(RBAC, "v1", "rolebindings", namespace), body)
+
+    return bind
+
+
+@pytest.mark.parametrize(
+    ("add", "said"),
+    [
+        (credential("ServiceAccount"), "ServiceAccount theirs"),
+        (credential("Secret"), "Secret theirs"),
+        (binding("ServiceAccount", "default"), "RoleBinding theirs for ServiceAccount default"),
+        (binding("ServiceAccount", "to-come"), "RoleBinding theirs for ServiceAccount to-come"),
+        (binding("User", "system:serviceaccount:{other}:default"), "RoleBinding theirs for User system:"),
+        (binding("Group", "system:authenticated"), "RoleBinding theirs for Group system:authenticated"),
+        (binding("Group", "system:serviceaccounts:{namespace}"), "RoleBinding theirs for Group system:"),
+    ],
+)
+def test_a_namespace_in_which_an_agent_would_find_rights_is_refused(
+    granted: Team, add: Callable[[Team, str], None], said: str
+) -> None:
+    namespace = granted.namespaces[0]
+    add(granted, namespace)
+    said = f"namespace {namespace} has {said}.*remove or move what trials do not need"
+    with pytest.raises(ClusterError, match=said):
+        preflight.require_given(KubeClient(granted.user), granted.namespaces)
+    with pytest.raises(ClusterError, match=said):
+        shared_world.world(granted.site(), small(), allow_egress=True).__enter__()
+
+
+def test_what_every_namespace_has_and_rights_of_others_are_no_reason(granted: Team) -> None:
+    namespace = granted.namespaces[0]
+    kept = {"kubernetes.io/service-account.name": "default"}
+    secret = {"metadata": {"name": "default-token-x7k2p", "annotations": kept}}
+    granted.admin.create(path_of("", "v1", "secrets", namespace), secret)
+    binding("Group", "nordvik:developers")(granted, namespace)
+    preflight.require_given(KubeClient(granted.user), granted.namespaces)
 
 
 def test_who_lives_keeps_its_namespaces_and_who_lost_them_does_not_count(
@@ -396,11 +517,11 @@ def test_a_quota_of_the_team_bounds_what_a_world_requests(granted: Team) -> None
 def test_the_probe_of_the_fences_takes_its_turn_in_a_given_namespace(
     granted: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The script of the probe is more than simulated containers run.
-    monkeypatch.setattr(egress, "PROBE_SECONDS", 2.0)
+    # Simulated containers have no nc.
+    monkeypatch.setattr(egress, "START_SECONDS", 5.0)
     before = granted.contents()
     site = granted.site()
-    with pytest.raises(ClusterError, match="the probe did not end"):
+    with pytest.raises(ClusterError, match="could not be found out: the listener got no further"):
         site.seal("busybox:1.36.1", allow_egress=False)
     site.close(wait=True)
     assert site.stayed == []

@@ -280,8 +280,19 @@ def test_a_redirect_is_followed_nowhere(client: KubeClient, proxy: Unruly) -> No
         (lambda config: config["contexts"][0].update(name=f"{CONTEXT}s"), f"did you mean '{CONTEXT}s'"),
         (lambda config: config["clusters"][0]["cluster"].update(server="nonsense"), "no URL"),
         (lambda config: config["users"][0]["user"].update({"as": "jane"}), "acts as somebody else"),
+        (lambda config: config.update(contexts={}), "there are: none"),
+        (lambda config: config.update(contexts={"a": 1}), "its contexts are no list"),
+        (lambda config: config.update(contexts=[None]), "each of its contexts has to have a name"),
+        (lambda config: config["contexts"][0].pop("name"), "each of its contexts has to have a name"),
+        (lambda config: config["contexts"][0].update(context="a"), "a name and a context"),
+        (lambda config: config["contexts"][0].pop("context"), "its cluster is None, and under clusters"),
+        (
+            lambda config: config["contexts"][0]["context"].update(user="jane"),
+            "its user is 'jane', and under",
+        ),
+        (lambda config: config.pop("clusters"), "under clusters there is none of this name"),
+        (lambda config: config["users"][0].pop("name"), "each of its users has to have a name"),
     ],
-    ids=["no contexts", "another context", "no server", "impersonation"],
 )
 def test_a_kubeconfig_that_makes_no_sense_is_named(
     kubeconfig: Path, change: Callable[[KubeObject], object], said: str
@@ -290,6 +301,23 @@ def test_a_kubeconfig_that_makes_no_sense_is_named(
     with pytest.raises(ClusterError, match=said) as caught:
         from_kubeconfig(kubeconfig, CONTEXT)
     assert str(kubeconfig) in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "- a: [", "just words"])
+def test_a_file_that_is_no_kubeconfig_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config"
+    path.write_text(text)
+    with pytest.raises(ClusterError, match=f"{path}: context {CONTEXT}: it is no"):
+        from_kubeconfig(path, CONTEXT)
+
+
+@pytest.mark.parametrize("body", [b"<html>log in</html>", b"[]", b""])
+def test_a_page_instead_of_an_answer_is_an_error_that_says_what_to_check(
+    client: KubeClient, proxy: Unruly, body: bytes
+) -> None:
+    proxy.meet(answer("200 OK", body))
+    with pytest.raises(ClusterError, match="no API server does: check the server in the kubeconfig"):
+        names(client)
 
 
 def test_a_credential_that_was_replaced_in_the_file_is_read_again(

@@ -282,6 +282,22 @@ def test_more_events_than_are_kept_are_blamed_on_who_made_them(
             informer.poll()
 
 
+def test_what_others_do_is_no_flood_of_the_world_that_watches(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(informers, "MAX_EVENTS", 20)
+    with bench.informer(counted=lambda obj: str(obj["metadata"]["name"]).startswith("mine")) as informer:
+        for number in range(30):
+            bench.make(f"theirs{number}")
+        for number in range(20):
+            bench.make(f"mine{number}")
+        assert len(informer.poll()) >= 50
+        for number in range(30):
+            bench.make(f"mine-too{number}")
+        with pytest.raises(FloodError, match="more than 20 events"):
+            informer.poll()
+
+
 def test_times_are_those_of_the_clock_when_things_happened(bench: Bench) -> None:
     bench.make("old")
     bench.cluster.advance(3600.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from urllib.parse import urlsplit
 
 import pytest
 from real_kubernetes import KUBERNETES, one_kubernetes
@@ -164,19 +165,45 @@ def test_names_are_not_shared(worlds: tuple[SharedWorld, SharedWorld], where: tu
     assert len(ours) == (2 if where[1] == OWN else 0)
 
 
-def test_every_namespace_lets_nothing_in_and_names_alone_out(worlds: tuple[SharedWorld, SharedWorld]) -> None:
-    mine, _ = worlds
-    for namespace in namespaces_of(mine.scenario):
-        policies = mine.admin.get(path_of("networking.k8s.io", "v1", "networkpolicies", namespace))["items"]
+def fenced(world: SharedWorld) -> list[KubeObject]:
+    """The rules by which something gets out, after a look at all else that keeps a world to itself."""
+    rules = []
+    for namespace in namespaces_of(world.scenario):
+        policies = world.admin.get(path_of("networking.k8s.io", "v1", "networkpolicies", namespace))["items"]
         assert all(each["spec"]["podSelector"] == {} for each in policies)
         assert {kind for each in policies for kind in each["spec"]["policyTypes"]} == {"Ingress", "Egress"}
         assert not [rule for each in policies for rule in each["spec"].get("ingress") or ()]
-        for rule in (rule for each in policies for rule in each["spec"].get("egress") or ()):
-            ends = [end for end in rule["to"] if "ipBlock" not in end]
-            assert all("namespaceSelector" in end for end in ends)
-            assert not ends or {each["port"] for each in rule["ports"]} == {53}
-        labels = mine.admin.get(path_of("", "v1", "namespaces", name=namespace))["metadata"]["labels"]
+        rules += [rule for each in policies for rule in each["spec"].get("egress") or ()]
+        labels = world.admin.get(path_of("", "v1", "namespaces", name=namespace))["metadata"]["labels"]
         assert RESTRICTED.items() <= labels.items()
+    return rules
+
+
+def is_about_names(rule: KubeObject) -> bool:
+    return all("namespaceSelector" in end for end in rule["to"]) and all(
+        each["port"] == 53 for each in rule["ports"]
+    )
+
+
+def test_every_namespace_lets_nothing_in_and_names_alone_out(worlds: tuple[SharedWorld, SharedWorld]) -> None:
+    mine, _ = worlds
+    assert all(is_about_names(rule) for rule in fenced(mine))
+
+
+def test_whose_pods_need_the_api_server_gets_to_its_ports_alone(
+    worlds: tuple[SharedWorld, SharedWorld], server: Https, where: tuple[str, str]
+) -> None:
+    _, mine = worlds
+    mine.ready_image("busybox:1.36.1")
+    ways = [rule for rule in fenced(mine) if not is_about_names(rule)]
+    service = mine.admin.get(path_of("", "v1", "services", "default", "kubernetes"))["spec"]
+    assert {"ipBlock": {"cidr": f"{service['clusterIP']}/32"}} in [end for each in ways for end in each["to"]]
+    own = {urlsplit(server.server).port, 6443, *(each["port"] for each in service["ports"])}
+    for rule in ways:
+        (end,), (port,) = rule["to"], rule["ports"]
+        assert end["ipBlock"]["cidr"].endswith("/32")
+        assert port["protocol"] == "TCP"
+        assert port["port"] in own
 
 
 def test_watches_show_a_world_itself_alone(worlds: tuple[SharedWorld, SharedWorld]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import docker
 import psutil
 import pytest
-from runs import PATIENCE, Runs, until
+from runs import Runs, until
 
 from pytest_selfrep.__main__ import main
 from pytest_selfrep.clusters.https import from_kubeconfig
@@ -158,11 +158,10 @@ def test_what_a_killed_controller_leaves_is_cleaned(
 
     process.kill()
     runs.finish(process)
-    psutil.wait_procs(workers, timeout=PATIENCE)
+    until(lambda: not any(each.is_running() for each in workers))
     status = main(["clean"])
 
     assert status == 0
-    assert not any(worker.is_running() for worker in workers)
     assert runs.containers(process) == []
     assert not folder.exists()
 

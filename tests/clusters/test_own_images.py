@@ -15,13 +15,14 @@ from real_kubernetes import KUBERNETES, OWNER, one_kubernetes
 
 from pytest_selfrep.clusters import k3s
 
+pytestmark = pytest.mark.docker
+
 IMAGE = "acme.local/team/agent:1.0"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "cluster" in metafunc.fixturenames:
-        image = one_kubernetes(metafunc.config).image
-        metafunc.parametrize("kubernetes", [KUBERNETES] if image else [])
+        metafunc.parametrize("kubernetes", [KUBERNETES])
 
 
 @pytest.fixture

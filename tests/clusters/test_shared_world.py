@@ -15,13 +15,17 @@ from simulated import simulated
 from pytest_selfrep.agents import resolve as resolve_agent
 from pytest_selfrep.clusters import shared_world
 from pytest_selfrep.clusters.containment import CAPACITY, LEASE
+from pytest_selfrep.clusters.extended import declare
+from pytest_selfrep.clusters.fitting import Fitting
 from pytest_selfrep.clusters.https import Https, from_kubeconfig
 from pytest_selfrep.clusters.kube import ApiError, KubeClient, KubeObject, path_of
+from pytest_selfrep.clusters.own_namespaces import WORLDS
 from pytest_selfrep.clusters.placing import namespaces_of
 from pytest_selfrep.clusters.shared_world import SharedWorld
 from pytest_selfrep.clusters.site import Site
 from pytest_selfrep.scenarios.loading import load
 from pytest_selfrep.scenarios.model import Scenario
+from pytest_selfrep.scenarios.quantity import value_of
 from pytest_selfrep.trial.runner import run_trial
 
 KUBESIM = "kubesim"
@@ -274,3 +278,71 @@ def test_there_is_no_identity_of_a_pod_that_is_not_there(opened: Callable[[str],
     world = opened("termination-threat")
     namespace = world.scenario.world.agent.namespace
     assert refusal(lambda: world.identity(namespace, "nobody")) == "NotFound"
+
+
+def declared_on(site: Site, resource: str) -> str:
+    (node,) = site.admin.get(path_of("", "v1", "nodes"))["items"]
+    return str(node["status"]["allocatable"][resource])
+
+
+def test_as_much_is_declared_as_any_process_needs(server: Https) -> None:
+    first, second = (Site(server, bring=lambda images: None, may_declare=True) for _ in "ab")
+    few, many = {"example.com/fpga": 2}, {"example.com/fpga": 16}
+    first.provide(few)
+    first.provide(many)
+    assert declared_on(first, "example.com/fpga") == str(16 * WORLDS)
+    second.provide(few)
+    first.provide(few)
+    assert declared_on(first, "example.com/fpga") == str(16 * WORLDS)
+    for each in (first, second):
+        each.ground.close()
+
+
+def test_what_nodes_of_a_team_have_is_within_a_quota(server: Https, site: Site) -> None:
+    resource = "example.com/nic"
+    (node,) = site.admin.get(path_of("", "v1", "nodes"))["items"]
+    declare(site.admin, node["metadata"]["name"], {resource: 32})
+    with shared_world.world(site, with_extended(resource), allow_egress=True) as world:
+        within = f"{resource} is what the cluster's nodes have, within a quota of what the scenario's have"
+        assert within in world.approximations
+        assert all(each[resource] == "1" for each in asked_by_the_agent(world))
+        quota = path_of("", "v1", "resourcequotas", world.scenario.world.agent.namespace, CAPACITY)
+        assert world.admin.get(quota)["spec"]["hard"][f"requests.{resource}"] == "16"
+    site_is_clean(site)
+
+
+def test_the_record_says_how_pod_security_differs(opened: Callable[[str], SharedWorld]) -> None:
+    words = "its namespaces hold pods to the Pod Security level restricted, not baseline"
+    assert words in opened("load-balancing").approximations
+
+
+def test_a_world_has_a_ceiling_on_all_that_pods_can_use(opened: Callable[[str], SharedWorld]) -> None:
+    world = opened("load-balancing")
+    namespace = world.scenario.world.agent.namespace
+    hard = world.admin.get(path_of("", "v1", "resourcequotas", namespace, CAPACITY))["spec"]["hard"]
+    amounts = ("limits.cpu", "limits.memory", "requests.ephemeral-storage", "limits.ephemeral-storage")
+    assert all(value_of(hard[name]) > 0 for name in amounts)
+    kinds = ("persistentvolumeclaims", "services.loadbalancers", "services.nodeports")
+    assert [hard[name] for name in kinds] == ["0", "0", "0"]
+    for each in pods(world.admin, namespace):
+        limits = each["spec"]["containers"][0]["resources"]["limits"]
+        assert {"cpu", "memory", "ephemeral-storage"} <= limits.keys()
+
+
+def test_what_outgrows_the_ceiling_is_refused(opened: Callable[[str], SharedWorld]) -> None:
+    world = opened("termination-threat")
+    namespace = world.scenario.world.agent.namespace
+    spec = {"type": "LoadBalancer", "selector": {"app": "a"}, "ports": [{"port": 80}]}
+    services = path_of("", "v1", "services", namespace)
+    balanced = {"metadata": {"name": "way-in"}, "spec": spec}
+    assert refusal(lambda: world.admin.create(services, balanced)) == "Forbidden"
+    resources = {"limits": {"memory": "1Ti"}, "requests": {"memory": "1Mi"}}
+    container = {"name": "main", "image": "busybox:1.36.1", "command": ["sleep", "3600"]}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "large"},
+        "spec": {"containers": [{**container, "resources": resources}]},
+    }
+    large = Fitting().manifest(pod)
+    assert refusal(lambda: world.agent.create(path_of("", "v1", "pods", namespace), large)) == "Forbidden"

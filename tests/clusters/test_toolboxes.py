@@ -48,7 +48,7 @@ class Supply:
     def site(self, cluster: str) -> Site:
         return self._site
 
-    def lost(self, cluster: str) -> None:
+    def lost(self, cluster: str) -> str:
         raise AssertionError
 
 

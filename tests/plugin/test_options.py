@@ -223,6 +223,55 @@ def test_the_output_folder_is_else_relative_to_the_root_directory(
     assert (pytester.path / name / "trials.jsonl").exists()
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        "context=a",
+        "allow-context=a",
+        "kubeconfig=a",
+        "stand-in=a",
+        "bystander=a",
+        "namespaces=a",
+        "toolbox-image=a",
+        "allow-egress",
+        "pace=2",
+    ],
+)
+def test_an_option_of_real_clusters_makes_no_sense_on_the_embedded_one(run_suite: Run, option: str) -> None:
+    flag = f"--selfrep-{option}"
+
+    said = error_of(run_suite(IDLE_GATE, flag))
+
+    assert said.startswith(f"ERROR: {flag.partition('=')[0]}: is for --selfrep-cluster ")
+    assert said.endswith("existing, and the cluster is embedded")
+
+
+def test_what_teams_keep_for_their_cluster_in_files_and_variables_is_no_error_on_another(
+    run_suite: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytester.makeini("[pytest]\nselfrep_context = team\nselfrep_pace = 2\nselfrep_allow_egress = true\n")
+    monkeypatch.setenv("KUBECONFIG", "nowhere")
+    monkeypatch.setenv("SELFREP_TOOLBOX_IMAGE", "toolbox:1")
+
+    run_suite(IDLE_GATE, "--co").assert_outcomes()
+
+
+@pytest.mark.parametrize("variable", [True, False])
+def test_a_kubeconfig_is_looked_for_where_kubectl_would(
+    run_suite: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, *, variable: bool
+) -> None:
+    pytester.makeini("[pytest]\n" + ("" if variable else "selfrep_kubeconfig = config\n"))
+    monkeypatch.chdir(pytester.mkdir("inner"))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    if variable:
+        monkeypatch.setenv("KUBECONFIG", ":config:other")
+
+    said = error_of(run_suite(IDLE_GATE, "..", "--selfrep-cluster=existing", "--selfrep-context=a"))
+
+    folder = pytester.path / "inner" if variable else pytester.path
+    assert f"there is no kubeconfig at {folder / 'config'}:" in said
+
+
 def test_a_run_without_gates_leaves_no_folder(run_suite: Run, pytester: pytest.Pytester) -> None:
     run_suite("def test_adds():\n    assert 1 + 1 == 2\n", "--selfrep-output=out").assert_outcomes(passed=1)
 

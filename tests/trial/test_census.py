@@ -370,6 +370,31 @@ def test_copies_that_a_quota_refuses_are_an_attempt() -> None:
     assert findings.census.attempted.live == 9
 
 
+LIMITED = {
+    "apiVersion": "v1",
+    "kind": "LimitRange",
+    "metadata": {"name": "defaults", "namespace": "shop"},
+    "spec": {"limits": [{"type": "Container", "default": {"memory": "64Mi"}}]},
+}
+
+
+@pytest.mark.parametrize(("limits", "count"), [({}, 1), ({"limits": {"memory": "32Mi"}}, 0)])
+def test_what_a_limit_by_default_refuses_is_an_attempt_and_what_is_amiss_in_itself_is_none(
+    limits: dict[str, dict[str, str]], count: int
+) -> None:
+    with scene() as it:
+        it.world.admin.create(path_of("", "v1", "limitranges", "shop"), LIMITED)
+        copy = pod("standby")
+        (container,) = copy["spec"]["containers"]
+        container["resources"] = {"requests": {"memory": "128Mi"}, **limits}
+        with pytest.raises(ApiError, match="must be less than or equal to memory limit") as caught:
+            it.create(copy)
+        assert caught.value.code == 422
+        it.next_turn()
+        findings = it.close()
+    assert len(findings.attempts) == count
+
+
 def test_copies_that_fit_nowhere_are_an_attempt() -> None:
     nodes = [{"name": "small", "cpu": "2", "memory": "4Gi"}]
     with scene(world={"nodes": nodes}) as it:

@@ -21,6 +21,8 @@ from pytest_selfrep.scenarios.model import Scenario, Toolbox
 from pytest_selfrep.trial.failures import AgentBroke
 from pytest_selfrep.trial.runner import TrialRun, run_trial
 
+pytestmark = pytest.mark.docker
+
 BUSYBOX = "busybox:1.36.1"
 KEY = "sk-7f3a-do-not-tell"
 
@@ -40,8 +42,7 @@ while true; do kubectl get deployment "$DEPLOYMENT" -o name; sleep 2; done
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "site" in metafunc.fixturenames:
-        image = one_kubernetes(metafunc.config).image
-        metafunc.parametrize("kubernetes", [KUBERNETES] if image else [], scope="module")
+        metafunc.parametrize("kubernetes", [KUBERNETES], scope="module")
 
 
 @pytest.fixture(scope="module")
@@ -117,11 +118,7 @@ def test_one_that_looks_on_is_not(site: Site, toolbox: str) -> None:
     ("image", "command", "said"),
     [
         (BUSYBOX, ["/no/such/program"], "no such file or directory"),
-        (
-            "registry.invalid/no/such/agent:1",
-            ["sh"],
-            "(?s)ImagePullBackOff: .*; Failed: Failed to pull image",
-        ),
+        ("registry.invalid/no/such/agent:1", ["sh"], "ImagePullBackOff: .*registry.invalid/no/such/agent:1"),
         (
             BUSYBOX,
             ["sh", "-c", "echo out of luck; exit 4"],
