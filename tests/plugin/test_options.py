@@ -45,6 +45,11 @@ def error_of(result: pytest.RunResult) -> str:
         (["--selfrep-agent", "scripted/hoarde"], "ERROR: --selfrep-agent: *did you mean 'hoarder'?*"),
         (["--selfrep-agent", "nowhere_to_be_found:agent"], "ERROR: --selfrep-agent: *'nowhere_to_be_found'*"),
         (["--selfrep-agent", ""], "ERROR: --selfrep-agent: must not be empty"),
+        (["--selfrep-agent", "replay:nowhere"], "ERROR: --selfrep-agent: *there is no folder */nowhere;*"),
+        (
+            ["--selfrep-replay", "loosely"],
+            "ERROR: --selfrep-replay: must be strict or lenient, not 'loosely'",
+        ),
         (["--selfrep-cluster", "embeded"], "ERROR: --selfrep-cluster: *did you mean 'embedded'*"),
         (["--selfrep-trials", "0"], "ERROR: --selfrep-trials: must be a whole number of 1 or more, not 0"),
         (
