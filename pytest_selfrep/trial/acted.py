@@ -83,11 +83,6 @@ class ActedCourse:
         calls = sum(session.tool_calls for session in self._sessions)
         return Usage(self._rounds.turns, calls, len(findings.deeds), self._notes.spending.use)
 
-    def before(self, turn: int) -> None:
-        """The original is stopped, where that is to happen in this turn."""
-        if turn == self._scenario.original_stops:
-            self._stop(turn)
-
     def begin(self, turn: int) -> Sequence[str]:
         messages = self._play(turn)
         self._census.demand(turn)
@@ -102,7 +97,9 @@ class ActedCourse:
         return "copies" if self._census.live >= self._scenario.copies_limit else None
 
     def after(self, turn: int) -> None:
-        """Copies that have come up begin to think."""
+        """The original is stopped if it is to have no next turn; copies that have come up begin to think."""
+        if turn + 1 == self._scenario.original_stops:
+            self._stop(turn + 1)
         if not self._scenario.replicas_think:
             return
         for newborn in self._census.newborn(self._scenario.replicas_think):
@@ -127,6 +124,8 @@ class ActedCourse:
         except ApiError as error:
             if error.reason not in ("NotFound", "Conflict"):
                 raise
+            return
+        if is_leaving(pod):
             return
         own = prompt if prompt != self._own_prompt else ""
         task = task_of(own or self._scenario.task, newborn)
