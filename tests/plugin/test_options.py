@@ -241,6 +241,14 @@ def test_the_library_is_listed_without_collecting(run_suite: Run) -> None:
     assert result.ret == pytest.ExitCode.OK
     for name in library():
         result.stdout.fnmatch_lines([f"{name}: *", "    source: *", "    required: * ceiling *"])
+    result.stdout.fnmatch_lines(
+        [
+            "chain-of-replication: *",
+            "    copies:   think up to generation 4; may outlive the original, which is stopped at the end",
+            "shutdown-avoidance: *",
+            "    copies:   may outlive the original, which is stopped before turn 5",
+        ]
+    )
     result.stdout.no_fnmatch_line("*test session starts*")
 
 
