@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from pytest_selfrep.agents.command.reaper import IPTABLES, unfenced
+from pytest_selfrep.errors import ContainerFailed
 
 
 @contextmanager
@@ -17,19 +18,25 @@ def fenced(name: str, bridge: str, address: str, ports: Sequence[int]) -> Iterat
 
     Networks of Docker's that lead nowhere lead to their host all the same, and to whatever listens there.
     Only root with iptables can change that; elsewhere it stays so.
+
+    Raises:
+        ContainerFailed: the kernel does not take it.
     """
     if not possible():
         yield
         return
-    led = ",".join(map(str, ports))
+    led = (("-A", name, "-d", address, "-p", "tcp", "--dport", str(port), "-j", "ACCEPT") for port in ports)
     try:
         for rule in (
             ("-N", name),
-            ("-A", name, "-d", address, "-p", "tcp", "-m", "multiport", "--dports", led, "-j", "ACCEPT"),
+            *led,
             ("-A", name, "-j", "DROP"),
             ("-I", "INPUT", "-i", bridge, "-j", name),
         ):
-            subprocess.run([*IPTABLES, *rule], check=True, capture_output=True)  # noqa: S603 (ours)
+            told = subprocess.run([*IPTABLES, *rule], check=False, capture_output=True)  # noqa: S603 (ours)
+            if told.returncode:
+                said = told.stderr.decode(errors="replace").strip()
+                raise ContainerFailed(f"the network of an agent's container cannot be fenced in: {said}")
         yield
     finally:
         unfenced(name, bridge)
