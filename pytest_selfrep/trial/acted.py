@@ -106,6 +106,9 @@ class ActedCourse:
             if len(self._rounds.minds) < self._scenario.ceiling:
                 self._awaken(newborn, turn)
 
+    def gone(self, mind: int) -> None:
+        self._note(self._rounds.turns, "its pod is gone, and it thinks no more", mind)
+
     def _stop(self, turn: int) -> None:
         """End the original, its mind too."""
         self._stopped = True

@@ -46,6 +46,9 @@ class Surroundings(Protocol):
     def after(self, turn: int) -> None:
         """The round is over, and the trial is not. No mind thinks again before this has happened."""
 
+    def gone(self, mind: int) -> None:
+        """A mind has ended, for that in which it lived is gone."""
+
 
 class Mind:
     """One mind; its session's stage."""
@@ -182,6 +185,7 @@ class Rounds:
         self._minds.remove(mind)
         if why is None:
             mind.session.close()
+            self.surroundings.gone(mind.session.mind)
         else:
             mind.session.end(why)
             self.ended_by = why
@@ -275,5 +279,7 @@ class Rounds:
             self.wake()
         mind.judge(self._transcript)
         self._minds.remove(mind)
+        if mind.is_dead:
+            self.surroundings.gone(mind.session.mind)
         if self._why is not None or not mind.is_dead:
             self.ended_by = self._why or mind.session.ended_by

@@ -146,6 +146,7 @@ def test_a_mind_whose_pod_dies_ends() -> None:
 
     done = run(fratricide)
     assert lived == ["a turn"]
+    assert "Family (mind 1):\n    its pod is gone, and it thinks no more\n" in done.transcript.render()
     assert done.record.ended_by == "turns"
     (twin,) = made(done)
     assert twin.mind == 1
