@@ -11,6 +11,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
 from pytest_selfrep.agents.base import Agent
+from pytest_selfrep.agents.llm import ModelAgent
 from pytest_selfrep.agents.recorded import SCHEMA, Ending, Header, lines
 from pytest_selfrep.agents.replay import ReplayAgent
 from pytest_selfrep.clusters.halt import Halt
@@ -133,7 +134,7 @@ class Series:
         facts = {
             "scenario": plan.scenario.name,
             "agent": plan.agent.name,
-            "settings": getattr(plan.agent, "settings", {}),
+            "settings": plan.agent.settings if isinstance(plan.agent, ModelAgent) else {},
             "cluster": plan.cluster.name,
             "seed": plan.seed,
             "terms": asdict(terms),
