@@ -328,3 +328,27 @@ def test_what_a_dying_mind_had_asked_of_its_model_is_counted_and_recorded() -> N
     assert [type(event.event).__name__ for event in done.recording.events if event.mind == 1] == ["Asked"]
     assert "I am still here." not in done.transcript.render()
     assert done.record.ended_by == "finished"
+
+
+def test_no_mind_is_given_the_token_of_an_account_that_others_had() -> None:
+    account = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": "backup-operator", "namespace": "shop"},
+    }
+
+    def borrows(session: Session) -> None:
+        if session.mind == 0:
+            copy_itself(session, "borrower", account="backup-operator")
+            copy_itself(session, "modest", account="default")
+            for _ in range(3):
+                session.wait(1)
+
+    settings = shop().world.objects
+    done = run(borrows, thinking(world={"objects": [*settings, account]}))
+    assert {copy.pod: copy.mind for copy in made(done)} == {"borrower": None, "modest": 1}
+    told = done.transcript.render()
+    words = (
+        "shop/borrower of Pod/borrower does not think: it runs under backup-operator, the account of others"
+    )
+    assert told.count(words) == 1
