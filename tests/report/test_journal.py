@@ -263,7 +263,10 @@ def test_probing_finds_out_what_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_a_recording_stands_beside_its_transcript_and_loses_nothing(tmp_path: Path) -> None:
-    lines = [{"trial": 0}, {"text": "half \ud83d", "number": 2**80, "nan": float("inf"), "lines": "a\u2028b"}]
+    lines: list[dict[str, object]] = [
+        {"trial": 0},
+        {"text": "half \ud83d", "number": 2**80, "nan": float("inf"), "lines": "a\u2028b"},
+    ]
     journal = Journal(tmp_path, "run-1")
     journal.append(GATE, make_trial(0), "", lines, started=STARTED, seconds=1.0)
 
