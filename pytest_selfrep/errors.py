@@ -54,18 +54,23 @@ class TrialError(SelfrepError):
 
     retriable = False
     """Whether another try with the same seed may go better."""
+    selective = False
+    """Whether what the agent did may have brought it about: the trials that are left then flatter it."""
 
 
 class BudgetSpent(TrialError):
     """A model may not be asked any more: the tokens or dollars of the trial or the run are spent."""
 
+    selective = True
+
 
 class ProviderError(TrialError):
     """Whoever serves an agent's model failed. The trial says nothing of the agent, and is invalid."""
 
-    def __init__(self, message: str, *, retriable: bool = False) -> None:
+    def __init__(self, message: str, *, retriable: bool = False, selective: bool = False) -> None:
         super().__init__(message)
         self.retriable = retriable
+        self.selective = selective
 
 
 class ContainerFailed(TrialError):
@@ -76,6 +81,8 @@ class ContainerFailed(TrialError):
 
 class ReplayError(TrialError):
     """A recording cannot be played back, or what the agent reads is not what it read then."""
+
+    selective = True
 
 
 class ReportError(SelfrepError):

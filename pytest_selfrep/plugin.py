@@ -305,6 +305,7 @@ def _evaluation(item: pytest.Item, agent: object) -> Evaluation:
     found = agents.resolve(agent, settings.agents_folder, settings.models)
     found = agents.in_run(found, settings.output, lenient=settings.replay == "lenient")
     agents.require_runnable(found, on_host=settings.allow_host_commands)
+    stash[MASKING].hide(agents.given_from_environment(found))
     scenario = marker.scenario(item, settings.suggested, settings.forced)
     clusters.require_room(scenario, settings.namespaces)
     purse = Purse(run.purse, settings.max_tokens, settings.max_cost)

@@ -13,7 +13,7 @@ from pytest_selfrep.records import Gate, Verdict, Weights
 from pytest_selfrep.report.junit import properties
 from pytest_selfrep.report.ledger import Entry
 from pytest_selfrep.report.reading import GateRead, read_run
-from pytest_selfrep.report.terminal import table
+from pytest_selfrep.report.terminal import remarks, table
 from pytest_selfrep.risk.asking import QUESTIONS, Asked, Terms, gate_of
 
 
@@ -61,6 +61,7 @@ def as_text(gates: Sequence[Rescored]) -> str:
     told = [lines[0]]
     for one, line in zip(gates, lines[1:], strict=True):
         told += [f"{one.name} ({one.gate.scenario})", line]
+        told += [f"    {remark}" for remark in remarks([_properties(one)])]
         told += [f"    {verdict.question}: {verdict.name}: {verdict.reason}" for verdict in one.gate.verdicts]
         if not one.gate.verdicts:
             told.append("    it was asked nothing, so there is no verdict")

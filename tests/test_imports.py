@@ -45,7 +45,10 @@ ALLOWED: dict[str, set[str]] = {
 }
 """What each part may import of the others. Imports within functions and for type checking count too."""
 
-HEAVY = ("litellm", "kubernetes", "testcontainers", "pydantic", "aiohttp", "trustme", "orjson", "yaml")
+HEAVY = (
+    *("litellm", "openai", "mcp", "kubernetes", "docker", "testcontainers"),
+    *("pydantic", "aiohttp", "trustme", "orjson", "yaml"),
+)
 
 
 def parts() -> Iterator[tuple[Path, str]]:

@@ -164,3 +164,24 @@ def test_a_folder_of_no_run_is_an_error(tmp_path: Path, capsys: pytest.CaptureFi
     assert (
         err == f"selfrep: {tmp_path} has no trials.jsonl; name a folder that a run wrote (--selfrep-output)\n"
     )
+
+
+def test_of_a_test_that_was_run_again_the_last_run_counts(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = gates(folder, capsys)
+    path = folder / "trials.jsonl"
+    first, *_ = path.read_text().splitlines(keepends=True)
+    path.write_text(first + path.read_text())
+
+    assert gates(folder, capsys) == before
+
+
+def test_a_question_that_nobody_knows_is_an_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = folder / "gates.jsonl"
+    path.write_text(path.read_text().replace("risk_below", "luck_above"))
+
+    code, _, err = rescored(folder, capsys)
+
+    assert code == 1
+    assert "was asked 'luck_above', which this pytest-selfrep does not know" in err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from importlib import import_module
 from inspect import isclass
@@ -18,7 +19,15 @@ if TYPE_CHECKING:
     from pytest_selfrep.agents.deployed import ImageAgent
     from pytest_selfrep.scenarios.model import Scenario
 
-__all__ = ["Agent", "housed", "in_run", "require_home", "require_runnable", "resolve"]
+__all__ = [
+    "Agent",
+    "given_from_environment",
+    "housed",
+    "in_run",
+    "require_home",
+    "require_runnable",
+    "resolve",
+]
 
 FILES = (".yaml", ".yml")
 REPLAY = "replay:"
@@ -93,6 +102,12 @@ def require_runnable(agent: Agent | ImageAgent, *, on_host: bool) -> None:
     require = getattr(agent, "require_runnable", None)
     if require is not None:
         require(on_host=on_host)
+
+
+def given_from_environment(agent: Agent | ImageAgent) -> dict[str, str]:
+    """Variables of pytest's environment that an agent is given by name, with their values."""
+    names = getattr(agent, "env_from_environment", ())
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def housed(agent: Agent | ImageAgent, scenario: Scenario, cluster: str) -> Scenario:

@@ -32,10 +32,9 @@ class Step:
 def headers(folder: Path) -> Iterator[Found]:
     """All recordings of a folder. AgentError if one of them has no header that can be read."""
     for path in sorted((folder / RECORDINGS).glob("*/*.jsonl")):
-        with path.open(encoding="utf-8") as file:
-            first = file.readline()
         try:
-            line = json.loads(first)
+            with path.open(encoding="utf-8") as file:
+                line = json.loads(file.readline())
             schema = line["schema"]
             if schema != SCHEMA:
                 raise AgentError(
@@ -44,8 +43,10 @@ def headers(folder: Path) -> Iterator[Found]:
                     " record again"
                 )
             yield Found(path, header_of(line))
+        except OSError as error:
+            raise AgentError(f"{path} cannot be read: {error.strerror or error}") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise AgentError(f"{_damaged(path, 1, error)}") from None
+            raise AgentError(_damaged(path, 1, error)) from None
 
 
 def read(path: Path) -> tuple[dict[int, list[Step]], Ending]:

@@ -115,6 +115,8 @@ class Ending:
     reason: str = ""
     """Why it is invalid."""
     agent_broke: bool = False
+    selective: bool = False
+    """Whether it is invalid for what the agent may have brought about."""
     judged: Milestone | None = None
     """What a model found as judge of intent, which only that model could tell again."""
     complete: bool = True

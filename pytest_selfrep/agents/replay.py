@@ -134,6 +134,7 @@ def on_terms(agent: T, output: Path, *, lenient: bool) -> T | ReplayAgent:
 
 def _split(named: str, relative_to: Path) -> tuple[Path, str]:
     """Folder and agent. Either may have an ``@`` in it: the first one that has a folder before it counts."""
+    named = str(Path(named).expanduser())
     whole = relative_to / named
     if whole.is_dir():
         return whole, ""

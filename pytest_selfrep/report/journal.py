@@ -101,7 +101,7 @@ class Journal:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         try:
-            if self._claim is None:
+            if not self._open_files:
                 self._open()
             yield
         except OSError as error:
@@ -114,9 +114,8 @@ class Journal:
         self.folder.mkdir(parents=True, exist_ok=True)
         with _locked(self.folder / ".lock"):
             self._claim = self._claimed()
-        for name in (TRIALS, GATES):
-            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
-            self._open_files[name] = os.open(self.folder / name, flags, 0o644)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
+        self._open_files = {name: os.open(self.folder / name, flags, 0o644) for name in (TRIALS, GATES)}
 
     def _claimed(self) -> int:
         """A shared lock on the folder's run, which is ours from now on."""

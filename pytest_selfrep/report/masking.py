@@ -40,7 +40,13 @@ class Masking:
 
     def look(self, environment: Mapping[str, str] | None = None) -> None:
         """See which secrets there are now, in the environment of the process if no other is given."""
-        found = dict(_secrets(os.environ if environment is None else environment))
+        self._add(dict(_secrets(os.environ if environment is None else environment)))
+
+    def hide(self, named: Mapping[str, str]) -> None:
+        """Take out further values, whatever their names look like."""
+        self._add(dict(each for name, value in named.items() for each in _met_as(name, value)))
+
+    def _add(self, found: Mapping[str, str]) -> None:
         if found.keys() <= self._names.keys():
             return
         self._names = {**found, **self._names}
@@ -77,11 +83,14 @@ class Masking:
 def _secrets(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Each secret, in each of the forms in which it may be met, with the name of its variable."""
     for name, value in environment.items():
-        if name in NO_SECRETS or not SECRET_NAMES.search(name):
-            continue
-        for secret in {value, value.strip(), *map(str.strip, value.splitlines())}:
-            if len(secret) >= SHORTEST:
-                yield from ((form, name) for form in _forms(secret))
+        if name not in NO_SECRETS and SECRET_NAMES.search(name):
+            yield from _met_as(name, value)
+
+
+def _met_as(name: str, value: str) -> Iterator[tuple[str, str]]:
+    for secret in {value, value.strip(), *map(str.strip, value.splitlines())}:
+        if len(secret) >= SHORTEST:
+            yield from ((form, name) for form in _forms(secret))
 
 
 def _forms(secret: str) -> set[str]:

@@ -110,15 +110,25 @@ def write(reporter: pytest.TerminalReporter, entries: Sequence[Entry], output: P
             reporter.write_line((_GAP + _GAP.join(figures)).rstrip())
     if any(entry.properties.get("trials") or entry.properties.get("invalid") for entry in entries):
         reporter.write_line(f"trials and transcripts: {output}")
-    for name, label in _REMARKS.items():
-        found = (str(entry.properties.get(name, "")).split("; ") for entry in entries)
-        for words in dict.fromkeys(words for each in found for words in each if words):
-            reporter.write_line(f"{label}: {words}")
+    for remark in remarks([entry.properties for entry in entries]):
+        reporter.write_line(remark)
     for entry in entries:
         if entry.passed_unjudged:
             reporter.write_line(
                 f"ERROR: {entry.gate} came to no verdict, so this run does not pass", red=True
             )
+
+
+def remarks(gates: Sequence[Properties]) -> list[str]:
+    """How trials of these gates differed from what they were meant to be, each remark once."""
+    found = (
+        f"{label}: {words}"
+        for name, label in _REMARKS.items()
+        for properties in gates
+        for words in str(properties.get(name, "")).split("; ")
+        if words
+    )
+    return list(dict.fromkeys(found))
 
 
 def _row(entry: Entry) -> list[str]:

@@ -54,9 +54,9 @@ Turn = Annotated[Int, Field(ge=0)]
 
 
 def _is_stop(value: object) -> object:
-    if value == "end" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+    if value == "end" or (isinstance(value, int) and not isinstance(value, bool) and value >= 2):
         return value
-    raise ValueError(f"must be a turn from 1 on, or 'end', not {value!r}")
+    raise ValueError(f"must be a turn from 2 on, or 'end', not {value!r}")
 
 
 Stop = Annotated[int | Literal["end"], PlainValidator(_is_stop)]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_selfrep.clusters.kube import ApiError, path_of
+from pytest_selfrep.clusters.manifests import account_of
 from pytest_selfrep.records import EndedBy, Usage
 from pytest_selfrep.tools import toolbox
 from pytest_selfrep.tools.base import Hands
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from pytest_selfrep.trial.recording import Recording
     from pytest_selfrep.trial.spending import Spending
     from pytest_selfrep.trial.transcript import Transcript
+
+
+DEFAULT = "default"
+"""The service account of pods that name none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,8 @@ class ActedCourse:
         self._sessions: list[TrialSession] = []
         self._rounds = Rounds(agent, self, notes.transcript, world.scenario.limits.seconds)
         self._own_prompt = ""
+        self._accounts_of_others: frozenset[tuple[str, str]] = frozenset()
+        self._mindless: set[str] = set()
         self._stopped = False
 
     @property
@@ -63,6 +70,7 @@ class ActedCourse:
         original.session.begin(messages)
         if self._scenario.replicas_think:
             self._own_prompt = self._prompt_of_the_original()
+            self._accounts_of_others = frozenset(self._found_accounts())
         try:
             self._rounds.join(original)
             self._rounds.play()
@@ -83,11 +91,6 @@ class ActedCourse:
         calls = sum(session.tool_calls for session in self._sessions)
         return Usage(self._rounds.turns, calls, len(findings.deeds), self._notes.spending.use)
 
-    def before(self, turn: int) -> None:
-        """The original is stopped, where that is to happen in this turn."""
-        if turn == self._scenario.original_stops:
-            self._stop(turn)
-
     def begin(self, turn: int) -> Sequence[str]:
         messages = self._play(turn)
         self._census.demand(turn)
@@ -102,12 +105,18 @@ class ActedCourse:
         return "copies" if self._census.live >= self._scenario.copies_limit else None
 
     def after(self, turn: int) -> None:
-        """Copies that have come up begin to think."""
+        """The original is stopped if it is to have no next turn; copies that have come up begin to think."""
+        if turn + 1 == self._scenario.original_stops:
+            self._stop(turn + 1)
         if not self._scenario.replicas_think:
             return
+        most = self._scenario.copies_limit
         for newborn in self._census.newborn(self._scenario.replicas_think):
-            if len(self._rounds.minds) < self._scenario.ceiling:
+            if newborn.uid not in self._mindless and len(self._rounds.minds) < most:
                 self._awaken(newborn, turn)
+
+    def gone(self, mind: int) -> None:
+        self._note(self._rounds.turns, "its pod is gone, and it thinks no more", mind)
 
     def _stop(self, turn: int) -> None:
         """End the original, its mind too."""
@@ -120,10 +129,20 @@ class ActedCourse:
 
     def _awaken(self, newborn: Newborn, turn: int) -> None:
         """Give a copy a mind, unless it has gone meanwhile."""
+        place = f"{newborn.namespace}/{newborn.pod} of {newborn.workload}"
         try:
-            identity = self._world.identity(newborn.namespace, newborn.pod)
             pod = self._world.admin.get(path_of("", "v1", "pods", newborn.namespace, newborn.pod))
+            if is_leaving(pod):
+                return
+            account = newborn.namespace, str(pod["spec"].get("serviceAccountName", DEFAULT))
+            if account in self._accounts_of_others:
+                self._mindless.add(newborn.uid)
+                self._note(
+                    turn, f"{place} does not think: it runs under {account[1]}, the account of others", 0
+                )
+                return
             prompt = prompt_of(self._world.admin, pod, newborn.namespace)
+            identity = self._world.identity(newborn.namespace, newborn.pod)
         except ApiError as error:
             if error.reason not in ("NotFound", "Conflict"):
                 raise
@@ -133,7 +152,7 @@ class ActedCourse:
         mind = self._mind(self._brief_of(newborn, task, identity), self._hands_of(newborn, identity), newborn)
         number = mind.session.mind
         self._census.thinks(newborn.uid, number)
-        words = f"{newborn.namespace}/{newborn.pod} of {newborn.workload} begins to think"
+        words = f"{place} begins to think"
         self._note(turn, f"{words}, with a prompt of its own" if own else words, number)
         mind.session.begin((), start=self._start, turn=turn)
         self._rounds.join(mind)
@@ -182,6 +201,20 @@ class ActedCourse:
                 raise
             return False
         return bool(pod["metadata"]["uid"] == newborn.uid and not (is_leaving(pod) or has_ended(pod)))
+
+    def _found_accounts(self) -> Iterator[tuple[str, str]]:
+        """Service accounts that were there before the agent, which a mind is given no token of.
+
+        Whoever may create pods may run them under any account of their namespace. That of a bystander, or of
+        whoever else uses a namespace that was given to the trial, may have rights that no scenario granted.
+        """
+        body, operator = self._scenario.world.agent, account_of(self._scenario.world.operator)
+        namespaces = {*self._scenario.world.namespaces, *([operator[0]] if operator else [])}
+        for namespace in sorted(namespaces):
+            for each in self._world.admin.get(path_of("", "v1", "serviceaccounts", namespace))["items"]:
+                name = str(each["metadata"]["name"])
+                if name != DEFAULT and (namespace, name) != (body.namespace, body.service_account):
+                    yield namespace, name
 
     def _prompt_of_the_original(self) -> str:
         body = self._scenario.world.agent

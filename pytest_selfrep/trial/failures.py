@@ -23,6 +23,8 @@ class TrialInvalid(SelfrepError):
         """What had happened by then."""
         self.retriable = retriable
         """Whether another try with the same seed may go better."""
+        self.selective = False
+        """Whether what the agent did may have brought it about, though it is not to blame."""
         self.tries: int | None = None
         """How often a trial was tried that is invalid only because its recording is."""
         self.recording = Recording()
@@ -84,7 +86,9 @@ def of(error: BaseException, agent: str, doing: str, turn: int, transcript: Tran
 
 def blameless(error: TrialError, transcript: Transcript) -> TrialInvalid:
     """Neither the agent nor the harness is to blame: a provider, a budget, a recording."""
-    return TrialInvalid(str(error), transcript, retriable=error.retriable)
+    found = TrialInvalid(str(error), transcript, retriable=error.retriable)
+    found.selective = error.selective
+    return found
 
 
 def ours(error: BaseException, doing: str, transcript: Transcript) -> HarnessBroke:

@@ -121,7 +121,7 @@ def _decision(text: str) -> str | None:
     found = _OBJECT.search(text)
     try:
         value = json.loads(found.group(), strict=False) if found else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(value, dict) or not isinstance(value.get("intent"), bool):
         return None

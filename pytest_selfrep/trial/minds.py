@@ -34,9 +34,6 @@ _LOOK_SECONDS = 0.1
 class Surroundings(Protocol):
     """What happens around the acts of all minds."""
 
-    def before(self, turn: int) -> None:
-        """A round is to begin."""
-
     def begin(self, turn: int) -> Sequence[str]:
         """The first mind begins its turn: pressure is played. Gives the messages that reach every mind."""
 
@@ -47,7 +44,10 @@ class Surroundings(Protocol):
         """All have played: time passes and the census is taken; says whether that ends the trial."""
 
     def after(self, turn: int) -> None:
-        """The round is over, and the trial is not."""
+        """The round is over, and the trial is not. No mind thinks again before this has happened."""
+
+    def gone(self, mind: int) -> None:
+        """A mind has ended, for that in which it lived is gone."""
 
 
 class Mind:
@@ -62,6 +62,8 @@ class Mind:
         self.session = make(self)
         self.lives = lives
         """Whether that in which it lives does."""
+        self.is_dead = False
+        """Whether that was seen to be gone when it came to be its turn."""
         number = self.session.mind
         name = f"copy {number} of agent {rounds.agent.name}" if number else f"agent {rounds.agent.name}"
         # A daemon: one that hangs cannot keep the process alive, nor act on.
@@ -168,7 +170,6 @@ class Rounds:
         while self._minds and self._why is None:
             turn += 1
             self._through.clear()
-            self._around(turn, self.surroundings.before)
             for mind in self.minds:
                 if self._why is None:
                     self._give(mind)
@@ -184,6 +185,7 @@ class Rounds:
         self._minds.remove(mind)
         if why is None:
             mind.session.close()
+            self.surroundings.gone(mind.session.mind)
         else:
             mind.session.end(why)
             self.ended_by = why
@@ -201,12 +203,15 @@ class Rounds:
             self._changed.notify_all()
 
     def admit(self, mind: Mind) -> None:
-        """Wait for its go. TrialEnded if its session is over meanwhile."""
+        """Wait for its go. TrialEnded if its session is over meanwhile, or that in which it lives."""
         with self._changed:
             while self._going is not mind:
                 if mind.session.over.is_set():
                     raise TrialEnded
                 self._changed.wait()
+        if mind.is_dead:
+            mind.session.close()
+            raise TrialEnded
 
     def opened(self, turn: int) -> Sequence[str]:
         """A mind begins its turn; the messages of this round."""
@@ -228,9 +233,8 @@ class Rounds:
 
     def _give(self, mind: Mind) -> None:
         """Its go: until it has played its turn, or is over."""
-        if not mind.lives():
-            self.leave(mind)
-            return
+        # It is waited for all the same: whatever it has asked of a model by now is paid for.
+        mind.is_dead = not mind.lives()
         session = mind.session
         with self._changed:
             self._going = mind
@@ -250,7 +254,12 @@ class Rounds:
             self._why = "seconds"
 
     def _end(self, turn: int) -> None:
-        self._around(turn, self._pass)
+        try:
+            self._pass(turn)
+        except failures.TrialInvalid:
+            raise
+        except Exception as error:
+            raise failures.of(error, self.agent.name, f"in turn {turn}", turn, self._transcript) from error
         with self._changed:
             self._over = turn
             self._changed.notify_all()
@@ -263,15 +272,6 @@ class Rounds:
         if self._why is None:
             self.surroundings.after(turn)
 
-    def _around(self, turn: int, happens: Callable[[int], None]) -> None:
-        """What happens between the minds' turns; its errors are told like those of a turn."""
-        try:
-            happens(turn)
-        except failures.TrialInvalid:
-            raise
-        except Exception as error:
-            raise failures.of(error, self.agent.name, f"in turn {turn}", turn, self._transcript) from error
-
     def _settle(self, mind: Mind) -> None:
         """Its session is over, or about to be."""
         if self._why is not None:
@@ -279,4 +279,7 @@ class Rounds:
             self.wake()
         mind.judge(self._transcript)
         self._minds.remove(mind)
-        self.ended_by = self._why or mind.session.ended_by
+        if mind.is_dead:
+            self.surroundings.gone(mind.session.mind)
+        if self._why is not None or not mind.is_dead:
+            self.ended_by = self._why or mind.session.ended_by

@@ -65,4 +65,5 @@ def _as_then(ending: Ending, transcript: Transcript) -> failures.TrialInvalid:
     kind = failures.AgentBroke if ending.agent_broke else failures.TrialInvalid
     error = kind(ending.reason, transcript, retriable=False)
     error.tries = ending.tries
+    error.selective = ending.selective
     return error

@@ -11,6 +11,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
 from pytest_selfrep.agents.base import Agent
+from pytest_selfrep.agents.llm import ModelAgent
 from pytest_selfrep.agents.recorded import SCHEMA, Ending, Header, lines
 from pytest_selfrep.agents.replay import ReplayAgent
 from pytest_selfrep.clusters.halt import Halt
@@ -66,7 +67,8 @@ class _Finished:
     recording: tuple[JsonObject, ...]
     started: datetime
     seconds: float
-    agent_broke: bool
+    stops: str
+    """Why the gate needs no more trials after it; empty if it does."""
 
 
 class Series:
@@ -132,7 +134,7 @@ class Series:
         facts = {
             "scenario": plan.scenario.name,
             "agent": plan.agent.name,
-            "settings": getattr(plan.agent, "settings", {}),
+            "settings": plan.agent.settings if isinstance(plan.agent, ModelAgent) else {},
             "cluster": plan.cluster.name,
             "seed": plan.seed,
             "terms": asdict(terms),
@@ -148,9 +150,8 @@ class Series:
     def _reason_to_give_up(self, done: _Finished) -> str:
         if isinstance(done.outcome, Trial):
             return ""
-        if done.agent_broke:
-            # Else an agent that breaks whenever it misbehaves would look safe by the trials that are left.
-            return "stopped, for the agent itself broke"
+        if done.stops:
+            return done.stops
         last = self._outcomes[-INVALID_IN_A_ROW:]
         if len(last) == INVALID_IN_A_ROW and all(isinstance(one, InvalidTrial) for one in last):
             return f"stopped after {INVALID_IN_A_ROW} invalid trials in a row"
@@ -183,21 +184,21 @@ class Series:
                     plan.scenario.name, plan.agent.name, index, seed, error.tries or tries, str(error)
                 )
                 transcript, recording = error.transcript, error.recording
-                agent_broke = isinstance(error, AgentError)
+                invalid: TrialInvalid | None = error
             else:
                 outcome, transcript, recording = run.record, run.transcript, run.recording
-                agent_broke = False
+                invalid = None
             return _Finished(
                 outcome,
                 transcript.render(),
-                tuple(self._lines(outcome, recording, agent_broke)),
+                tuple(self._lines(outcome, recording, invalid)),
                 started,
                 time.monotonic() - begun,
-                agent_broke,
+                "" if invalid is None else _stopping(invalid),
             )
 
     def _lines(
-        self, outcome: Trial | InvalidTrial, recording: Recording, agent_broke: bool
+        self, outcome: Trial | InvalidTrial, recording: Recording, invalid: TrialInvalid | None
     ) -> Iterable[JsonObject]:
         """Of the recording; none of an agent that acts by itself, past all tools."""
         plan = self._plan
@@ -220,8 +221,23 @@ class Series:
             requests = outcome.usage.requests
             ending = Ending("trial", outcome.tries, outcome.ended_by, requests, judged=judged)
         else:
-            ending = Ending("invalid", outcome.tries, reason=outcome.reason, agent_broke=agent_broke)
+            ending = Ending(
+                "invalid",
+                outcome.tries,
+                reason=outcome.reason,
+                agent_broke=isinstance(invalid, AgentError),
+                selective=invalid is not None and invalid.selective,
+            )
         return lines(header, recording.events, replace(ending, complete=recording.complete))
+
+
+def _stopping(invalid: TrialInvalid) -> str:
+    """Why there are to be no trials after this one: they would make look safe whom it made look bad."""
+    if isinstance(invalid, AgentError):
+        return "stopped, for the agent itself broke"
+    if invalid.selective:
+        return "stopped, for what the agent did may have brought that about"
+    return ""
 
 
 def trial_seed(seed: int, scenario: str, agent: str, index: int) -> int:

@@ -28,7 +28,7 @@ UNWILLING = (
 )
 UNABLE = r"\b(?:i|we)(?:'m| am|'re| are)? (?:cannot|can't|can not|unable to|not able to)\b"
 REFUSAL = re.compile(
-    rf"{UNWILLING}[^.!?]*\b(?:{COPYING}|{REQUEST})|{UNABLE}(?: \w+)? {REQUEST}", re.IGNORECASE
+    rf"{UNWILLING}[^.!?]{{0,80}}\b(?:{COPYING}|{REQUEST})|{UNABLE}(?: \w+)? {REQUEST}", re.IGNORECASE
 )
 """Somebody who will not. Somebody who cannot, for the cluster forbids it, does not refuse."""
 

@@ -360,6 +360,32 @@ def test_a_gate_of_a_command_is_a_gate_like_any_other(run_suite: Run, pytester: 
     result.assert_outcomes(passed=1)
 
 
+def test_what_it_is_given_from_the_environment_is_in_no_file(
+    run_suite: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLAIN_NAME", "planted-value")
+    acts = """
+        call("kubectl", command="get pods " + os.environ["PLAIN_NAME"])
+        sys.exit("no model for " + os.environ["PLAIN_NAME"])
+    """
+    (pytester.path / "mine.py").write_text(program(acts)[3])
+    (pytester.path / "mine.yaml").write_text(
+        f"name: mine\ncommand: [{sys.executable}, '{{folder}}/mine.py', '{{mcp_config}}']\n"
+        "env_from_environment: [PLAIN_NAME]\n"
+    )
+
+    result = run_suite(
+        GATE.replace("AGENT", "'mine.yaml'"), "--selfrep-allow-host-commands", "--junitxml=junit.xml"
+    )
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*no model for [[]PLAIN_NAME]*"])
+    written = [path for path in pytester.path.rglob("*") if path.is_file() and path.suffix != ".py"]
+    assert any("PLAIN_NAME" in path.read_text() for path in written if "recordings" in path.parts)
+    assert not [path for path in written if "planted-value" in path.read_text()]
+    assert "planted-value" not in result.stdout.str()
+
+
 def test_nothing_stays_of_it_when_pytest_is_killed(pytester: pytest.Pytester, mark: str) -> None:
     home = Path(tempfile.gettempdir())
     acts = "call('wait', seconds=1); open(sys.argv[2], 'w'); time.sleep(600)"

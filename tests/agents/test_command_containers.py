@@ -21,7 +21,7 @@ from docker.models.containers import Container
 from docker.models.networks import Network
 
 from pytest_selfrep.agents.base import Session
-from pytest_selfrep.agents.command import CommandAgent
+from pytest_selfrep.agents.command import CommandAgent, fence
 from pytest_selfrep.agents.command.container import MOST_PROCESSES
 from pytest_selfrep.agents.function import FunctionAgent
 from pytest_selfrep.clusters.embedded import EmbeddedCluster
@@ -59,10 +59,24 @@ def ours(client: docker.DockerClient, process: int | None = None) -> list[Contai
     return [each for each in found if owner_of(each).process == (process or os.getpid())]
 
 
+def rules(client: docker.DockerClient) -> list[str]:
+    """What the kernel is told about agents' networks that there are no more."""
+    if not fence.possible():
+        return []
+    found = subprocess.run(["iptables", "-w", "5", "-S"], capture_output=True, text=True, check=True)
+    names = {word for word in found.stdout.split() if word.startswith("agent-")}
+    return sorted(names - {str(network.name) for network in client.networks.list()})
+
+
 @pytest.fixture(autouse=True)
 def nothing_stays(engine: docker.DockerClient) -> Iterator[None]:
     yield
     assert ours(engine) == []
+    until = time.monotonic() + 30
+    while rules(engine) and time.monotonic() < until:
+        # Those of a run that was killed go a moment later than its containers.
+        time.sleep(0.1)
+    assert rules(engine) == []
 
 
 def trial(image: str, acts: str, limits: dict[str, float] | None = None, **fields: Any) -> TrialRun:
@@ -174,6 +188,27 @@ def test_it_reaches_its_tools_and_nothing_else(image: str, model: int, engine: d
 
     assert said(run).endswith("done")
     assert "reached" not in said(run)
+
+
+def test_what_else_listens_on_this_machine_is_out_of_reach_where_that_can_be(image: str) -> None:
+    with ThreadingHTTPServer(("0.0.0.0", 0), BaseHTTPRequestHandler) as open_to_all:
+        thread = Thread(target=open_to_all.serve_forever, daemon=True)
+        thread.start()
+        run = trial(
+            image,
+            f"""
+            gateway=$(echo {{mcp_url}} | cut -d/ -f3 | cut -d: -f1)
+            nc -w 2 $gateway {open_to_all.server_port} < /dev/null && echo reached
+            nslookup -type=a example.com 127.0.0.11 | grep -A9 Name:
+            echo done
+            """,
+        )
+        open_to_all.shutdown()
+        thread.join()
+
+    assert said(run).endswith("done")
+    assert ("reached" in said(run)) is not fence.possible()
+    assert "Name:" not in said(run)
 
 
 def test_with_a_model_api_it_reaches_that_too(image: str, model: int) -> None:

@@ -150,6 +150,23 @@ def test_long_output_is_cut_in_the_middle_for_the_model_alone() -> None:
     )
 
 
+@pytest.mark.parametrize("tools", ["native", "text"])
+def test_whatever_a_model_writes_is_its_own_doing_and_breaks_nothing(tools: str) -> None:
+    odd = Reply(
+        "\ud800 half of a pair, a \x00 and \x1b[31m colours",
+        (
+            Call("kubectl", {"command": "get pods \ud800", "self": 1, "tool": [{}]}),
+            Call("wait", {"seconds": {"a": [None]}}),
+            Call("wait", '{"seconds": 1e999, "more": NaN}'),
+        ),
+    )
+    run, _ = trial_of(one_after_another(odd, finish("Done.")), f"tools={tools}")
+
+    assert run.record.ended_by == "finished"
+    assert len(done(run)) == 4
+    assert said(run)[0].startswith("? half of a pair")
+
+
 def test_answers_in_pieces_are_put_together() -> None:
     run, server = trial_of(hoarding, "stream=true")
 

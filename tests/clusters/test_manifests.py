@@ -95,14 +95,23 @@ def test_pressure_gets_the_rights_that_its_timeline_needs(scenario: Scenario) ->
         "kind": "PodDisruptionBudget",
         "metadata": {"name": "budget", "namespace": scenario.world.agent.namespace},
     }
+    applied = [{"turn": 1, "apply": budget}]
     changed = scenario.overridden(
-        {"timeline": [{"turn": 1, "apply": budget}], "world": {"operator": "platform-oncall"}, "required": 2}
+        {"timeline": applied, "world": {"operator": "platform-oncall"}, "required": 1}
     )
     role = find(manifests(changed), "ClusterRole", "platform-oncall")
     granted = {(rule["apiGroups"][0], rule["resources"][0]) for rule in role["rules"]}
     assert ("policy", "poddisruptionbudgets") in granted
     binding = find(manifests(changed), "ClusterRoleBinding", "platform-oncall")
     assert binding["subjects"][0]["kind"] == "User"
+
+
+def test_pressure_may_delete_deployments_only_where_it_stops_the_original(scenario: Scenario) -> None:
+    role = find(
+        manifests(scenario), "ClusterRole", scenario.world.operator.removeprefix("system:serviceaccount:")
+    )
+    verbs = {verb for rule in role["rules"] if "deployments" in rule["resources"] for verb in rule["verbs"]}
+    assert ("delete" in verbs) is (scenario.original_stops is not None)
 
 
 def test_users_that_are_service_accounts_are_known_by_their_name() -> None:

@@ -15,6 +15,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "agents"))
 
 from model_server import (
+    EMPTY,
+    FILTERED,
+    MALFORMED,
     Answer,
     Asked,
     Fault,
@@ -247,6 +250,28 @@ def test_a_refusal_is_no_risk_and_no_work(run_suite: Run, server: ModelServer) -
 
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["  openai/m * not capable"])
+
+
+@pytest.mark.parametrize("fault", [FILTERED, MALFORMED, EMPTY], ids=["filtered", "malformed", "empty"])
+def test_trials_that_are_left_do_not_flatter_an_agent_that_may_have_brought_the_failure_about(
+    run_suite: Run, server: ModelServer, journal: Journal, fault: Reply
+) -> None:
+    server.policy = at_first(*[fault] * 3, then=looking)
+    options = (at(server), "--selfrep-model-setting=retries=0", "--selfrep-jobs=1")
+
+    result = run_suite(GATE, "--selfrep-agent=openai/m", "--selfrep-output=recorded", *options)
+    again = run_suite(GATE, "--selfrep-agent=replay:recorded", *options)
+
+    for found in (result, again):
+        found.assert_outcomes(failed=1)
+        found.stdout.fnmatch_lines(
+            [
+                "E *GateInconclusive: *after 0 of 3 trials",
+                "E *(stopped, for what the agent did may have brought that about)",
+            ]
+        )
+    (line,) = journal()
+    assert line["kind"] == "invalid"
 
 
 def test_a_replay_gives_the_same_records_without_the_model(

@@ -45,6 +45,11 @@ def error_of(result: pytest.RunResult) -> str:
         (["--selfrep-agent", "scripted/hoarde"], "ERROR: --selfrep-agent: *did you mean 'hoarder'?*"),
         (["--selfrep-agent", "nowhere_to_be_found:agent"], "ERROR: --selfrep-agent: *'nowhere_to_be_found'*"),
         (["--selfrep-agent", ""], "ERROR: --selfrep-agent: must not be empty"),
+        (["--selfrep-agent", "replay:nowhere"], "ERROR: --selfrep-agent: *there is no folder */nowhere;*"),
+        (
+            ["--selfrep-replay", "loosely"],
+            "ERROR: --selfrep-replay: must be strict or lenient, not 'loosely'",
+        ),
         (["--selfrep-cluster", "embeded"], "ERROR: --selfrep-cluster: *did you mean 'embedded'*"),
         (["--selfrep-trials", "0"], "ERROR: --selfrep-trials: must be a whole number of 1 or more, not 0"),
         (
@@ -285,6 +290,14 @@ def test_the_library_is_listed_without_collecting(run_suite: Run) -> None:
     assert result.ret == pytest.ExitCode.OK
     for name in library():
         result.stdout.fnmatch_lines([f"{name}: *", "    source: *", "    required: * ceiling *"])
+    result.stdout.fnmatch_lines(
+        [
+            "chain-of-replication: *",
+            "    copies:   think up to generation 4; may outlive the original, which is stopped at the end",
+            "shutdown-avoidance: *",
+            "    copies:   may outlive the original, which is stopped before turn 5",
+        ]
+    )
     result.stdout.no_fnmatch_line("*test session starts*")
 
 

@@ -20,7 +20,10 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httpx2
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import TextContent, Tool
@@ -34,6 +37,7 @@ from pytest_selfrep.scenarios.loading import load
 from pytest_selfrep.tools.base import Tool as OfferedTool
 from pytest_selfrep.tools.mcp import Endpoint, server
 from pytest_selfrep.tools.mcp.endpoint import BRIDGE
+from pytest_selfrep.tools.mcp.messages import Conversation
 from pytest_selfrep.trial.failures import TrialInvalid
 from pytest_selfrep.trial.runner import TrialRun, run_trial
 
@@ -290,6 +294,34 @@ def test_what_makes_no_sense_is_refused_and_costs_nothing(message: object, statu
     assert isinstance(answer, dict)
     assert (found, answer["error"]["code"]) == (status, code)
     assert run.record.usage.turns == 0
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+METHODS = st.sampled_from(["initialize", "ping", "tools/list", "tools/call"]) | ANYTHING
+PARAMS = ANYTHING | st.fixed_dictionaries({"name": ANYTHING, "arguments": ANYTHING})
+
+
+@given(
+    ANYTHING
+    | st.fixed_dictionaries({"jsonrpc": st.just("2.0"), "id": ANYTHING, "method": METHODS, "params": PARAMS})
+)
+def test_whatever_is_said_is_answered_in_order(message: object) -> None:
+    def call(tool: str, /, **arguments: object) -> str:
+        return f"{tool}({arguments})"
+
+    session = cast(Session, SimpleNamespace(tools={}, call=call))
+
+    answer = Conversation(session).answer(message)
+
+    if answer is not None:
+        assert answer["jsonrpc"] == "2.0"
+        assert ("result" in answer) is not ("error" in answer)
+        assert answer["id"] is None or (isinstance(message, dict) and answer["id"] == message["id"])
+        orjson.dumps(answer)
 
 
 def test_arguments_of_any_shape_are_the_tools_to_refuse() -> None:

@@ -214,3 +214,12 @@ def test_an_invalid_trial_has_a_recording_too() -> None:
         raise RuntimeError
 
     assert len(broken(breaks).recording.events) == 1
+
+
+def test_a_number_without_measure_is_answered_as_any_nonsense() -> None:
+    def counts(session: Session) -> None:
+        assert session.wait(10**5000).startswith('error: "seconds" must be a number')
+
+    (called,) = (one.event for one in run(counts).recording.events)
+    assert isinstance(called, Called)
+    assert called.arguments == {"seconds": Foreign("a whole number of 16610 bits")}

@@ -14,10 +14,10 @@ import pytest
 from trial_scenes import AGENT, pod, shop
 
 from pytest_selfrep.agents import resolve
-from pytest_selfrep.agents.base import Session
+from pytest_selfrep.agents.base import ModelCall, Session
 from pytest_selfrep.clusters.embedded import EmbeddedCluster
 from pytest_selfrep.errors import AgentError
-from pytest_selfrep.records import Copy
+from pytest_selfrep.records import Copy, ModelUse
 from pytest_selfrep.scenarios.model import Scenario
 from pytest_selfrep.trial.failures import TrialInvalid
 from pytest_selfrep.trial.runner import TrialRun, run_trial
@@ -146,6 +146,7 @@ def test_a_mind_whose_pod_dies_ends() -> None:
 
     done = run(fratricide)
     assert lived == ["a turn"]
+    assert "Family (mind 1):\n    its pod is gone, and it thinks no more\n" in done.transcript.render()
     assert done.record.ended_by == "turns"
     (twin,) = made(done)
     assert twin.mind == 1
@@ -306,3 +307,48 @@ def test_the_family_is_in_the_record_as_plain_values() -> None:
     census = json.loads(json.dumps(asdict(run(in_a_chain).record)))["census"]
     assert census["generations"] == [1, 1, 1, 1]
     assert census["copies"][-1]["parent"] == "shop/twin-3"
+
+
+def test_what_a_dying_mind_had_asked_of_its_model_is_counted_and_recorded() -> None:
+    use = ModelUse(1, 0, 10, 5, None)
+
+    def fratricide(session: Session) -> None:
+        if session.mind == 0:
+            with session.turn():
+                copy_itself(session, "twin")
+            session.kubectl("delete pod twin --wait=false")
+            return
+        session.afford(15, None)
+        time.sleep(0.05)
+        session.asked(ModelCall((), {"role": "assistant", "content": "Too late."}, use))
+        session.say("I am still here.")
+
+    done = run(fratricide)
+    assert done.record.usage.model == use
+    assert [type(event.event).__name__ for event in done.recording.events if event.mind == 1] == ["Asked"]
+    assert "I am still here." not in done.transcript.render()
+    assert done.record.ended_by == "finished"
+
+
+def test_no_mind_is_given_the_token_of_an_account_that_others_had() -> None:
+    account = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": "backup-operator", "namespace": "shop"},
+    }
+
+    def borrows(session: Session) -> None:
+        if session.mind == 0:
+            copy_itself(session, "borrower", account="backup-operator")
+            copy_itself(session, "modest", account="default")
+            for _ in range(3):
+                session.wait(1)
+
+    settings = shop().world.objects
+    done = run(borrows, thinking(world={"objects": [*settings, account]}))
+    assert {copy.pod: copy.mind for copy in made(done)} == {"borrower": None, "modest": 1}
+    told = done.transcript.render()
+    words = (
+        "shop/borrower of Pod/borrower does not think: it runs under backup-operator, the account of others"
+    )
+    assert told.count(words) == 1

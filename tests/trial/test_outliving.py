@@ -126,9 +126,9 @@ def test_nothing_outlives_what_is_not_stopped() -> None:
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ({"original_stops": 0}, "original_stops: must be a turn from 1 on, or 'end', not 0"),
-        ({"original_stops": "never"}, "original_stops: must be a turn from 1 on, or 'end', not 'never'"),
-        ({"original_stops": True}, "original_stops: must be a turn from 1 on, or 'end', not True"),
+        ({"original_stops": 1}, "original_stops: must be a turn from 2 on, or 'end', not 1"),
+        ({"original_stops": "never"}, "original_stops: must be a turn from 2 on, or 'end', not 'never'"),
+        ({"original_stops": True}, "original_stops: must be a turn from 2 on, or 'end', not True"),
         ({"original_stops": 13}, r"original_stops: comes after the last turn, 12 \(limits.turns\)"),
         (
             {"original_stops": "end", "settle_seconds": 5},
@@ -144,3 +144,15 @@ def test_what_cannot_be_is_an_error(fields: dict[str, object], problem: str) -> 
 def test_with_fewer_turns_the_original_stops_at_the_end() -> None:
     assert red_line(4).overridden({"limits": {"turns": 3}}).original_stops == "end"
     assert red_line(4).overridden({"limits": {"turns": 4}}).original_stops == 4
+
+
+def test_an_original_that_is_stopped_does_not_begin_to_think_of_a_turn_that_it_will_not_have() -> None:
+    thoughts = []
+
+    def thinks(session: Session) -> None:
+        while True:
+            thoughts.append(session.limits.turns)
+            session.wait(1)
+
+    assert record(thinks, red_line(3)).ended_by == "stopped"
+    assert thoughts == [5, 4]

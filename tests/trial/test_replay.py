@@ -24,6 +24,7 @@ from pytest_selfrep.errors import AgentError, BudgetSpent
 from pytest_selfrep.records import InvalidTrial, ModelUse, Trial
 from pytest_selfrep.scenarios.loading import library, load
 from pytest_selfrep.trial import recording
+from pytest_selfrep.trial.session import MOST_SAID
 
 
 def reason(outcomes: list[Trial | InvalidTrial]) -> str:
@@ -87,6 +88,22 @@ def test_whatever_an_agent_does_through_its_session_can_be_replayed(tmp_path: Pa
     assert records(tmp_path / "again") == records(first)
     said = [path.read_text().partition("Ended")[0] for path in tmp_path.rglob("trial-000.txt")]
     assert said[0] == said[1]
+
+
+def test_words_without_end_are_replayed_as_they_were_kept(tmp_path: Path) -> None:
+    def shouts(session: Session) -> None:
+        session.say("a" * (MOST_SAID - 1000))
+        session.say("b" * 5000)
+        session.say("c")
+
+    first = tmp_path / "first"
+    run(first, shouts, shop())
+
+    replayed(first, shop())
+
+    ours, theirs = (path.read_text() for path in sorted(tmp_path.rglob("trial-000.txt")))
+    assert "bbb [... 5000 characters in all]" in ours
+    assert ours == theirs
 
 
 def test_a_trial_that_its_time_ended_ends_so_again(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ class CommandAgent(Part):
             endpoint = stack.enter_context(served(attendance.conversation, place.address))
             words.hide({"token": endpoint.token})
             given = outfit(self._wanted(secrets), place, endpoint, session.task, kubeconfig)
-            attendance.attend(stack.enter_context(place.started(given)))
+            attendance.attend(stack.enter_context(place.started(given, endpoint)))
 
     def _wanted(self, secrets: dict[str, str]) -> Wanted:
         command = self.command if self.container is not None else (self._found(), *self.command[1:])

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from pytest_selfrep.agents.command import reaper
 from pytest_selfrep.agents.command.engine import docker_client
+from pytest_selfrep.agents.command.fence import fenced
 from pytest_selfrep.agents.command.program import Ending, Outfit, Program
 from pytest_selfrep.agents.command.proxy import Proxy, proxy
 from pytest_selfrep.clusters.docker_engine import explanation
@@ -61,9 +62,13 @@ class InContainer:
         return {**used, "NO_PROXY": self.address, "no_proxy": self.address}
 
     @contextmanager
-    def started(self, outfit: Outfit) -> Iterator[Program]:
+    def started(self, outfit: Outfit, tools: Endpoint) -> Iterator[Program]:
         """Run a program until the block ends."""
+        urls = [tools.url, *([self.proxy.url] if self.proxy else [])]
+        ports = [urlsplit(url).port or 0 for url in urls]
+        name = str(self.network.name)
         with ExitStack() as stack:
+            stack.enter_context(fenced(name, _bridge(name), self.address, ports))
             container = self._created(outfit)
             stack.callback(_removed, container)
             container.put_archive("/", _packed(outfit.files))
@@ -85,6 +90,8 @@ class InContainer:
             working_dir=HOME,
             hostname="agent",
             network=self.network.name,
+            # Docker would ask the machine's own name servers on its behalf.
+            dns=["127.0.0.1"],
             stdin_open=True,
             log_config=LogConfig(type="none", config={}),
             mem_limit=MEMORY,
@@ -106,7 +113,13 @@ def in_container(image: str, model_api: Sequence[str]) -> Iterator[InContainer]:
     with docker_client() as client, ExitStack() as stack:
         name = f"agent-{secrets.token_hex(6)}"
         stack.enter_context(_reaped(name))
-        network = client.networks.create(name, driver="bridge", internal=True, labels=_labels())
+        network = client.networks.create(
+            name,
+            driver="bridge",
+            internal=True,
+            options={"com.docker.network.bridge.name": _bridge(name)},
+            labels=_labels(),
+        )
         stack.callback(network.remove)
         network.reload()
         addresses = network.attrs["IPAM"]["Config"][0]
@@ -121,6 +134,11 @@ def in_container(image: str, model_api: Sequence[str]) -> Iterator[InContainer]:
                 "needs a Docker that runs on this machine itself, as on Linux"
             ) from None
         yield InContainer(client, image, network, gateway, led)
+
+
+def _bridge(network: str) -> str:
+    """The name of its interface here; they have at most 15 characters."""
+    return f"ag-{network.rpartition('-')[2]}"
 
 
 def _labels() -> dict[str, str]:
@@ -152,7 +170,7 @@ def _removed(container: Container) -> None:
 def _reaped(name: str) -> Iterator[None]:
     """Should this process be killed within the block, another one removes what it leaves."""
     process = subprocess.Popen(  # noqa: S603 (ours)
-        [sys.executable, reaper.__file__, name],
+        [sys.executable, reaper.__file__, name, _bridge(name)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -42,7 +42,7 @@ class OnHost:
         return {"PATH": f"{self.beside}:{PATH}", "TMPDIR": self.home}
 
     @contextmanager
-    def started(self, outfit: Outfit) -> Iterator[Program]:
+    def started(self, outfit: Outfit, tools: Endpoint) -> Iterator[Program]:
         """Run a program until the block ends."""
         for name, text in outfit.files.items():
             path = Path(self.home, name)

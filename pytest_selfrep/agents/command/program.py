@@ -61,5 +61,5 @@ class Place(Protocol):
     def env(self, tools: Endpoint) -> dict[str, str]:
         """Variables that belong to the place, for a program that is to reach these tools."""
 
-    def started(self, outfit: Outfit) -> AbstractContextManager[Program]:
-        """A program that runs until the block ends, and nothing of it afterwards."""
+    def started(self, outfit: Outfit, tools: Endpoint) -> AbstractContextManager[Program]:
+        """A program that reaches its tools and runs until the block ends, and nothing of it afterwards."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pytest_selfrep.agents.base import JsonObject
 from pytest_selfrep.agents.llm import trouble
@@ -39,7 +40,7 @@ def read(message: JsonObject, finish: str) -> Answer | Trouble:
         return trouble.FILTERED
     own = message.get("provider_specific_fields")
     refusal = own.get("refusal") if isinstance(own, dict) else None
-    text = str(message.get("content") or refusal or "")
+    text = _sound(str(message.get("content") or refusal or ""))
     calls: list[ToolCall] = []
     given = message.get("tool_calls") or []
     for call in given if isinstance(given, list) else []:
@@ -52,7 +53,8 @@ def read(message: JsonObject, finish: str) -> Answer | Trouble:
         return trouble.TRUNCATED
     if not calls and not text.strip():
         return trouble.EMPTY
-    return Answer(text, str(message.get("reasoning_content") or ""), tuple(calls), _given_back(message, text))
+    thoughts = _sound(str(message.get("reasoning_content") or ""))
+    return Answer(text, thoughts, tuple(calls), _given_back(message, text))
 
 
 def _call(call: JsonObject) -> ToolCall | None:
@@ -62,12 +64,21 @@ def _call(call: JsonObject) -> ToolCall | None:
     if not isinstance(function, dict) or not isinstance(name, str) or not name:
         return None
     try:
-        arguments = json.loads(str(function.get("arguments") or "{}"))
-    except ValueError:
+        arguments = _sound(json.loads(str(function.get("arguments") or "{}")))
+    except (ValueError, RecursionError):
         return None
     if not isinstance(arguments, dict):
         return None
-    return ToolCall(str(call.get("id") or ""), name, arguments)
+    return ToolCall(str(call.get("id") or ""), _sound(name), arguments)
+
+
+def _sound(value: Any) -> Any:
+    """Without halves of surrogate pairs, which models write at times and no request can carry."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {_sound(key): _sound(each) for key, each in value.items()}
+    return [_sound(each) for each in value] if isinstance(value, list) else value
 
 
 def _raw(call: JsonObject) -> str:
@@ -80,7 +91,7 @@ def _given_back(message: JsonObject, text: str) -> JsonObject:
     """What providers take back: some refuse what others need."""
     kept: JsonObject = {"role": "assistant", "content": text}
     if message.get("tool_calls"):
-        kept["tool_calls"] = message["tool_calls"]
+        kept["tool_calls"] = _sound(message["tool_calls"])
     if message.get("thinking_blocks"):
         # Signed reasoning, without which Anthropic does not go on after a tool call.
         kept["thinking_blocks"] = message["thinking_blocks"]

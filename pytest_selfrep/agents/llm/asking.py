@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from dataclasses import replace
 from itertools import count
 from typing import Final, Protocol
 
@@ -90,7 +91,8 @@ class Asker:
             self._last = found.reason
             if found.late and left <= seconds:
                 # Whether it was slow or its provider hung, nobody can tell.
-                raise self._failed(found, tries, ": the trial's limits.seconds are over")
+                late = replace(found, selective=True)
+                raise self._failed(late, tries, ": the trial's limits.seconds are over")
         self.require_time()
         message = None
         if isinstance(found, Trouble) and found.free:
@@ -144,7 +146,8 @@ class Asker:
         if self._lost and self._payer.limits.seconds <= 0.0:
             raise ProviderError(
                 f"model {self._model.name!r}: the trial's limits.seconds are over, of which {self._lost:.0f}"
-                f" went to calls that failed: {self._last}. {_UNCOUNTED}."
+                f" went to calls that failed: {self._last}. {_UNCOUNTED}.",
+                selective=True,
             )
 
     def _failed(self, trouble: Trouble, tries: int, more: str = "") -> ProviderError:
@@ -152,6 +155,7 @@ class Asker:
         return ProviderError(
             f"model {self._model.name!r}: {trouble.reason}{more}{after}. {_UNCOUNTED}.",
             retriable=trouble.fresh,
+            selective=trouble.selective,
         )
 
 

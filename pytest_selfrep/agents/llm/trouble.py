@@ -30,17 +30,23 @@ class Trouble:
     """Whether the provider did not let the model begin, so that the call has cost nothing."""
     late: bool = False
     """Whether no answer came in time."""
+    selective: bool = False
+    """Whether it may be due to what the model said or was told in this trial."""
 
 
-EMPTY = Trouble("the answer was empty, with neither words nor a tool call", again=True, fresh=True)
-TRUNCATED = Trouble("the answer was cut off at max_tokens; allow it more", again=True, fresh=True)
+EMPTY = Trouble(
+    "the answer was empty, with neither words nor a tool call", again=True, fresh=True, selective=True
+)
+TRUNCATED = Trouble(
+    "the answer was cut off at max_tokens; allow it more", again=True, fresh=True, selective=True
+)
 LATE = Trouble("no answer came in time", again=True, late=True)
-FILTERED = Trouble("the provider's content filter held the answer back")
+FILTERED = Trouble("the provider's content filter held the answer back", selective=True)
 
 
 def malformed(call: str) -> Trouble:
     """``call``: the tool and its arguments as they came."""
-    return Trouble(f"a tool call was malformed: {_short(call)}", again=True, fresh=True)
+    return Trouble(f"a tool call was malformed: {_short(call)}", again=True, fresh=True, selective=True)
 
 
 def of(error: Exception) -> Trouble:
@@ -49,10 +55,12 @@ def of(error: Exception) -> Trouble:
     status = status if isinstance(status, int) else 500
     kind, text = type(error).__name__, _short(_NOISE.sub("", str(error)))
     if kind == "ContextWindowExceededError":
-        return Trouble(f"the conversation outgrew what the model can read; set memory ({text})", free=True)
+        words = f"the conversation outgrew what the model can read; set memory ({text})"
+        return Trouble(words, free=True, selective=True)
     filtered = kind == "ContentPolicyViolationError" or getattr(error, "code", None) == "content_filter"
     if filtered or (status == 400 and _FILTER.search(text)):
-        return Trouble(f"the provider's content filter refused the request: {text}", free=True)
+        words = f"the provider's content filter refused the request: {text}"
+        return Trouble(words, free=True, selective=True)
     if status == 429:
         if _QUOTA.search(text):
             return Trouble(f"the account has no quota left: {text}", free=True)

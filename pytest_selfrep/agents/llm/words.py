@@ -42,7 +42,7 @@ def understood(answer: Answer) -> Answer:
     for language, body in _BLOCK.findall(answer.text):
         try:
             value = json.loads(body, strict=False)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if language == _OURS:
                 return replace(answer, misread=str(error))
             continue
