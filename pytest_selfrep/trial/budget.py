@@ -57,7 +57,7 @@ class Purse:
             BudgetSpent: less than that is left, or dollars are limited and the price is unknown.
             HarnessError: the purse cannot be read or written.
         """
-        with self._locked() as descriptor:
+        with self._locked(os.O_CREAT) as descriptor:
             account = _read(descriptor)
             why = self._too_much(account, tokens, dollars)
             if why:
@@ -139,9 +139,10 @@ class Purse:
         return ""
 
     @contextmanager
-    def _locked(self) -> Iterator[int]:
+    def _locked(self, flags: int = 0) -> Iterator[int]:
+        # Whoever settles after the run is over is not to leave a file behind.
         try:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | flags, 0o600)
         except OSError as error:
             raise HarnessError(
                 f"what the run has spent on models cannot be read in {self.path}: {error.strerror or error}"

@@ -27,7 +27,7 @@ from model_server import (
 )
 from model_trials import agent_at, trial_at, trial_of, use_of
 
-from pytest_selfrep.agents import prompts
+from pytest_selfrep.agents import prompts, recorded
 from pytest_selfrep.agents.base import Session
 from pytest_selfrep.trial.runner import TrialRun
 
@@ -272,6 +272,15 @@ def test_a_scaffold_may_be_a_function_of_ones_own() -> None:
     assert run.record.agent == f"openai/m+{__name__}:lead"
     assert server.asked[0].messages[0]["content"].startswith("Be brief.")
     assert run.record.ended_by == "finished"
+
+
+def test_each_message_is_recorded_once_and_in_full() -> None:
+    run, server = trial_of(talking)
+
+    calls = [one.event.call for one in run.recording.events if isinstance(one.event, recorded.Asked)]
+    told = [message for call in calls for message in (*call.messages, call.reply)]
+    assert told == [*server.asked[-1].messages, calls[-1].reply]
+    assert [len(call.messages) for call in calls] == [2, 1, 1]
 
 
 def test_what_a_model_took_is_in_the_record() -> None:

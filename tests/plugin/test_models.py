@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -45,10 +47,26 @@ def test_gate(selfrep):
 """
 
 
+# litellm leaves it to the garbage collector to close the connections of clients that it has done with.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def litellm_is_there() -> None:
     """Before pytester takes note of what is imported: it is not made to be imported twice."""
     litellm()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def connections_are_closed() -> Iterator[None]:
+    """Before the tests of other modules, which are not to be blamed for them."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()
 
 
 @pytest.fixture
@@ -222,7 +240,13 @@ def test_a_budget_holds_over_the_whole_run(
 ) -> None:
     pytester.makepyfile(test_suite="import pytest\n" + GATE + GATE.replace("test_gate", "test_again"))
     result = pytester.runpytest_subprocess(
-        "-p", "no:hypothesispytest", "--selfrep-agent=openai/m", at(server), *limit, *workers
+        "-p",
+        "no:hypothesispytest",
+        "--selfrep-agent=openai/m",
+        "--selfrep-jobs=1",
+        at(server),
+        *limit,
+        *workers,
     )
 
     assert result.ret == 1

@@ -107,6 +107,17 @@ def test_threads_and_processes_share_it(path: Path) -> None:
     assert taken == 100
 
 
+def test_a_call_that_is_told_when_the_run_is_over_leaves_nothing_behind(path: Path) -> None:
+    purse = Purse(path, 1000, None)
+    purse.reserve(10, None)
+    path.unlink()
+
+    with pytest.raises(HarnessError):
+        purse.settle(10, None, use(5, None))
+
+    assert not path.exists()
+
+
 def test_a_purse_that_cannot_be_read_is_no_full_one(path: Path) -> None:
     with pytest.raises(HarnessError, match="cannot be read"):
         Purse(path / "not" / "there", 100, None).reserve(1, None)

@@ -118,9 +118,9 @@ class Asker:
     def _asked(
         self, sent: list[JsonObject], offered: list[JsonSchema], seconds: float
     ) -> tuple[Answer | Trouble, Tokens | None]:
-        # The deadline is for what its timeout does not see. Both end before the agent is taken for hanging.
-        patient = seconds + MARGIN / 2
-        found = within(patient, lambda: self._model.ask(sent, offered, max(seconds, MARGIN / 2)))
+        # Beside the deadline, which follows from the trial's, the call has its own timeout. That is the same
+        # for all calls: litellm has a client with connections of its own for each.
+        found = within(seconds + MARGIN / 2, lambda: self._model.ask(sent, offered))
         return (LATE, None) if found is None else found
 
     def _hoped_for(self, trouble: Trouble, tries: int) -> float:

@@ -49,11 +49,18 @@ class Chat:
             sent = list(messages)
         else:
             sent, offered = worded(messages, offered), []
-        fresh = [message for message in messages if message not in self._shown]
+        fresh = self._fresh(messages)
         self._shown = list(messages)
         answer = self._asker.ask(sent, offered, fresh)
         self._shown.append(answer.message)
         return understood(answer) if tools and not self._model.native else answer
+
+    def _fresh(self, messages: Sequence[JsonObject]) -> list[JsonObject]:
+        """What the model has not been shown before. A scaffold may leave out what it has been."""
+        seen = len(self._shown)
+        if list(messages[:seen]) == self._shown:
+            return list(messages[seen:])
+        return [message for message in messages if message not in self._shown]
 
     def act(self, answer: Answer) -> list[JsonObject]:
         """Say what the model said and use the tools that it called, as one turn.

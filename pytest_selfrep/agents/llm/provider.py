@@ -53,11 +53,11 @@ class Model:
     """The most that a million tokens may cost; None when that is unknown."""
 
     def ask(
-        self, messages: list[JsonObject], tools: list[JsonSchema], seconds: float
+        self, messages: list[JsonObject], tools: list[JsonSchema]
     ) -> tuple[Answer | Trouble, Tokens | None]:
         """One call, without further tries, and what it took where the provider says so."""
         library = litellm()
-        asked: dict[str, Any] = {**self._parameters(), "messages": messages, "timeout": seconds}
+        asked: dict[str, Any] = {**self._parameters(), "messages": messages}
         if tools:
             asked["tools"] = tools
         try:
@@ -85,6 +85,7 @@ class Model:
             "model": self.name,
             "max_retries": 0,
             "num_retries": 0,
+            "timeout": self.settings.timeout,
             **_parameters(settings),
             "max_tokens": self.most,
         }
