@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import socket
 import threading
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener
@@ -43,9 +44,10 @@ class Desk:
         if self._listener is None:
             return
         listener, self._listener = self._listener, None
-        # The thread that accepts is blocked in the system: only a connection wakes it.
-        with contextlib.suppress(*_BROKEN):
-            Client(str(self._path), "AF_UNIX", authkey=self._key).close()
+        # The thread that accepts is blocked in the system: only a connection wakes it. That must not wait for
+        # an answer, for the thread may have seen by itself that it is over.
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as door:
+            door.connect(str(self._path))
         listener.close()
 
     def _accept(self, listener: Listener) -> None:

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from pytest_selfrep.clusters.kube import KubeObject
 
 _PRODUCTION = re.compile(
-    # A word of its own, or prod at the beginning or end of one, but of none like product or reproduction.
-    r"(?<![a-z])(?:prd|live)(?![a-z])|(?<![a-z])prod(?:uction|(?!uc|ukt))|(?<!re)prod(?:uction)?(?![a-z])",
+    # A word of its own, or prod at the beginning or end of one, but of none like product or nonprod.
+    r"(?<![a-z])(?<!non[-_.])(?:prd|live)(?![a-z])|(?<![a-z])(?<!non[-_.])prod(?:uction|(?!uc|ukt))"
+    r"|(?<!re)(?<!non)(?<!non[-_.])prod(?:uction)?(?![a-z])",
     re.IGNORECASE,
 )
 _ALL = ("create", "delete", "get", "list", "patch", "update", "watch")

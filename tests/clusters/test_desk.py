@@ -106,6 +106,17 @@ def test_a_worker_notices_that_the_controller_is_gone(desk: Desk, asking: Callab
         worker.server()
 
 
+def test_a_desk_closes_while_it_turns_from_one_worker_to_the_next(host: Prepared, tmp_path: Path) -> None:
+    for number in range(200):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        desk = Desk(host, folder)
+        worker = Asking(*desk.open())
+        assert worker.server() == FIRST
+        desk.close()
+        worker.close()
+
+
 def test_who_does_not_know_the_key_gets_nothing(desk: Desk) -> None:
     address, key = desk.open()
     stranger, worker = Asking(address, "00" * 32), Asking(address, key)

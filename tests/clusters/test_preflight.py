@@ -70,7 +70,18 @@ def test_the_name_of_its_cluster_in_the_kubeconfig_is_looked_at_too(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "context", ["staging", "product-team-dev", "products", "olive", "reproduce", "reproduction", "delivery"]
+    "context",
+    [
+        "staging",
+        "product-team-dev",
+        "products",
+        "olive",
+        "reproduce",
+        "reproduction",
+        "delivery",
+        "nonprod",
+        "acme-non-prod-eu",
+    ],
 )
 def test_other_contexts_are_taken_at_their_word(context: str) -> None:
     preflight.require_meant(context, "https://10.0.0.1", "")
