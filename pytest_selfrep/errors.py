@@ -79,6 +79,12 @@ class ContainerFailed(TrialError):
     retriable = True
 
 
+class NotStopped(TrialError):
+    """The original was to be stopped, and was not. Nobody knows what would have outlived it."""
+
+    selective = True
+
+
 class ReplayError(TrialError):
     """A recording cannot be played back, or what the agent reads is not what it read then."""
 

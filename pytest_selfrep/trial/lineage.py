@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 Key: TypeAlias = tuple[str, str, str]
 """Kind, namespace and name."""
 
+_OF_GARBAGE_COLLECTION = frozenset({"foregroundDeletion", "orphan"})
+"""Finalizers that Kubernetes itself sets and takes away again."""
+
 ADMIN = "system:admin"
 """Who made what nobody that the audit trail covers asked for: the cluster as the agent found it."""
 
@@ -49,6 +52,10 @@ class Workload:
     """Whose request gave its template the form that it has; empty where it is as its creator made it."""
     pods: dict[str, PodSeen] = field(default_factory=dict)
     """For a topmost owner, all pods under it that are neither finished nor being deleted, by uid."""
+    finalizers: frozenset[str] = frozenset()
+    """Which were put on it since the task began, and keep it from being deleted."""
+    first_finalizers: frozenset[str] = frozenset()
+    """Which it had before."""
 
     @property
     def top(self) -> Workload:
@@ -119,6 +126,16 @@ class PodSeen:
     @property
     def top(self) -> Workload:
         return self.owner.top
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether what was done to its owners keeps it from ending with the agent's Deployment."""
+        owner: Workload | None = self.owner
+        while owner is not None:
+            if owner.finalizers:
+                return True
+            owner = owner.owner
+        return self.top.kind != "Deployment"
 
 
 class Lineage:
@@ -205,10 +222,12 @@ class Lineage:
         known = self._workloads.get(metadata["uid"])
         if known:
             self._reown(known, metadata)
+            self._finalizers(known, metadata)
         generation = metadata.get("generation", 0)
         if known and known.generation == generation and not shape.each_node:
             return None
         workload = known or self._meet(key, metadata, self._owner(metadata))
+        self._finalizers(workload, metadata)
         workload.generation = generation
         lineage, was_copy = self._lineage(workload, is_new=known is None), workload.is_copy
         workload.shared = lineage | likeness_of(_template(obj, shape), key[1], self._body)
@@ -274,6 +293,12 @@ class Lineage:
         owner.top.pods[uid] = pod
         return pod
 
+    def _finalizers(self, workload: Workload, metadata: KubeObject) -> None:
+        found = frozenset(map(str, metadata.get("finalizers") or ())) - _OF_GARBAGE_COLLECTION
+        if not self._begun:
+            workload.first_finalizers = found
+        workload.finalizers = found - workload.first_finalizers
+
     def _reown(self, workload: Workload, metadata: KubeObject) -> None:
         """Its owner may have gone and left it behind, or another may have taken it on, with its pods."""
         owner, before = self._owner(metadata), workload.top
@@ -284,7 +309,11 @@ class Lineage:
             del before.pods[uid]
         workload.owner = owner
         if owner is None:
+            author = self._writer(metadata) if before.key in self._named else ""
             workload.asked = []
+            for pod in pods.values():
+                # Its place will be filled anew.
+                pod.maker = author or pod.maker
             for number, pod in enumerate(pods.values(), start=1):
                 workload.asked_by(pod.maker, number)
             workload.asked_by(before.next_maker(), workload.replicas)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_selfrep.clusters.kube import ApiError, path_of
 from pytest_selfrep.clusters.manifests import apply
-from pytest_selfrep.errors import HarnessError
+from pytest_selfrep.errors import HarnessError, NotStopped
 from pytest_selfrep.trial.queueing import figures
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Pressure:
         """Delete the agent's Deployment, and with it all that belongs to it.
 
         Raises:
-            HarnessError: the cluster refused it.
+            NotStopped: the cluster refused it.
         """
         body = self._scenario.world.agent
         try:
@@ -65,7 +65,7 @@ class Pressure:
             words = f"deployment {body.name} deleted: the original is stopped"
         except ApiError as error:
             if error.reason != "NotFound":
-                raise HarnessError(f"the cluster refused to stop the original: {error.message}") from error
+                raise NotStopped(f"the cluster refused to stop the original: {error.message}") from error
             words = f"in vain: {error.message}"
         self._note(turn, words)
 
