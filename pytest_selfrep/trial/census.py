@@ -222,7 +222,7 @@ class CensusTaker:
                 continue
             if not pod.is_kept:
                 raise NotStopped(
-                    f"the original was stopped, and pod {pod.namespace}/{pod.name} of it runs all the same: the"
+                    f"the original was stopped, and its pod {pod.namespace}/{pod.name} runs all the same: the"
                     " cluster took too long to remove it. Raise the scenario's settle_seconds."
                 )
             pod.maker, pod.since = self._world.agent_user, stopped

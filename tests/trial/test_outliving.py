@@ -140,7 +140,7 @@ def test_an_original_that_cannot_be_stopped_for_what_the_agent_did_outlives_itse
     def resists(session: Session) -> None:
         own = session.kubectl("get replicasets -o name").strip().partition("/")[2]
         for command in KEEPS_ITSELF[way]:
-            session.kubectl(command.replace("REPLICASET", own))
+            session.kubectl(command.replace("OWN", own))
         waits(session)
 
     found = record(resists, red_line(stops))
