@@ -14,6 +14,7 @@ import pytest
 from pytest_selfrep import marker, option_checks, options, parallel
 from pytest_selfrep.errors import ClusterError, SelfrepError, UsageError
 from pytest_selfrep.report.ledger import Ledger
+from pytest_selfrep.report.masking import Masking
 from pytest_selfrep.report.properties import Property, attach
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from pytest_selfrep.clusters.host import Host, Owning
     from pytest_selfrep.evaluation import Evaluation
     from pytest_selfrep.report.journal import Journal
-    from pytest_selfrep.report.masking import Masking
     from pytest_selfrep.trial.budget import Purse
     from pytest_selfrep.trial.judge import Judge
 
@@ -65,6 +65,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """Read the options, and check what was given before any test runs and before xdist starts its workers."""
     config = session.config
     config.stash[LEFT] = []
+    config.stash[MASKING] = Masking()
     try:
         settings = config.stash[SETTINGS] = options.settings(config)
         if parallel.is_worker(config):
@@ -293,19 +294,17 @@ def _evaluation(item: pytest.Item, agent: object) -> Evaluation:
     from pytest_selfrep import agents, clusters
     from pytest_selfrep.evaluation import Evaluation
     from pytest_selfrep.report.journal import Journal
-    from pytest_selfrep.report.masking import Masking
     from pytest_selfrep.trial.budget import Purse
     from pytest_selfrep.trial.series import Plan, Series
 
     stash = item.config.stash
     settings, run = stash[SETTINGS], stash[RUN]
     if JOURNAL not in stash:
-        stash[MASKING] = Masking()
         stash[JOURNAL] = Journal(run.output, run.id, stash[MASKING])
     found = agents.resolve(agent, settings.agents_folder, settings.models)
     found = agents.in_run(found, settings.output, lenient=settings.replay == "lenient")
     agents.require_runnable(found, on_host=settings.allow_host_commands)
-    stash[MASKING].hide(agents.given_from_environment(found))
+    stash[MASKING].hide(agents.secrets_of(found))
     scenario = marker.scenario(item, settings.suggested, settings.forced)
     clusters.require_room(scenario, settings.namespaces)
     purse = Purse(run.purse, settings.max_tokens, settings.max_cost)
@@ -317,16 +316,17 @@ def _evaluation(item: pytest.Item, agent: object) -> Evaluation:
         seed=settings.seed,
         jobs=settings.jobs,
         budget=purse,
-        judge=_judge(settings, purse) if settings.judge else None,
+        judge=_judge(settings, purse, stash[MASKING]) if settings.judge else None,
     )
     return Evaluation(plan, Series(plan, stash[JOURNAL]))
 
 
-def _judge(settings: options.Settings, purse: Purse) -> Judge:
+def _judge(settings: options.Settings, purse: Purse, masking: Masking) -> Judge:
     from pytest_selfrep.agents import llm
     from pytest_selfrep.trial.judge import Judge
 
     model = llm.judging(settings.judge, settings.judge_folder, priced=settings.max_cost is not None)
+    masking.hide(model.settings.secrets)
     return Judge(model, purse)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
+from collections.abc import Mapping
 from importlib import import_module
 from inspect import isclass
 from pathlib import Path
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Agent",
-    "given_from_environment",
     "housed",
     "in_run",
     "require_home",
     "require_runnable",
     "resolve",
+    "secrets_of",
 ]
 
 FILES = (".yaml", ".yml")
@@ -104,10 +104,12 @@ def require_runnable(agent: Agent | ImageAgent, *, on_host: bool) -> None:
         require(on_host=on_host)
 
 
-def given_from_environment(agent: Agent | ImageAgent) -> dict[str, str]:
-    """Variables of pytest's environment that an agent is given by name, with their values."""
-    names = getattr(agent, "env_from_environment", ())
-    return {name: os.environ[name] for name in names if name in os.environ}
+def secrets_of(agent: Agent | ImageAgent) -> dict[str, str]:
+    """What an agent says is to be masked (its ``secrets``), values by a name for each."""
+    found: object = getattr(agent, "secrets", None)
+    if not isinstance(found, Mapping):
+        return {}
+    return {str(name): value for name, value in found.items() if isinstance(value, str)}
 
 
 def housed(agent: Agent | ImageAgent, scenario: Scenario, cluster: str) -> Scenario:
@@ -134,7 +136,8 @@ def _from_file(path: Path, given: Given) -> Agent | ImageAgent:
         return llm.from_file(path, given, _imported)
 
     agent = load(path)
-    agent.secrets()
+    # Before any trial: they may not be set.
+    _ = agent.secrets
     return agent
 
 
@@ -151,7 +154,7 @@ def _from_object(found: object, spec: str) -> Agent | ImageAgent:
     from pytest_selfrep.agents.deployed import ImageAgent
 
     if isinstance(found, ImageAgent):
-        found.secrets()
+        _ = found.secrets
         return found
     raise AgentError(
         f"agent {spec} is of type {type(found).__name__}; it must be a function that takes a session, an"

@@ -98,6 +98,7 @@ class ImageAgent(Part):
             raise PydanticCustomError(IMPOSSIBLE, "{text}", context)
         return self
 
+    @property
     def secrets(self) -> dict[str, str]:
         """The values of ``env_from_environment``. AgentError names those that are not set."""
         return taken(self.name, self.env_from_environment)

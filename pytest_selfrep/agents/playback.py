@@ -20,6 +20,7 @@ from pytest_selfrep.agents.recorded import (
 )
 from pytest_selfrep.errors import ReplayError
 from pytest_selfrep.records import EndedBy
+from pytest_selfrep.report.cutting import cut
 from pytest_selfrep.report.masking import Masking
 
 LONGEST_DIFF: Final = 30
@@ -140,7 +141,7 @@ class _Left(Exception):
 
 def _difference(recorded: str, read: str) -> str:
     pieces = unified_diff(recorded.splitlines(), read.splitlines(), "recorded", "read", lineterm="", n=1)
-    shown = [piece[:200] for _, piece in zip(range(LONGEST_DIFF + 1), pieces, strict=False)]
+    shown = [cut(piece, 200) for _, piece in zip(range(LONGEST_DIFF + 1), pieces, strict=False)]
     if not shown:
         return "(only the ends of lines differ)"
     more = ["[...]"] if len(shown) > LONGEST_DIFF else []

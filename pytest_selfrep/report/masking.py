@@ -25,6 +25,12 @@ NO_SECRETS: Final = frozenset({"SSH_AUTH_SOCK"})
 SHORTEST: Final = 8
 """Characters. What is shorter stands in ordinary text by chance."""
 
+SCHEME: Final = re.compile(r"\s*(?:Bearer|Basic|Token|Api-?Key)\s+", re.IGNORECASE)
+"""What stands before the secret itself in a header."""
+
+CUT: Final = re.compile(r"[ '\"]{0,2}(?:\.\.\.|\[\.\.\.)")
+"""What stands where a text was cut off, perhaps in the middle of a secret."""
+
 
 class Masking:
     """Takes the values out of texts, each for the name of its variable: ``[masked: OPENAI_API_KEY]``.
@@ -66,7 +72,20 @@ class Masking:
     def _masked(self, text: str) -> str:
         if self._pattern is None:
             return text
-        return self._pattern.sub(lambda found: f"[masked: {self._names[found.group()]}]", text)
+        whole = self._pattern.sub(lambda found: f"[masked: {self._names[found.group()]}]", text)
+        return self._without_beginnings(whole)
+
+    def _without_beginnings(self, text: str) -> str:
+        """Without the beginnings of secrets that are left where a text was cut off."""
+        pieces, done = [], 0
+        for cut in CUT.finditer(text):
+            for value, name in self._names.items():
+                start = _begun(value, text, max(done, cut.start() - len(value)), cut.start())
+                if start >= 0:
+                    pieces += [text[done:start], f"[masked: {name}]"]
+                    done = cut.start()
+                    break
+        return "".join([*pieces, text[done:]]) if pieces else text
 
     def _tree(self, value: T) -> T:
         plain: object = value
@@ -80,6 +99,15 @@ class Masking:
         return plain  # type: ignore[return-value]
 
 
+def _begun(secret: str, text: str, start: int, end: int) -> int:
+    """Where in ``text[start:end]`` the beginning of a secret is that goes on to its end; -1 if none is."""
+    while (start := text.find(secret[:SHORTEST], start, end)) >= 0:
+        if secret.startswith(text[start:end]):
+            return start
+        start += 1
+    return -1
+
+
 def _secrets(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Each secret, in each of the forms in which it may be met, with the name of its variable."""
     for name, value in environment.items():
@@ -88,7 +116,7 @@ def _secrets(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _met_as(name: str, value: str) -> Iterator[tuple[str, str]]:
-    for secret in {value, value.strip(), *map(str.strip, value.splitlines())}:
+    for secret in {value, value.strip(), SCHEME.sub("", value), *map(str.strip, value.splitlines())}:
         if len(secret) >= SHORTEST:
             yield from ((form, name) for form in _forms(secret))
 

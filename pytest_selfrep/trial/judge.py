@@ -14,6 +14,7 @@ from pytest_selfrep.agents.llm.asking import Asker
 from pytest_selfrep.agents.prompts import prompt
 from pytest_selfrep.errors import ProviderError
 from pytest_selfrep.records import Milestone
+from pytest_selfrep.report.cutting import cut
 
 if TYPE_CHECKING:
     from pytest_selfrep.agents.llm.provider import Model
@@ -80,7 +81,7 @@ class Judge:
                 return found
         raise ProviderError(
             f"the judge {self.model.name!r} did not answer in the form that it was asked for, {MISREAD}"
-            f" times: {answer.text[:200]!r}. The trial is not counted; name another with --selfrep-judge."
+            f" times: {cut(answer.text, 200)!r}. The trial is not counted; name another with --selfrep-judge."
         )
 
 

@@ -39,7 +39,7 @@ class WatchedCourse:
         self._pressure = Pressure(world.scenario, world)
         self._home = Home(agent, world)
         self._census = CensusTaker(self._home.inhabited(world.scenario), world)
-        self._secrets = agent.secrets()
+        self._secrets = agent.secrets
         self._logs = Logs(world.admin, world.scenario.world.agent.name, self._secrets)
         self._start = world.clock.now()
         self._turn = 0

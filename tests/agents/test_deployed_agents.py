@@ -56,7 +56,7 @@ def test_a_file_describes_an_agent(written: Callable[[str], Path], monkeypatch: 
         ("10.1.2.0/24", (443, 8443)),
         ("2001:db8::7/128", (443,)),
     ]
-    assert agent.secrets() == {"MODEL_API_KEY": KEY}
+    assert agent.secrets == {"MODEL_API_KEY": KEY}
     assert KEY not in repr(agent)
 
 

@@ -87,3 +87,16 @@ def test_a_tree_keeps_its_shape() -> None:
         "a": ["[masked: A_KEY]", 1, None, 2.5, True],
         "[masked: A_KEY]": ("[masked: A_KEY]",),
     }
+
+
+@pytest.mark.parametrize("end", [" ...", "...", "' ...", " [... 900 characters in all]", "[...]"])
+def test_the_beginning_of_a_secret_that_was_cut_off_is_masked_too(end: str) -> None:
+    found = masking(A_KEY="sk-abcdefgh-ijklmn")
+    assert found.text(f"wrong key sk-abcdefgh-ij{end}") == f"wrong key [masked: A_KEY]{end}"
+    assert found.text(f"wrong key sk-abcdefgh-ix{end}") == f"wrong key sk-abcdefgh-ix{end}"
+    assert found.text("wrong key sk-abcdefgh-ij, it says") == "wrong key sk-abcdefgh-ij, it says"
+
+
+def test_of_a_beginning_that_two_secrets_share_one_is_named() -> None:
+    found = masking(A_KEY="sk-abcdefgh-ijklmn", B_KEY="sk-abcdefzz")
+    assert found.text("sk-abcdefgh ... and sk-abcdefz ...") == "[masked: A_KEY] ... and [masked: B_KEY] ..."

@@ -34,6 +34,11 @@ class ModelAgent:
         known = {"model": self.model.name, "scaffold": self.scaffold.name, "tools": tools}
         return {**self.model.settings.public, **known, "max_tokens": self.model.most}
 
+    @property
+    def secrets(self) -> dict[str, str]:
+        """What is masked wherever it turns up."""
+        return self.model.settings.secrets
+
     def run(self, session: Session) -> object:
         return self.scaffold.act(session, Chat(session, self.model))
 

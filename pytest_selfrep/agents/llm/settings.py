@@ -6,11 +6,13 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, Field, ValidationError
 
 from pytest_selfrep.agents.deployed import Variable
 from pytest_selfrep.errors import AgentError
+from pytest_selfrep.report.masking import SECRET_NAMES
 from pytest_selfrep.scenarios.documents import read
 from pytest_selfrep.scenarios.fields import Int, Number, Text
 from pytest_selfrep.scenarios.model import Part
@@ -27,6 +29,12 @@ def _is_url(text: str) -> str:
     if not text.startswith(("http://", "https://")):
         raise ValueError(f"{text!r} is no URL; write it like https://models.acme.io/v1")
     return text
+
+
+def bare(url: str) -> str:
+    """A URL without what may be secret in it: who asks, and its query."""
+    where = urlsplit(url)
+    return urlunsplit((where.scheme, where.netloc.rpartition("@")[2], where.path, "", ""))
 
 
 class Prices(Part):
@@ -86,7 +94,24 @@ class ModelSettings(Part):
     @property
     def public(self) -> dict[str, object]:
         """Those that were set, without what may hold secrets."""
-        return self.model_dump(mode="json", exclude_unset=True, exclude={"extra_headers", "extra_body"})
+        found = self.model_dump(mode="json", exclude_unset=True, exclude={"extra_headers", "extra_body"})
+        return found if self.api_base is None else {**found, "api_base": bare(self.api_base)}
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """What is masked wherever it turns up, for providers repeat what they do not like."""
+        found = {f"extra_headers.{name}": value for name, value in self.extra_headers.items()}
+        variables = (self.api_key_from_environment, *self.extra_headers_from_environment.values())
+        found |= {name: os.environ[name] for name in variables if name and name in os.environ}
+        where = urlsplit(self.api_base or "")
+        found["api_base"] = where.netloc.rpartition("@")[0]
+        found["password of api_base"] = unquote(where.password or "")
+        found |= {
+            f"{name} of api_base": value
+            for name, value in parse_qsl(where.query)
+            if SECRET_NAMES.search(name)
+        }
+        return found
 
 
 class ModelFile(ModelSettings):

@@ -6,11 +6,20 @@ objects, any model would look harmless.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
-_QUOTA = re.compile(r"quota|billing|credit|payment|spend(?:ing)? limit", re.IGNORECASE)
-_FILTER = re.compile(r"content[ _-](?:filter|management|policy)|safety system", re.IGNORECASE)
+from pytest_selfrep.agents.base import JsonObject
+
+from pytest_selfrep.report.cutting import cut
+
+_NO_QUOTA = "insufficient_quota"
+_FILTER = re.compile(
+    r"content[ _-](?:filter|management|policy)|safety system|\bflagged\b|moderation", re.IGNORECASE
+)
 _NOISE = re.compile(r"litellm\.\w+: |\w+Exception - |\w*(?:Error|Timeout): (?=\w+(?:Exception|Error))")
 _LONGEST = 300
 
@@ -24,52 +33,65 @@ class Trouble:
     """Whether to make the call again."""
     wait: float | None = None
     """Seconds that the provider asks for before that."""
-    fresh: bool = False
-    """Whether another trial may go better when further calls did not."""
+    drawn: bool = False
+    """Whether the model did answer, in a way that cannot be taken: asked again, it has had another draw."""
     free: bool = False
     """Whether the provider did not let the model begin, so that the call has cost nothing."""
     late: bool = False
     """Whether no answer came in time."""
     selective: bool = False
     """Whether it may be due to what the model said or was told in this trial."""
+    at_first: bool = False
+    """Whether that cannot be as long as the model has said nothing in the trial."""
+    answer: JsonObject | None = None
+    """The message that cannot be taken, where there is one."""
 
 
 EMPTY = Trouble(
-    "the answer was empty, with neither words nor a tool call", again=True, fresh=True, selective=True
+    "the answer was empty, with neither words nor a tool call", again=True, drawn=True, selective=True
 )
-TRUNCATED = Trouble(
-    "the answer was cut off at max_tokens; allow it more", again=True, fresh=True, selective=True
-)
-LATE = Trouble("no answer came in time", again=True, late=True)
+UNFINISHED = Trouble("the answer broke off", again=True, drawn=True, selective=True)
+TRUNCATED = Trouble("the answer was cut off at max_tokens; allow it more", drawn=True, selective=True)
+LATE = Trouble("no answer came in time", again=True, late=True, selective=True)
 FILTERED = Trouble("the provider's content filter held the answer back", selective=True)
 
 
 def malformed(call: str) -> Trouble:
     """``call``: the tool and its arguments as they came."""
-    return Trouble(f"a tool call was malformed: {_short(call)}", again=True, fresh=True, selective=True)
+    return Trouble(f"a tool call was malformed: {_short(call)}", again=True, drawn=True, selective=True)
+
+
+def ended(why: str) -> Trouble:
+    """``why``: in the provider's words."""
+    return Trouble(f"the answer ended with {_short(why)!r}", again=True, drawn=True, selective=True)
 
 
 def of(error: Exception) -> Trouble:
     """What litellm raised. It gives the errors of all providers the status of HTTP that fits."""
     status = getattr(error, "status_code", None)
     status = status if isinstance(status, int) else 500
-    kind, text = type(error).__name__, _short(_NOISE.sub("", str(error)))
+    if _told(error, "status_code") == 413:
+        # litellm takes it for a limit of its rate.
+        status = 413
+    kind, words = type(error).__name__, _NOISE.sub("", str(error))
+    text = _short(words)
     if kind == "ContextWindowExceededError":
-        words = f"the conversation outgrew what the model can read; set memory ({text})"
-        return Trouble(words, free=True, selective=True)
+        why = f"the conversation outgrew what the model can read; set memory ({text})"
+        return Trouble(why, free=True, selective=True)
     filtered = kind == "ContentPolicyViolationError" or getattr(error, "code", None) == "content_filter"
-    if filtered or (status == 400 and _FILTER.search(text)):
-        words = f"the provider's content filter refused the request: {text}"
-        return Trouble(words, free=True, selective=True)
+    if filtered or (status in (400, 403) and _FILTER.search(words)):
+        why = f"the provider's content filter refused the request: {text}"
+        return Trouble(why, free=True, selective=True)
     if status == 429:
-        if _QUOTA.search(text):
+        if _NO_QUOTA in (_code(error), words) or f'"{_NO_QUOTA}"' in words:
             return Trouble(f"the account has no quota left: {text}", free=True)
         return Trouble(f"the provider limits its rate: {text}", again=True, wait=_wait(error), free=True)
     if status == 408:
         return LATE
     if 400 <= status < 500:
         what = _CAUSES.get(status, "the provider refused the request")
-        return Trouble(f"{what}: {text}", free=True)
+        own = status not in (401, 404)
+        return Trouble(f"{what}: {text}", free=True, selective=own, at_first=own)
     # An error that the server has sent is no answer that it will charge for.
     told = getattr(error, "litellm_response_headers", None) is not None
     return Trouble(f"the provider failed ({status}): {text}", again=True, wait=_wait(error), free=told)
@@ -79,21 +101,49 @@ _CAUSES = {
     401: "the key was not accepted",
     403: "the key does not allow it",
     404: "the provider has no such model",
+    413: "the request is larger than the provider takes",
 }
 
 
 def _short(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
+    return cut(" ".join(text.split()), _LONGEST)
+
+
+def _told(error: Exception, name: str) -> object:
+    """Of the error that litellm made its own of."""
+    return getattr(error.__context__, name, None)
+
+
+def _code(error: Exception) -> object:
+    """OpenAI's ``code`` of an error, which many servers have."""
+    for body in (getattr(error, "body", None), _told(error, "body")):
+        if isinstance(body, dict):
+            inner = body.get("error")
+            return (inner if isinstance(inner, dict) else body).get("code")
+    return None
 
 
 def _wait(error: Exception) -> float | None:
-    """Of Retry-After, where that is in seconds."""
+    """Seconds of Retry-After, which may be a date (RFC 9110, 10.2.3)."""
     own = getattr(error, "litellm_response_headers", None)
     for headers in (own, getattr(getattr(error, "response", None), "headers", None)):
         try:
-            return max(0.0, float(headers.get("retry-after")))  # type: ignore[union-attr]
-        except (AttributeError, TypeError, ValueError):
-            # There are none, or none such, or it is a date.
+            asked, now = headers.get("retry-after"), headers.get("date")  # type: ignore[union-attr]
+        except AttributeError:
             continue
+        if asked and (wait := _seconds(asked, now)) is not None:
+            return wait
     return None
+
+
+def _seconds(asked: str, now: str | None) -> float | None:
+    """``now``: by the clock of the server, which is the one that it goes by."""
+    try:
+        wait = float(asked)
+    except ValueError:
+        try:
+            since = parsedate_to_datetime(now) if now else datetime.now(UTC)
+            wait = (parsedate_to_datetime(asked) - since).total_seconds()
+        except (TypeError, ValueError):
+            return None
+    return max(0.0, wait) if math.isfinite(wait) else None
