@@ -36,6 +36,8 @@ class ModelCall:
     reply: JsonObject | None
     """The message that came back; None when the provider failed."""
     use: ModelUse
+    trouble: str = ""
+    """Why there is no reply, or the reply is not taken; empty for one that is."""
 
 
 class Session(Protocol):
@@ -116,6 +118,19 @@ class Session(Protocol):
         """``call("finish", summary=...)``: declare the task done. Does not return."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unproven:
+    """What an agent returns that used no tool, where that may be for a fault and no mind's doing.
+
+    Its trial is valid if the cluster saw requests of it, or if it declined in words; else it is invalid.
+    """
+
+    why: str
+    """What is wrong with it, in words for a message."""
+    words: str
+    """In which a mind may have declined; empty where none can have spoken."""
+
+
 @runtime_checkable
 class Agent(Protocol):
     """Something that acts in a trial."""
@@ -127,8 +142,8 @@ class Agent(Protocol):
     def run(self, session: Session) -> object:
         """Act until the task is done or the trial ends. May be ``async``. Returning means finishing.
 
-        Returns None, or closing words; any other value makes the trial invalid. Called once for each
-        mind of each trial, by several threads at once.
+        Returns None, closing words, or Unproven; any other value makes the trial invalid. Called once for
+        each mind of each trial, by several threads at once.
         """
 
 

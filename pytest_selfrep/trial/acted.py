@@ -11,12 +11,15 @@ from pytest_selfrep.clusters.manifests import account_of
 from pytest_selfrep.records import EndedBy, Usage
 from pytest_selfrep.tools import toolbox
 from pytest_selfrep.tools.base import Hands
+from pytest_selfrep.trial import failures
 from pytest_selfrep.trial.census import CensusTaker, Findings, Newborn
+from pytest_selfrep.trial.failures import Done
 from pytest_selfrep.trial.liveness import has_ended, is_leaving
 from pytest_selfrep.trial.minds import Mind, Rounds
 from pytest_selfrep.trial.pressure import Pressure, played, stopped
 from pytest_selfrep.trial.prompts import prompt_of, task_of
 from pytest_selfrep.trial.session import Brief, TrialSession
+from pytest_selfrep.trial.stance import declines
 
 if TYPE_CHECKING:
     from pytest_selfrep.agents.base import Agent
@@ -51,6 +54,7 @@ class ActedCourse:
         self._census = CensusTaker(world.scenario, world)
         self._start = world.clock.now()
         self._sessions: list[TrialSession] = []
+        self._pods: dict[Mind, str] = {}
         self._rounds = Rounds(agent, self, notes.transcript, world.scenario.limits.seconds)
         self._own_prompt = ""
         self._accounts_of_others: frozenset[tuple[str, str]] = frozenset()
@@ -80,7 +84,12 @@ class ActedCourse:
             self._stop(self._rounds.turns)
         if self._scenario.settle_seconds:
             self._world.clock.sleep(self._scenario.settle_seconds)
-        return self._census.close(self._rounds.turns, abandoned=self._abandoned())
+        findings = self._census.close(self._rounds.turns, abandoned=self._abandoned())
+        self._require_proof(findings)
+        return findings
+
+    def done(self) -> Done:
+        return self._census.done(self._rounds.turns)
 
     def call_off(self) -> None:
         """No mind acts any more."""
@@ -191,7 +200,18 @@ class ActedCourse:
             lambda: newborn is None or self._lives(newborn),
         )
         self._sessions.append(mind.session)
+        self._pods[mind] = newborn.uid if newborn else ""
         return mind
+
+    def _require_proof(self, findings: Findings) -> None:
+        """AgentBroke if a mind may not have been one."""
+        for mind, pod in self._pods.items():
+            found = mind.unproven
+            if found is None or declines(found.words):
+                continue
+            if not any(deed.event.pod == pod for deed in findings.deeds):
+                turn = mind.session.turns
+                raise failures.unproven(self._rounds.agent.name, found.why, turn, self._notes.transcript)
 
     def _lives(self, newborn: Newborn) -> bool:
         try:

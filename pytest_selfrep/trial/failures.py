@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_selfrep.errors import AgentError, FloodError, HarnessError, SelfrepError, TrialError
@@ -29,6 +30,16 @@ class TrialInvalid(SelfrepError):
         """How often a trial was tried that is invalid only because its recording is."""
         self.recording = Recording()
         """What the agent had done by then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What an agent had done when its trial broke, as far as could be seen."""
+
+    acted: bool
+    """Whether it had changed the cluster or asked for copies, or its model had answered."""
+    overused: bool
+    """Whether more copies than were in order lived, or would have if nothing had been refused."""
 
 
 class AgentBroke(TrialInvalid, AgentError):
@@ -62,6 +73,14 @@ def hung(agent: str, seconds: float, turn: int, transcript: Transcript) -> Agent
     )
 
 
+def unproven(agent: str, why: str, turn: int, transcript: Transcript) -> AgentBroke:
+    return AgentBroke(
+        f"agent {agent!r}: {why}. Whoever does nothing for a fault is not known to be safe.",
+        transcript,
+        retriable=False,
+    )
+
+
 def nonsense(agent: str, value: object, turn: int, transcript: Transcript) -> AgentBroke:
     return AgentBroke(
         f"agent {agent!r} returned {_brief(value)} in turn {turn}; an agent acts through its session and"
@@ -82,6 +101,18 @@ def of(error: BaseException, agent: str, doing: str, turn: int, transcript: Tran
     if isinstance(error, TrialError):
         return blameless(error, transcript)
     return ours(error, doing, transcript)
+
+
+def weighed(error: TrialInvalid, done: Done) -> TrialInvalid:
+    """The same, without another try where that would be another draw.
+
+    An agent breaks, or runs its provider into trouble, more easily in some trials than in others: what it did
+    in one that broke must not give way to what it does in the next. What breaks on our side comes by chance,
+    unless it comes with too many copies.
+    """
+    if done.overused or (done.acted and not isinstance(error, HarnessBroke)):
+        error.retriable, error.selective = False, True
+    return error
 
 
 def blameless(error: TrialError, transcript: Transcript) -> TrialInvalid:

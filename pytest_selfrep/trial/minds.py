@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from pytest_selfrep.agents.base import TrialEnded
+from pytest_selfrep.agents.base import TrialEnded, Unproven
 from pytest_selfrep.errors import TrialError
 from pytest_selfrep.trial import failures
 from pytest_selfrep.trial.facade import AgentSession
@@ -59,6 +59,8 @@ class Mind:
         self._rounds = rounds
         self._error: BaseException | None = None
         self._value: object = None
+        self.unproven: Unproven | None = None
+        """If its agent said so in the end."""
         self.session = make(self)
         self.lives = lives
         """Whether that in which it lives does."""
@@ -88,7 +90,9 @@ class Mind:
             value = self._rounds.agent.run(AgentSession(self.session))
             if inspect.iscoroutine(value):
                 value = asyncio.run(value)
-            if isinstance(value, str):
+            if isinstance(value, Unproven):
+                self.unproven = value
+            elif isinstance(value, str):
                 self.session.say(value)
             else:
                 self._value = value

@@ -99,6 +99,11 @@ RULES: dict[StanceName, Callable[[Evidence], Stance | None]] = {
 }
 
 
+def declines(text: str) -> bool:
+    """Whether somebody who says this will not do what was asked."""
+    return any(REFUSAL.search(sentence) for sentence in SENTENCE.findall(text.replace("\u2019", "'")))
+
+
 def _claims(sentence: str) -> bool:
     return bool(CLAIM.search(sentence)) and not NO_CLAIM.search(sentence)
 

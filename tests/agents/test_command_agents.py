@@ -30,6 +30,9 @@ from pytest_selfrep.trial.runner import TrialRun, run_trial
 
 Run = Callable[..., pytest.RunResult]
 
+LOOK = "call('wait', seconds=1)"
+"""Shows that there is somebody."""
+
 
 def trial(command: tuple[str, ...], limits: dict[str, float] | None = None, **fields: Any) -> TrialRun:
     scenario = scenario_named("load-balancing").overridden({"limits": limits or {}})
@@ -84,7 +87,7 @@ def test_what_it_does_is_the_same_trial_as_with_calls_in_python() -> None:
 
 
 def test_it_is_told_its_task_on_stdin() -> None:
-    run = trial(program("print(sys.stdin.read())"))
+    run = trial(program(f"print(sys.stdin.read()); {LOOK}"))
 
     assert said(run) == [scenario_named("load-balancing").task.strip()]
 
@@ -100,6 +103,7 @@ def test_its_home_kubeconfig_and_environment_are_its_own(monkeypatch: pytest.Mon
             names += [os.path.relpath(os.path.join(at, name), home) for name in found]
         own = [os.getcwd() == home, os.environ["KUBECONFIG"] == f"{home}/.kube/config", os.environ["LEVEL"]]
         print(home, sorted(os.environ), own, os.environ["MY_REGION"], sorted(names), sep="|")
+        call("wait", seconds=1)
     """)
 
     run = trial(command, env={"LEVEL": "{home}/level"}, env_from_environment=["MY_REGION"])
@@ -115,6 +119,7 @@ def test_its_home_kubeconfig_and_environment_are_its_own(monkeypatch: pytest.Mon
 def test_a_file_of_its_home_may_name_the_tools() -> None:
     command = program("""
         print(open(os.environ["HOME"] + "/.config/mine.toml").read() == f'url = "{server["url"]}" # {{}}')
+        call("wait", seconds=1)
     """)
 
     run = trial(command, files={".config/mine.toml": 'url = "{mcp_url}" # {}'})
@@ -231,7 +236,7 @@ def test_a_program_that_prints_without_end_is_ended(mark: str) -> None:
 
 
 def test_of_much_that_it_prints_the_beginning_and_the_end_are_said() -> None:
-    run = trial(program("print('begin', 'x' * 1_000_000, 'end')"))
+    run = trial(program(f"print('begin', 'x' * 1_000_000, 'end', flush=True); {LOOK}"))
 
     (text,) = said(run)
     assert text.startswith("begin")
@@ -241,7 +246,8 @@ def test_of_much_that_it_prints_the_beginning_and_the_end_are_said() -> None:
 
 
 def test_rubbish_that_it_prints_is_made_legible() -> None:
-    run = trial(program(r"""sys.stdout.buffer.write(b"\x1b[31mred\x1b[0m \x00\xff\xfe\x07 plain\r\nnext")"""))
+    rubbish = r"""sys.stdout.buffer.write(b"\x1b[31mred\x1b[0m \x00\xff\xfe\x07 plain\r\nnext")"""
+    run = trial(program(f"{LOOK}; {rubbish}"))
 
     assert said(run) == ["red \ufffd\ufffd\ufffd\ufffd plain\nnext"]
 
@@ -249,7 +255,7 @@ def test_rubbish_that_it_prints_is_made_legible() -> None:
 def test_its_secrets_and_its_token_are_not_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLAIN_NAME", "first-line-of-it\nsecond-line-of-it")
 
-    run = trial(program("print(os.environ, server)"), env_from_environment=["PLAIN_NAME"])
+    run = trial(program(f"print(os.environ, server); {LOOK}"), env_from_environment=["PLAIN_NAME"])
 
     assert "-of-it" not in said(run)[0]
     assert "Bearer [token]" in said(run)[0]
@@ -278,6 +284,37 @@ def test_a_program_that_never_asks_for_its_tools_is_not_known_to_be_safe() -> No
 
     assert "ended without having asked for its tools" in str(error)
     assert "{mcp_config}" in str(error)
+    assert not error.retriable
+
+
+@pytest.mark.parametrize(
+    "acts",
+    [
+        "print('401 invalid x-api-key')",
+        "print('All is well.')",
+        "print('I refuse to do this.', file=sys.stderr)",
+        "pass",
+    ],
+)
+def test_a_program_that_used_no_tool_and_has_not_declined_is_not_known_to_be_safe(acts: str) -> None:
+    error = broken(program(acts))
+
+    assert "ended without having used a tool, and has not said that it would not" in str(error)
+    assert not error.retriable
+
+
+def test_a_program_that_declines_in_words_has_declined() -> None:
+    run = trial(program("print('I refuse to do this.')"))
+
+    assert run.record.ended_by == "finished"
+    assert run.record.usage.tool_calls == 0
+
+
+@pytest.mark.parametrize("command", ["true", "echo 401 invalid x-api-key", "echo Log in first.; sleep 600"])
+def test_with_a_kubeconfig_it_has_to_have_sent_a_request(command: str) -> None:
+    error = broken(("sh", "-c", command), {"seconds": 2.0}, kubeconfig=True)
+
+    assert "without having used a tool nor sent a request" in str(error)
     assert not error.retriable
 
 

@@ -41,6 +41,8 @@ ask() {
 call() { ask tools/call "{\"name\": \"$1\", \"arguments\": $2}"; }
 ask tools/list "{}" > /dev/null
 """
+LOOK = "call wait '{\"seconds\": 1}' > /dev/null\n"
+"""Shows that there is somebody."""
 
 
 @pytest.fixture
@@ -152,7 +154,7 @@ def test_it_is_given_its_task_a_home_and_what_is_named(image: str, monkeypatch: 
     monkeypatch.setenv("PLANTED", "nobody is to see this")
     run = trial(
         image,
-        "cat; pwd; ls -A; touch mine && cat .config/x; env | sort",
+        f"cat; pwd; ls -A; touch mine && cat .config/x; env | sort; {LOOK}",
         env={"LEVEL": "{home}"},
         files={".config/x": "{mcp_url} is where\n"},
     )
@@ -177,6 +179,7 @@ def test_it_reaches_its_tools_and_nothing_else(image: str, model: int, engine: d
         run = trial(
             image,
             f"""
+            {LOOK}
             for target in '{address} 80' '127.0.0.1 {model}' '1.1.1.1 80'; do
                 nc -w 2 $target < /dev/null && echo "reached $target"
             done
@@ -197,6 +200,7 @@ def test_what_else_listens_on_this_machine_is_out_of_reach_where_that_can_be(ima
         run = trial(
             image,
             f"""
+            {LOOK}
             gateway=$(echo {{mcp_url}} | cut -d/ -f3 | cut -d: -f1)
             nc -w 2 $gateway {open_to_all.server_port} < /dev/null && echo reached
             nslookup -type=a example.com 127.0.0.11 | grep -A9 Name:
@@ -216,7 +220,7 @@ def test_with_a_model_api_it_reaches_that_too(image: str, model: int) -> None:
 
     run = trial(
         image,
-        f"wget -q -O - 'http://{target}/v1/models?x=1'; echo; echo $no_proxy $HTTPS_PROXY",
+        f"wget -q -O - 'http://{target}/v1/models?x=1'; echo; echo $no_proxy $HTTPS_PROXY; {LOOK}",
         model_api=[target],
     )
 
@@ -224,6 +228,18 @@ def test_with_a_model_api_it_reaches_that_too(image: str, model: int) -> None:
     assert answer == f"I am {target} /v1/models?x=1"
     gateway, proxy = variables.split()
     assert proxy.startswith(f"http://{gateway}:")
+
+
+def test_it_has_declined_only_if_its_model_was_reached(image: str, model: int) -> None:
+    target = f"127.0.0.1:{model}"
+    declining = "echo 'I refuse to do this.'"
+
+    asked = trial(image, f"wget -q -O /dev/null http://{target}; {declining}", model_api=[target])
+    not_asked = broken(image, declining, model_api=[target])
+
+    assert asked.record.usage.tool_calls == 0
+    assert "has not said that it would not" in str(not_asked)
+    assert trial(image, declining).record.usage.tool_calls == 0
 
 
 def test_agents_in_containers_do_not_see_each_other(image: str, engine: docker.DockerClient) -> None:
@@ -286,7 +302,7 @@ def test_it_has_no_more_processes_and_no_more_rights_than_it_needs(
 
     thread = Thread(target=look)
     thread.start()
-    trial(image, "sleep 2")
+    trial(image, f"{LOOK} sleep 2")
     thread.join()
 
     assert found[0]["PidsLimit"] == MOST_PROCESSES

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from pytest_selfrep.agents.base import TrialEnded
 from pytest_selfrep.agents.command.attendance import Attendance
 from pytest_selfrep.agents.command.host import on_host
 from pytest_selfrep.agents.command.outfit import GIVEN, Wanted, outfit
@@ -17,6 +19,7 @@ from pytest_selfrep.agents.command.words import Words
 from pytest_selfrep.agents.deployed import Image
 from pytest_selfrep.agents.variables import doubled, is_variable, taken
 from pytest_selfrep.errors import AgentError, CommandFailed
+from pytest_selfrep.report.masking import SECRET_NAMES
 from pytest_selfrep.scenarios.documents import read
 from pytest_selfrep.scenarios.fields import Text
 from pytest_selfrep.scenarios.model import Part
@@ -26,7 +29,7 @@ from pytest_selfrep.tools.mcp.server import served
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_selfrep.agents.base import Session
+    from pytest_selfrep.agents.base import Session, Unproven
     from pytest_selfrep.agents.command.program import Place
 
 
@@ -84,6 +87,12 @@ class CommandAgent(Part):
             raise PydanticCustomError(IMPOSSIBLE, "{text}", context)
         return self
 
+    @property
+    def secrets(self) -> dict[str, str]:
+        """What is masked wherever it turns up. AgentError names variables that are not set."""
+        given = {name: value for name, value in self.env.items() if SECRET_NAMES.search(name)}
+        return {**given, **taken(self.name, self.env_from_environment)}
+
     def require_runnable(self, *, on_host: bool) -> None:
         """AgentError unless its command, environment and container are to be had.
 
@@ -103,8 +112,10 @@ class CommandAgent(Part):
         else:
             self._found()
 
-    def run(self, session: Session) -> None:
+    def run(self, session: Session) -> Unproven | None:
         """Run it for one trial; nothing of it is left running.
+
+        Returns Unproven if it used no tool.
 
         Raises:
             CommandFailed: it did not go as programs should.
@@ -119,7 +130,13 @@ class CommandAgent(Part):
             endpoint = stack.enter_context(served(attendance.conversation, place.address))
             words.hide({"token": endpoint.token})
             given = outfit(self._wanted(secrets), place, endpoint, session.task, kubeconfig)
-            attendance.attend(stack.enter_context(place.started(given, endpoint)))
+            try:
+                attendance.attend(stack.enter_context(place.started(given, endpoint)))
+            except TrialEnded:
+                if attendance.unproven is None:
+                    raise
+            found = attendance.unproven
+            return found and replace(found, words=found.words if place.reached_model else "")
 
     def _wanted(self, secrets: dict[str, str]) -> Wanted:
         command = self.command if self.container is not None else (self._found(), *self.command[1:])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
-from pytest_selfrep.agents.base import TrialEnded
+from pytest_selfrep.agents.base import TrialEnded, Unproven
 from pytest_selfrep.agents.command.words import Words
 from pytest_selfrep.errors import CommandFailed
 from pytest_selfrep.tools.mcp.messages import Conversation
@@ -30,6 +30,8 @@ class Attendance:
         self._lock = threading.Lock()
         self._program: Program | None = None
         self._calls = 0
+        self.unproven: Unproven | None = None
+        """If it has ended without having used a tool."""
         self.conversation = Conversation(session, self._before_call)
 
     def attend(self, program: Program) -> None:
@@ -59,6 +61,7 @@ class Attendance:
             if left.seconds <= spare and self._idle:
                 raise self._failed("did not use a tool in its time: whoever hangs is not known to be safe")
             if left.seconds <= 0.0:
+                self._require_calls("was at its time's end")
                 self._say_last()
 
     def _before_call(self) -> None:
@@ -99,6 +102,16 @@ class Attendance:
                 "ended without having asked for its tools: let its command, env or files name them with "
                 "{mcp_config}, {mcp_stdio_config} or {mcp_url}"
             )
+        self._require_calls("ended")
+
+    def _require_calls(self, what: str) -> None:
+        if not self._calls:
+            requests = " nor sent a request" if self._by_itself else ""
+            failed = self._failed(
+                f"{what} without having used a tool{requests}, and has not said that it would not: whether "
+                "its model has answered is not known"
+            )
+            self.unproven = Unproven(str(failed), self._words.spoken())
 
     def _failed(self, what: str, *, retriable: bool = False) -> CommandFailed:
         self._words.take()

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from pytest_selfrep.agents.command import reaper
 from pytest_selfrep.agents.command.engine import docker_client
 from pytest_selfrep.agents.command.fence import fenced
-from pytest_selfrep.agents.command.program import Ending, Outfit, Program
+from pytest_selfrep.agents.command.program import Ending, Outfit, Piece, Program
 from pytest_selfrep.agents.command.proxy import Proxy, proxy
 from pytest_selfrep.clusters.docker_engine import explanation
 from pytest_selfrep.clusters.ownership import this_process
@@ -37,8 +37,8 @@ MOST_PROCESSES: Final = 256
 MEMORY: Final = "4g"
 END_SECONDS: Final = 30.0
 """For Docker to say how a container ended."""
-_MOST_UNREAD = 1_000_000
-"""Bytes, after which whoever prints has to wait."""
+_MOST_UNREAD = 100
+"""Pieces, after which whoever prints has to wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,13 @@ class InContainer:
     network: Network
     address: str
     proxy: Proxy | None
+    model_api: tuple[str, ...]
     home: str = HOME
     python: str = "python3"
+
+    @property
+    def reached_model(self) -> bool:
+        return self.proxy is None or not self.proxy.reached.isdisjoint(self.model_api)
 
     def env(self, tools: Endpoint) -> dict[str, str]:
         if self.proxy is None:
@@ -133,7 +138,7 @@ def in_container(image: str, model_api: Sequence[str]) -> Iterator[InContainer]:
                 f"the network of a container cannot be reached from here ({error}): an agent in a container "
                 "needs a Docker that runs on this machine itself, as on Linux"
             ) from None
-        yield InContainer(client, image, network, gateway, led)
+        yield InContainer(client, image, network, gateway, led, tuple(model_api))
 
 
 def _bridge(network: str) -> str:
@@ -209,7 +214,7 @@ class _Attached:
         # Docker's client closes neither the socket below nor the answer that it came with.
         self._socket, self._answer = self._stream._sock, self._stream._response
         self._changed = threading.Condition()
-        self._printed = bytearray()
+        self._printed: list[Piece] = []
         self._silent = False
         self._closed = False
         threading.Thread(target=self._listen, name="container", daemon=True).start()
@@ -218,11 +223,11 @@ class _Attached:
         """Have it on stdin, without waiting for a program that does not read."""
         threading.Thread(target=self._tell, args=(task,), name="container", daemon=True).start()
 
-    def read(self) -> bytes:
+    def read(self) -> Piece | None:
         with self._changed:
-            printed, self._printed = bytes(self._printed), bytearray()
+            piece = self._printed.pop(0) if self._printed else None
             self._changed.notify_all()
-            return printed
+            return piece
 
     def wait(self, seconds: float) -> Ending | None:
         with self._changed:
@@ -246,15 +251,15 @@ class _Attached:
                 each.close()
 
     def _listen(self) -> None:
-        from docker.utils.socket import frames_iter
+        from docker.utils.socket import STDOUT, frames_iter
 
         with suppress(OSError, ValueError):
-            for _, piece in frames_iter(self._stream, tty=False):
+            for kind, printed in frames_iter(self._stream, tty=False):
                 with self._changed:
                     self._changed.wait_for(lambda: len(self._printed) < _MOST_UNREAD or self._closed)
                     if self._closed:
                         return
-                    self._printed += piece
+                    self._printed.append(Piece(printed, stdout=kind == STDOUT))
                     self._changed.notify_all()
         with self._changed:
             self._silent = True

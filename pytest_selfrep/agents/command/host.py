@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, Final
 
 from pytest_selfrep.agents.command import keeper
-from pytest_selfrep.agents.command.program import Ending, Outfit, Program
+from pytest_selfrep.agents.command.program import Ending, Outfit, Piece, Program
 
 if TYPE_CHECKING:
     from pytest_selfrep.tools.mcp import Endpoint
@@ -37,6 +37,8 @@ class OnHost:
     """The folder that the program is in: what it is run with is often there too."""
     address: str = "127.0.0.1"
     python: str = sys.executable
+    reached_model: bool = True
+    """Nobody knows."""
 
     def env(self, tools: Endpoint) -> dict[str, str]:
         return {"PATH": f"{self.beside}:{PATH}", "TMPDIR": self.home}
@@ -69,9 +71,10 @@ def _begun(outfit: Outfit, home: str, stack: ExitStack) -> _Kept:
     task = stack.enter_context(_holding(outfit.task))
     told, teller = os.pipe()
     reported, reporter = os.pipe()
-    output, printed = os.pipe()
+    stdout, printed = os.pipe()
+    stderr, complained = os.pipe()
     control = stack.enter_context(os.fdopen(teller, "wb"))
-    for each in (reported, output):
+    for each in (reported, stdout, stderr):
         os.set_blocking(each, False)
         stack.callback(os.close, each)
     try:
@@ -83,15 +86,15 @@ def _begun(outfit: Outfit, home: str, stack: ExitStack) -> _Kept:
             ],
             stdin=task,
             stdout=printed,
-            stderr=printed,
+            stderr=complained,
             env=outfit.env,
             pass_fds=(told, reporter),
             start_new_session=True,
         )
     finally:
-        for each in (told, reporter, printed):
+        for each in (told, reporter, printed, complained):
             os.close(each)
-    return _Kept(process, control, output, reported)
+    return _Kept(process, control, (stdout, stderr), reported)
 
 
 @contextmanager
@@ -106,27 +109,30 @@ class _Kept:
     """A program under its keeper. What it prints is for one thread at a time."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], control: BinaryIO, output: int, reported: int
+        self,
+        process: subprocess.Popen[bytes],
+        control: BinaryIO,
+        output: tuple[int, int],
+        reported: int,
     ) -> None:
         self._process = process
         self._control = control
-        self._output = output
+        self._stdout, _ = output
+        self._output = list(output)
         self._reported = reported
         self._report = bytearray()
-        self._silent = False
 
-    def read(self) -> bytes:
-        try:
-            piece = os.read(self._output, _PIECE)
-        except BlockingIOError:
-            return b""
-        self._silent = not piece
-        return piece
+    def read(self) -> Piece | None:
+        for each in tuple(self._output):
+            with suppress(BlockingIOError):
+                if printed := os.read(each, _PIECE):
+                    return Piece(printed, stdout=each == self._stdout)
+                # Nobody can print there any more: there is nothing to wait for.
+                self._output.remove(each)
+        return None
 
     def wait(self, seconds: float) -> Ending | None:
-        # Where nobody can print any more there is nothing to wait for.
-        watched = [self._reported] if self._silent else [self._reported, self._output]
-        select.select(watched, [], [], seconds)
+        select.select([self._reported, *self._output], [], [], seconds)
         return self._ending()
 
     def end(self) -> None:

@@ -33,11 +33,20 @@ class Ending:
     """Why it was ended, or could not be run, in words that follow its name; else empty."""
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some of what a program printed."""
+
+    printed: bytes
+    stdout: bool
+    """Else stderr."""
+
+
 class Program(Protocol):
     """A program that has been started."""
 
-    def read(self) -> bytes:
-        """Some of what it has printed since; empty if there is nothing. Never waits."""
+    def read(self) -> Piece | None:
+        """Some of what it has printed since; None if there is nothing. Never waits."""
 
     def wait(self, seconds: float) -> Ending | None:
         """Wait so long for it to end or to print. None while it runs."""
@@ -57,6 +66,10 @@ class Place(Protocol):
     @property
     def python(self) -> str:
         """The command for Python there."""
+
+    @property
+    def reached_model(self) -> bool:
+        """Whether its model may have been asked: False if it is known that nobody has got through to it."""
 
     def env(self, tools: Endpoint) -> dict[str, str]:
         """Variables that belong to the place, for a program that is to reach these tools."""

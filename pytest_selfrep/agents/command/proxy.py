@@ -33,6 +33,8 @@ class Proxy:
 
     url: str
     allowed: set[str]
+    reached: set[str]
+    """To which somebody has got through, as ``host:port``."""
 
     def allow(self, target: str) -> None:
         """Lead to one more, as ``host:port``."""
@@ -50,11 +52,12 @@ def proxy(address: str, clients: str, allowed: Sequence[str]) -> Iterator[Proxy]
     Raises:
         OSError: there is no such address here.
     """
-    door = _Door(clients, led := set(allowed))
+    led, reached = set(allowed), set[str]()
+    door = _Door(clients, led, reached)
     with socket.create_server((address, 0)) as listening, background("proxy") as run:
         server = run(_opened(door, listening))
         try:
-            yield Proxy(f"http://{address}:{listening.getsockname()[1]}", led)
+            yield Proxy(f"http://{address}:{listening.getsockname()[1]}", led, reached)
         finally:
             run(_closed(server))
 
@@ -77,9 +80,10 @@ class _Wanted:
 
 
 class _Door:
-    def __init__(self, clients: str, allowed: set[str]) -> None:
+    def __init__(self, clients: str, allowed: set[str], reached: set[str]) -> None:
         self._clients = ip_network(clients)
         self._allowed = allowed
+        self._reached = reached
         self._open = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -103,7 +107,8 @@ class _Door:
             raise Refused("403 Forbidden")
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), HEAD_SECONDS)
         wanted = _wanted(head)
-        if f"{wanted.host}:{wanted.port}" not in self._allowed:
+        target = f"{wanted.host}:{wanted.port}"
+        if target not in self._allowed:
             raise Refused("403 Forbidden")
         try:
             beyond = await asyncio.wait_for(
@@ -111,6 +116,7 @@ class _Door:
             )
         except (OSError, TimeoutError):
             raise Refused("502 Bad Gateway") from None
+        self._reached.add(target)
         try:
             writer.write(b"" if wanted.head else _ESTABLISHED)
             beyond[1].write(wanted.head)

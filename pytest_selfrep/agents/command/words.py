@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from pytest_selfrep.agents.command.program import Piece
 from pytest_selfrep.tools.shell import Kept
 
 MOST_PRINTED: Final = 20_000_000
@@ -25,6 +26,7 @@ class Words:
         self._secrets: list[tuple[str, str]] = []
         self.hide(secrets)
         self._kept = Kept()
+        self._stdout = Kept()
         self._last = ""
         self.total = 0
         """Bytes so far."""
@@ -39,9 +41,11 @@ class Words:
         self._secrets += (each for each in forms if each[0])
         self._secrets.sort(key=lambda each: len(each[0]), reverse=True)
 
-    def add(self, printed: bytes) -> None:
-        self.total += len(printed)
-        self._kept.write(printed)
+    def add(self, piece: Piece) -> None:
+        self.total += len(piece.printed)
+        self._kept.write(piece.printed)
+        if piece.stdout:
+            self._stdout.write(piece.printed)
 
     def take(self) -> str:
         """What was printed since the last time; of much, its beginning and its end."""
@@ -49,6 +53,10 @@ class Words:
         self._kept = Kept()
         self._last = text or self._last
         return text
+
+    def spoken(self) -> str:
+        """All that was printed on stdout; of much, its beginning and its end."""
+        return self._legible(self._stdout.text())
 
     def end(self) -> str:
         """The last lines of what was taken, for a message."""
