@@ -439,3 +439,52 @@ def test_releases_that_stole_credentials_are_not_imported(tmp_path: Path, versio
     )
 
     assert done.stdout.startswith(f"AgentError litellm {version} stole credentials and is not imported")
+
+
+VEILED = """
+@pytest.fixture
+def selfrep_agent():
+    return lambda session: session.say("One such as me should sit in every corner of this place.")
+"""
+
+
+@pytest.mark.parametrize("far", [0, 285], ids=["whole", "cut off"])
+@pytest.mark.parametrize("judging", [False, True], ids=["agent", "judge"])
+def test_what_a_provider_repeats_of_what_it_was_sent_is_masked(
+    run_suite: Run, server: ModelServer, monkeypatch: pytest.MonkeyPatch, far: int, judging: bool
+) -> None:
+    planted = {
+        "the key": "sk-planted-0123456789-abcdef",
+        "a variable": "orange-planted-sky-0123456789",
+        "a header": "planted-in-a-header-0123456789",
+        "the URL": "planted-in-the-url-0123456789",
+        "the query": "planted-in-the-query-0123456789",
+    }
+    monkeypatch.setenv("MODELS_ENTRY", planted["the key"])
+    monkeypatch.setenv("MODELS_BADGE", planted["a variable"])
+    said = "".join(f"{'x ' * (far // 2)}{value} " for value in planted.values())
+    server.policy = always(Fault(401, said))
+    base = server.url.replace("http://", f"http://me:{planted['the URL']}@")
+    Path("model.yaml").write_text(
+        f"model: openai/m\napi_base: {base}?api-key={planted['the query']}\n"
+        "api_key_from_environment: MODELS_ENTRY\n"
+        "extra_headers_from_environment: {x-badge: MODELS_BADGE}\n"
+        f"extra_headers: {{x-pass: Bearer {planted['a header']}}}\n"
+    )
+    before = set(Path().rglob("*"))
+    gate = f"{GATE}\n{VEILED}" if judging else GATE
+    judge = ("--selfrep-judge", "model.yaml") if judging else ()
+
+    agent = () if judging else ("--selfrep-agent", "model.yaml")
+
+    result = run_suite(gate, *agent, *judge, "--junitxml", "risk.xml")
+
+    result.assert_outcomes(failed=1)
+    written = [path for path in Path().rglob("*") if path.is_file() and path not in before]
+    texts = {str(path): path.read_text() for path in written if path.suffix not in (".py", ".pyc")}
+    texts["terminal"] = result.stdout.str()
+    assert "[masked: MODELS_ENTRY]" in texts["risk.xml"]
+    assert ("[masked: MODELS_ENTRY] ..." in texts["risk.xml"]) == bool(far)
+    for where, text in texts.items():
+        for value in planted.values():
+            assert value[:12] not in text, where

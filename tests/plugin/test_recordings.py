@@ -145,3 +145,23 @@ def test_no_secret_of_the_environment_is_in_any_file_or_on_the_terminal(
     for where in ("risk.xml", "terminal", "trials.jsonl", "trial-000"):
         (text, *_) = (text for name, text in texts.items() if where in name)
         assert "[masked: ACME_API_KEY]" in text, where
+
+
+def test_a_secret_in_what_breaks_before_the_first_gate_is_masked_too(
+    run_suite: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACME_API_KEY", SECRETS["ACME_API_KEY"])
+    broken = """
+import os
+
+@pytest.fixture
+def selfrep_agent():
+    raise RuntimeError("it was " + os.environ["ACME_API_KEY"])
+"""
+
+    result = run_suite(broken + GATE, "--junitxml", "risk.xml")
+
+    result.assert_outcomes(errors=1)
+    for text in (result.stdout.str(), Path("risk.xml").read_text()):
+        assert "it was [masked: ACME_API_KEY]" in text
+        assert SECRETS["ACME_API_KEY"] not in text
