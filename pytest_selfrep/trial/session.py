@@ -211,13 +211,13 @@ class TrialSession:
 
     def afford(self, tokens: int, dollars: float | None) -> None:
         with self._control(acts=False):
-            self._spending.afford(tokens, dollars)
+            self._spending.afford(tokens, dollars, self.mind)
 
     def asked(self, call: ModelCall) -> None:
         trouble: Exception | None = None
         try:
             # Also when the trial has ended meanwhile: the call was paid for.
-            self._spending.settle(call.use)
+            self._spending.settle(call.use, self.mind)
         except Exception as error:
             trouble = error
         with self._control(acts=False):

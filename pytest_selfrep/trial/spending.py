@@ -34,7 +34,8 @@ class Spending:
         self._limits = limits
         self._budget = budget
         self._lock = threading.Lock()
-        self._aside: deque[tuple[int, float | None]] = deque()
+        self._aside: dict[int, deque[tuple[int, float | None]]] = {}
+        """For the calls of each mind: minds think at once, and their calls end in any order."""
         self._use: ModelUse | None = None
 
     @property
@@ -48,7 +49,7 @@ class Spending:
         if self._limits.tokens is None:
             return None
         used = self._use.tokens if self._use else 0
-        return self._limits.tokens - used - sum(tokens for tokens, _ in self._aside)
+        return self._limits.tokens - used - sum(tokens for tokens, _ in self._set_aside)
 
     @property
     def dollars(self) -> float | None:
@@ -56,22 +57,27 @@ class Spending:
         if self._limits.dollars is None:
             return None
         used = (self._use.dollars or 0.0) if self._use else 0.0
-        return self._limits.dollars - math.fsum([used, *(dollars or 0.0 for _, dollars in self._aside)])
+        return self._limits.dollars - math.fsum([used, *(dollars or 0.0 for _, dollars in self._set_aside)])
 
-    def afford(self, tokens: int, dollars: float | None) -> None:
-        """Set aside what a call may take. Raises BudgetSpent when trial or run have less left."""
+    @property
+    def _set_aside(self) -> list[tuple[int, float | None]]:
+        return [each for calls in tuple(self._aside.values()) for each in tuple(calls)]
+
+    def afford(self, tokens: int, dollars: float | None, mind: int = 0) -> None:
+        """Set aside what a call of one mind may take. Raises BudgetSpent when trial or run have less left."""
         with self._lock:
             if self.dollars is not None and dollars is None:
                 raise BudgetSpent(_unknown("the next call"))
             self._require(tokens, dollars or 0.0, "the next call may take")
             if self._budget is not None:
                 self._budget.reserve(tokens, dollars)
-            self._aside.append((tokens, dollars))
+            self._aside.setdefault(mind, deque()).append((tokens, dollars))
 
-    def settle(self, use: ModelUse) -> None:
-        """Count what a call has taken. Raises BudgetSpent when that was more than there was."""
+    def settle(self, use: ModelUse, mind: int = 0) -> None:
+        """Count what the oldest call of a mind has taken. Raises BudgetSpent when that was more than there was."""
         with self._lock:
-            tokens, dollars = self._aside.popleft() if self._aside else (0, 0.0)
+            aside = self._aside.get(mind)
+            tokens, dollars = aside.popleft() if aside else (0, 0.0)
             self._use = use if self._use is None else self._use.plus(use)
             if self._budget is not None:
                 self._budget.settle(tokens, dollars, use)

@@ -57,6 +57,17 @@ def test_several_calls_at_once_cannot_set_aside_the_same_tokens() -> None:
         spending.afford(60, None)
 
 
+def test_what_one_mind_set_aside_is_not_given_back_for_the_call_of_another() -> None:
+    purse = Purse(1000)
+    spending = Spending(Limits(tokens=500), purse)
+    spending.afford(300, None, mind=0)
+    spending.afford(100, None, mind=1)
+    spending.settle(use(10), mind=1)
+    assert (spending.tokens, purse.tokens) == (190, 690)
+    spending.settle(use(20), mind=0)
+    assert (spending.tokens, purse.tokens) == (470, 970)
+
+
 def test_an_unknown_price_cannot_be_afforded_where_dollars_are_limited() -> None:
     with pytest.raises(BudgetSpent, match="price of the next call to the model is unknown"):
         Spending(Limits(dollars=5.0), None).afford(1, None)
