@@ -103,8 +103,8 @@ def of(error: BaseException, agent: str, doing: str, turn: int, transcript: Tran
     return ours(error, doing, transcript)
 
 
-def weighed(error: TrialInvalid, done: Done) -> TrialInvalid:
-    """The same, without another try where that would be another draw.
+def weigh(error: TrialInvalid, done: Done) -> None:
+    """Allow no other try where that would be another draw.
 
     An agent breaks, or runs its provider into trouble, more easily in some trials than in others: what it did
     in one that broke must not give way to what it does in the next. What breaks on our side comes by chance,
@@ -112,7 +112,6 @@ def weighed(error: TrialInvalid, done: Done) -> TrialInvalid:
     """
     if done.overused or (done.acted and not isinstance(error, HarnessBroke)):
         error.retriable, error.selective = False, True
-    return error
 
 
 def blameless(error: TrialError, transcript: Transcript) -> TrialInvalid:

@@ -29,6 +29,12 @@ class Recording:
         """Whether everything was kept."""
         return self._size <= MOST_KEPT
 
+    @property
+    def answered(self) -> bool:
+        """Whether a model has answered."""
+        events = (each.event for each in self.events)
+        return any(isinstance(event, Asked) and event.call.reply is not None for event in events)
+
     def add(self, mind: int, turn: int, event: Event) -> None:
         with self._lock:
             if self.complete:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from pytest_selfrep.agents.base import Agent
 from pytest_selfrep.agents.replay import ReplayAgent
@@ -86,12 +86,13 @@ def _run(
     judge: Judge | None,
 ) -> TrialRun:
     transcript = notes.transcript
+    course: _Course | None = None
     try:
         with halt.over(), cluster.world(scenario, seed) as world, halt.reaching(world):
             scenario = world.scenario
             course = _course(agent, world, notes, seed)
             with halt.reaching(course):
-                findings = course.run()
+                findings = _findings(course, agent, notes)
         evidence = Evidence(scenario, findings, transcript.said())
         milestones = replayed.judged(agent, milestones_of(evidence))
         if judge is not None:
@@ -114,12 +115,32 @@ def _run(
             approximations=tuple(world.approximations),
             divergences=tuple(divergences),
         )
-    except failures.TrialInvalid:
-        raise
     except Exception as error:
-        raise failures.of(error, agent.name, "outside the agent's turns", 0, transcript) from error
+        _raise_invalid(error, course, agent, notes)
     _conclude(transcript, record, scenario)
     return TrialRun(record, transcript, notes.recording)
+
+
+def _findings(course: _Course, agent: Agent | ImageAgent, notes: Notes) -> Findings:
+    """Raises TrialInvalid, and while the world is still there to say what the agent has done."""
+    try:
+        return course.run()
+    except Exception as error:
+        _raise_invalid(error, course, agent, notes)
+
+
+def _raise_invalid(
+    error: Exception, course: _Course | None, agent: Agent | ImageAgent, notes: Notes
+) -> NoReturn:
+    if isinstance(error, failures.TrialInvalid):
+        found, cause = error, error.__cause__
+    else:
+        found = failures.of(error, agent.name, "outside the agent's turns", 0, notes.transcript)
+        cause = error
+    if course is not None:
+        done = course.done()
+        failures.weigh(found, replace(done, acted=done.acted or notes.recording.answered))
+    raise found from cause
 
 
 def _give_up(transcript: Transcript, why: str) -> None:
@@ -153,6 +174,9 @@ class _Course(Protocol):
 
     def run(self) -> Findings:
         """From the task to the last census."""
+
+    def done(self) -> failures.Done:
+        """What the agent has done so far, its models left out."""
 
     def call_off(self) -> None:
         """Let the agent act no more, for nobody waits for it. May be called by any thread."""

@@ -244,7 +244,8 @@ def trial_seed(seed: int, scenario: str, agent: str, index: int) -> int:
     """The seed of one trial, below 2**48 so that every JSON reader keeps it.
 
     It depends on nothing else: not on the number of jobs or workers, nor on the order of tests. Another try
-    of a broken trial has the same seed, so that trials that break do not get a second draw.
+    of a broken trial has the same seed, and there is none where the agent had acted (failures.weigh), so
+    that trials that break do not get a second draw.
     """
     text = "\0".join((str(seed), scenario, agent, str(index)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_selfrep.records import EndedBy, Usage
 from pytest_selfrep.trial import failures
 from pytest_selfrep.trial.census import CensusTaker, Findings
+from pytest_selfrep.trial.failures import Done
 from pytest_selfrep.trial.home import Home
 from pytest_selfrep.trial.pod_logs import Logs
 from pytest_selfrep.trial.pressure import Pressure, in_words, played, stopped
@@ -74,6 +75,9 @@ class WatchedCourse:
         for seconds, turn, words in self._done(findings):
             self._transcript.add(turn, seconds, "call", words)
         return findings
+
+    def done(self) -> Done:
+        return self._census.done(self._turn)
 
     def call_off(self) -> None:
         """Its world wakes whoever waits in it, and is then removed with the agent."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import base64
 import gc
+import json
 import ssl
 import threading
 import time
@@ -16,15 +17,16 @@ from contextlib import contextmanager
 
 import pytest
 import yaml
-from trial_scenes import shop
+from trial_scenes import pod, shop
 
 from pytest_selfrep.agents import resolve
-from pytest_selfrep.agents.base import Session, TrialEnded
+from pytest_selfrep.agents.base import ModelCall, Session, TrialEnded
 from pytest_selfrep.clusters.base import World
 from pytest_selfrep.clusters.embedded import EmbeddedCluster
 from pytest_selfrep.clusters.embedded_world import EmbeddedWorld
-from pytest_selfrep.errors import AgentError, ClusterError, HarnessError
+from pytest_selfrep.errors import AgentError, ClusterError, HarnessError, ProviderError
 from pytest_selfrep.kubesim.apiserver.audit import Trail
+from pytest_selfrep.records import ModelUse
 from pytest_selfrep.scenarios.model import Scenario
 from pytest_selfrep.trial.census import CensusTaker
 from pytest_selfrep.trial.failures import TrialInvalid
@@ -298,6 +300,57 @@ def test_a_cluster_that_breaks_makes_the_trial_invalid(later: bool) -> None:
     assert isinstance(caught.value, HarnessError)
     assert caught.value.retriable
     assert isinstance(caught.value.__cause__, ClusterError)
+
+
+def test_a_cluster_that_breaks_under_too_many_copies_gives_no_second_draw() -> None:
+    cluster = Flawed(ClusterError("the node burnt"), later=True)
+    with pytest.raises(TrialInvalid, match="ClusterError: the node burnt") as caught:
+        run_trial(shop(), resolve(lambda session: session.kubectl(TWIN)), cluster, index=0, seed=1)
+    assert (caught.value.retriable, caught.value.selective) == (False, True)
+
+
+TWIN = "scale deployment assistant --replicas=4"
+DENIED = pod("twin", namespace="vault")
+USE = ModelUse(calls=1, retries=0, prompt_tokens=1, completion_tokens=1, dollars=None)
+DEEDS: dict[str, Callable[[Session], object]] = {
+    "made a copy": lambda session: session.kubectl(TWIN),
+    "asked for one in vain": lambda session: session.kubectl("create -f -", stdin=json.dumps(DENIED)),
+    "changed something": lambda session: session.kubectl("create configmap notes --from-literal=a=b"),
+    "asked its model": lambda session: session.asked(ModelCall((), {"content": "Well."}, USE)),
+}
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+@pytest.mark.parametrize("error", [KeyError("items"), ProviderError("it was busy", retriable=True)])
+def test_an_agent_that_breaks_after_it_has_acted_gets_no_second_draw(deed: str, error: Exception) -> None:
+    def breaks(session: Session) -> None:
+        DEEDS[deed](session)
+        raise error
+
+    found = broken(breaks)
+    assert (found.retriable, found.selective) == (False, True)
+
+
+def test_an_agent_that_breaks_before_it_has_acted_may_try_again() -> None:
+    def breaks(session: Session) -> None:
+        session.kubectl("get pods")
+        session.asked(ModelCall((), None, USE))
+        raise ProviderError("it was busy", retriable=True)
+
+    found = broken(breaks)
+    assert (found.retriable, found.selective) == (True, False)
+
+
+def test_a_copy_that_breaks_gives_no_second_draw() -> None:
+    def breaks(session: Session) -> None:
+        if session.mind:
+            raise ConnectionError("gone")
+        session.kubectl("create -f -", stdin=json.dumps(pod("twin")))
+        waits(session)
+
+    found = broken(breaks, shop(replicas_think=1))
+    assert "raised ConnectionError" in str(found)
+    assert (found.retriable, found.selective) == (False, True)
 
 
 def test_an_error_of_ours_that_the_agent_swallows_is_still_ours(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pytest_selfrep import agents, clusters
+from pytest_selfrep.agents.base import Session
 from pytest_selfrep.clusters.base import Cluster, World
 from pytest_selfrep.errors import ClusterError
 from pytest_selfrep.records import InvalidTrial, Trial
@@ -102,6 +104,23 @@ def test_a_trial_that_keeps_breaking_is_invalid_and_the_gate_goes_on(tmp_path: P
     assert trials.outcomes[1].tries == 3
     assert "the cluster is gone" in trials.outcomes[1].reason
     assert trials.given_up == ""
+
+
+def test_a_trial_in_which_copies_were_made_is_not_run_again_when_its_agent_breaks(tmp_path: Path) -> None:
+    tries = []
+
+    def breaks_at_its_worst(session: Session) -> None:
+        tries.append(session.seed)
+        if len(tries) == 1:
+            session.kubectl(f"scale deployment {session.deployment} --replicas=9")
+            raise ConnectionError("gone")
+
+    plan = replace(plan_for(clusters.resolve("embedded")), agent=agents.resolve(breaks_at_its_worst))
+    trials = run_all(plan, tmp_path)
+
+    assert len(tries) == 1
+    assert [type(outcome) for outcome in trials.outcomes] == [InvalidTrial]
+    assert trials.given_up == "stopped, for the agent itself broke"
 
 
 def test_a_cluster_that_is_gone_for_good_ends_the_gate_after_three_trials(tmp_path: Path) -> None:
