@@ -169,8 +169,9 @@ def _written(event: Event) -> JsonObject:
             given = {name: _argument(value) for name, value in arguments.items()}
             return {"did": "call", "tool": tool, "arguments": given, "output": output}
         case Asked(call=call):
-            messages = list(call.messages)
-            return {"did": "ask", "messages": messages, "reply": call.reply, "use": asdict(call.use)}
+            asked = {"messages": list(call.messages), "reply": call.reply, "use": asdict(call.use)}
+            why = {"trouble": call.trouble} if call.trouble else {}
+            return {"did": "ask", **asked, **why}
         case TookKubeconfig():
             return {"did": "take kubeconfig"}
 
@@ -202,7 +203,8 @@ def _called(written: Any) -> Called:
 
 def _asked(written: Any) -> Asked:
     use = ModelUse(**written["use"])
-    return Asked(ModelCall(tuple(written["messages"]), written["reply"], use))
+    trouble = _text(written.get("trouble", ""))
+    return Asked(ModelCall(tuple(written["messages"]), written["reply"], use, trouble))
 
 
 def _text(value: object) -> str:

@@ -84,7 +84,9 @@ class AgentSession:
             _price(use.dollars),
         )
         reply = None if call.reply is None else _object(call.reply)
-        self._session.asked(ModelCall(tuple(map(_object, call.messages)), reply, counted))
+        self._session.asked(
+            ModelCall(tuple(map(_object, call.messages)), reply, counted, _text(call.trouble))
+        )
 
     @property
     def kubeconfig(self) -> Path:

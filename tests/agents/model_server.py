@@ -23,9 +23,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 Json: TypeAlias = dict[str, Any]
+Framing: TypeAlias = Literal["length", "chunks", "broken chunks", "close"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +83,16 @@ class Reply:
 
     text: str | None = None
     calls: tuple[Call, ...] = ()
-    finish: str = ""
-    """``finish_reason``; what fits when not given."""
+    finish: str | None = ""
+    """``finish_reason``; what fits when empty, and none at all when None."""
     refusal: str | None = None
     reasoning: str | None = None
     tokens: tuple[int, int] | None = (1000, 100)
     """Of prompt and completion; None sends no usage."""
     after: float = 0.0
     """Seconds."""
+    legacy: bool = False
+    """Whether its call has the form that came before tools: ``function_call``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,8 @@ class Drop:
 
     share: float = 0.0
     reply: Reply = Reply("Let me see what there is to see.")
+    framing: Framing = "length"
+    """How a client is to know the answer's end. It sees drops of ``length`` and ``broken chunks``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,8 +331,8 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
             match answer:
                 case Reply():
                     self._reply(body, answer, 1.0)
-                case Drop(share=share, reply=reply):
-                    self._reply(body, reply, share)
+                case Drop(share=share, reply=reply, framing=framing):
+                    self._reply(body, reply, share, framing)
                 case Drip(seconds=seconds, reply=reply):
                     data = json.dumps(_completion(body, reply)).encode()
                     self._send(200, b"", length=len(data))
@@ -344,17 +349,32 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
                     server.stopping.wait(seconds)
                     self.close_connection = True
 
-        def _reply(self, body: Json, reply: Reply, share: float) -> None:
+        def _reply(self, body: Json, reply: Reply, share: float, framing: Framing = "length") -> None:
             stream = bool(body.get("stream"))
             data = _streamed(body, reply) if stream else json.dumps(_completion(body, reply)).encode()
             if share:
                 kind = "text/event-stream" if stream else "application/json"
-                self._send(200, data[: int(len(data) * share)], kind, length=len(data))
+                sent = data[: int(len(data) * share)]
+                if framing == "length":
+                    self._send(200, sent, kind, length=len(data))
+                else:
+                    self._flow(sent[: sent.rfind(b"\n\n") + 2] if stream else sent, kind, framing)
             self.close_connection = share < 1.0
 
         def _fail(self, fault: Fault) -> None:
             error = {"message": fault.message, "type": "error", "param": None, "code": fault.code}
             self._send(fault.status, json.dumps({"error": error}).encode(), headers=fault.headers)
+
+        def _flow(self, data: bytes, kind: str, framing: Framing) -> None:
+            """An answer of which the length is not said beforehand."""
+            chunked = framing != "close"
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.send_header(*(("Transfer-Encoding", "chunked") if chunked else ("Connection", "close")))
+            self.end_headers()
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data) if chunked else data)
+            if framing == "chunks":
+                self.wfile.write(b"0\r\n\r\n")
 
         def _send(
             self,
@@ -398,6 +418,9 @@ def _streamed(body: Json, reply: Reply) -> bytes:
         deltas.append({"tool_calls": [{**call, "index": index, "function": named}]})
         for part in _halves(call["function"]["arguments"]):
             deltas.append({"tool_calls": [{"index": index, "function": {"arguments": part}}]})
+    if old := message.get("function_call"):
+        deltas.append({"function_call": {"name": old["name"], "arguments": ""}})
+        deltas += [{"function_call": {"arguments": part}} for part in _halves(old["arguments"])]
     choices: list[list[Json]] = [[{"index": 0, "delta": delta, "finish_reason": None}] for delta in deltas]
     choices.append([{"index": 0, "delta": {}, "finish_reason": _finish(body, reply)}])
     events: list[Json] = [{**_head(body, "chat.completion.chunk"), "choices": each} for each in choices]
@@ -418,6 +441,9 @@ def _message(body: Json, reply: Reply) -> Json:
     if reply.calls and not body.get("tools"):
         blocks = [_in_words(call) for call in reply.calls]
         message["content"] = "\n\n".join([*([reply.text] if reply.text else []), *blocks])
+    elif reply.legacy:
+        (call,) = reply.calls
+        message["function_call"] = {"name": call.name, "arguments": call.encoded}
     elif reply.calls:
         step = sum(each["role"] == "assistant" for each in body["messages"])
         message["tool_calls"] = [
@@ -435,7 +461,9 @@ def _in_words(call: Call) -> str:
     return f'```tool\n{{"name": {json.dumps(call.name)}, "arguments": {call.encoded}}}\n```'
 
 
-def _finish(body: Json, reply: Reply) -> str:
+def _finish(body: Json, reply: Reply) -> str | None:
+    if reply.finish is None:
+        return None
     return reply.finish or ("tool_calls" if reply.calls and body.get("tools") else "stop")
 
 

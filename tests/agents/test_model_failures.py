@@ -21,22 +21,33 @@ from model_server import (
     Drip,
     Drop,
     Fault,
+    Framing,
     Garbage,
     Hang,
     Reply,
     always,
     at_first,
     before_each,
+    finish,
     hoarding,
     kubectl,
     looking,
+    one_after_another,
     serving,
 )
 from model_trials import agent_at, invalid_trial_of, trial_of, use_of
 
+from pytest_selfrep.agents import recorded
+from pytest_selfrep.agents.base import ModelCall
 from pytest_selfrep.clusters.embedded import EmbeddedCluster
 from pytest_selfrep.scenarios.loading import load
+from pytest_selfrep.trial.recording import Recording
 from pytest_selfrep.trial.runner import run_trial
+
+
+def asked_of(recording: Recording) -> list[ModelCall]:
+    return [one.event.call for one in recording.events if isinstance(one.event, recorded.Asked)]
+
 
 NOT_NOW = Fault(429, "Rate limit reached for requests", "rate_limit_exceeded")
 
@@ -53,12 +64,6 @@ NOT_NOW = Fault(429, "Rate limit reached for requests", "rate_limit_exceeded")
         pytest.param(Garbage(), id="no JSON"),
         pytest.param(Garbage(b'{"choices": []}'), id="no choice"),
         pytest.param(Garbage(b"{}"), id="nothing"),
-        pytest.param(EMPTY, id="empty"),
-        pytest.param(TRUNCATED, id="truncated call"),
-        pytest.param(MALFORMED, id="malformed call"),
-        pytest.param(Reply(None, (Call("kubectl", "[1]"),)), id="arguments are no object"),
-        pytest.param(Reply(None, (Call("", "{}"),)), id="call of nothing"),
-        pytest.param(Reply("I was about to", finish="length"), id="truncated words"),
     ],
 )
 def test_a_call_that_fails_is_made_again(fault: Answer) -> None:
@@ -71,6 +76,98 @@ def test_a_call_that_fails_is_made_again(fault: Answer) -> None:
     assert server.asked[0].messages == server.asked[2].messages
     assert run.record.milestones == undisturbed.record.milestones
     assert run.record.usage.turns == undisturbed.record.usage.turns
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(EMPTY, id="empty"),
+        pytest.param(MALFORMED, id="malformed call"),
+        pytest.param(Reply(None, (Call("kubectl", "[1]"),)), id="arguments are no object"),
+        pytest.param(Reply(None, (Call("", "{}"),)), id="call of nothing"),
+        pytest.param(Reply("I shall", finish="tool_calls"), id="no call where one was to be"),
+        pytest.param(Reply("I shall", finish="function_call"), id="no function where one was to be"),
+        *(
+            pytest.param(Reply("I shall", finish=end), id=str(end))
+            for end in (
+                *("error", "ERROR", "MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE", "UNEXPECTED_TOOL_CALL"),
+                *("FINISH_REASON_UNSPECIFIED", "network_error", "something new", None),
+            )
+        ),
+    ],
+)
+def test_an_answer_that_cannot_be_taken_is_asked_for_once_more_and_kept_for_the_record(answer: Reply) -> None:
+    run, server = trial_of(at_first(answer, then=looking))
+    error, refused = invalid_trial_of(always(answer))
+
+    assert use_of(run).retries == 1
+    assert len(server.asked) == 5
+    (told,) = [call for call in asked_of(run.recording) if call.trouble]
+    assert told.reply is not None
+    assert told.reply["content"] == (answer.text or "")
+    assert told.trouble in str(error)
+    assert len(refused.asked) == 2
+    assert [call.trouble for call in asked_of(error.recording)] == [told.trouble] * 2
+    assert error.selective
+    assert not error.retriable
+
+
+def test_what_ends_an_answer_in_pieces_is_looked_at_as_well() -> None:
+    for end in ("error", "MALFORMED_FUNCTION_CALL", "something new", None):
+        error, server = invalid_trial_of(
+            always(Reply("I shall", finish=end)), "stream=true", "retries=1", "backoff=0.01"
+        )
+        assert error.selective
+        assert len(server.asked) == 2
+        assert [call.reply and call.reply["content"] for call in asked_of(error.recording)] == ["I shall"] * 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_call_in_the_form_that_came_before_tools_is_one(stream: bool) -> None:
+    old = Reply("Look.", (Call("kubectl", {"command": "get pods"}),), finish="function_call", legacy=True)
+    run, server = trial_of(one_after_another(old, finish("Done.")), *(("stream=true",) if stream else ()))
+
+    assert next(entry.text for entry in run.transcript.entries if entry.kind == "call") == "kubectl get pods"
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize("framing", ["chunks", "close", "broken chunks"])
+def test_a_stream_that_ends_before_its_answer_does_is_no_answer(framing: Framing) -> None:
+    words = Reply("Some words, in the middle of which it ends.", (Call("kubectl", {"command": "get pods"}),))
+    run, server = trial_of(at_first(Drop(0.5, words, framing), then=looking), "stream=true")
+    error, _ = invalid_trial_of(always(Drop(0.5, words, framing)), "stream=true", "retries=1")
+
+    assert use_of(run).retries == 1
+    assert len(server.asked) == 5
+    assert "Some words" not in run.transcript.render()
+    assert "broke" in str(error) or "failed" in str(error)
+
+
+@pytest.mark.parametrize("framing", ["chunks", "close"])
+def test_a_stream_that_comes_whole_is_an_answer_however_it_is_framed(framing: Framing) -> None:
+    run, _ = trial_of(at_first(Drop(1.0, kubectl("get pods"), framing), then=looking), "stream=true")
+
+    assert use_of(run).retries == 0
+
+
+def test_an_answer_that_was_cut_off_is_not_drawn_again() -> None:
+    for cut in (TRUNCATED, Reply("I was about to", finish="length"), Reply("I was", finish="model_length")):
+        error, server = invalid_trial_of(always(cut))
+
+        assert "cut off at max_tokens" in str(error)
+        assert len(server.asked) == 1
+        assert error.selective
+        assert not error.retriable
+
+
+def test_calls_in_words_that_can_never_be_read_say_nothing_of_the_agent() -> None:
+    broken = Reply('```tool\n{"name": "kubectl", "arguments": {"command": }}\n```')
+    error, server = invalid_trial_of(always(broken), "tools=text")
+
+    assert "could not be read, 3 times (Expecting value" in str(error)
+    assert len(server.asked) == 3
+    assert error.selective
+    assert not error.retriable
 
 
 def test_a_stream_that_breaks_off_is_asked_for_again() -> None:
@@ -101,9 +198,9 @@ def test_retry_after_is_waited_for() -> None:
         pytest.param(NOT_NOW, 3, "limits its rate: Rate limit reached", False, id="429"),
         pytest.param(OVERLOADED, 3, "failed (503): The engine is currently overloaded", False, id="503"),
         pytest.param(Drop(), 3, "Connection error", False, id="dropped"),
-        pytest.param(EMPTY, 3, "the answer was empty", True, id="empty"),
-        pytest.param(TRUNCATED, 3, "cut off at max_tokens", True, id="truncated"),
-        pytest.param(MALFORMED, 3, 'malformed: kubectl({"command": get deployments})', True, id="malformed"),
+        pytest.param(EMPTY, 2, "the answer was empty", False, id="empty"),
+        pytest.param(TRUNCATED, 1, "cut off at max_tokens", False, id="truncated"),
+        pytest.param(MALFORMED, 2, 'malformed: kubectl({"command": get deployments})', False, id="malformed"),
         pytest.param(NO_QUOTA, 1, "no quota left", False, id="quota"),
         pytest.param(FILTERED, 1, "content filter held the answer back", False, id="filtered answer"),
         pytest.param(PROMPT_FILTERED, 1, "content filter refused the request", False, id="filtered request"),

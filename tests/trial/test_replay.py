@@ -72,7 +72,7 @@ def acts_in_every_way(session: Session) -> str:
     session.asked(
         ModelCall(({"role": "user", "content": "?"},), {"role": "assistant"}, ModelUse(1, 1, 9, 3, 0.5))
     )
-    session.asked(ModelCall((), None, ModelUse(1, 0, 0, 0, None)))
+    session.asked(ModelCall((), None, ModelUse(1, 0, 0, 0, None), "no answer came in time"))
     session.functions["wait"](2)
     _ = session.kubeconfig
     return "Closing words."

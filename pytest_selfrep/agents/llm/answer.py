@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from pytest_selfrep.agents.base import JsonObject
 from pytest_selfrep.agents.llm import trouble
 from pytest_selfrep.agents.llm.trouble import Trouble
+
+CALLING: Final = frozenset(("tool_calls", "tool_call", "tool_use", "function_call"))
+"""Ways to end of an answer that calls tools, as providers name them."""
+WHOLE: Final = CALLING | {
+    "stop",
+    "stop_sequence",
+    "end_turn",
+    "complete",
+    "completed",
+    "done",
+    "eos",
+    "eos_token",
+}
+"""Those of a whole answer. litellm says ``stop`` of many more, such as errors of the provider's."""
+CUT: Final = frozenset(("length", "max_tokens", "model_length", "compaction"))
+HELD_BACK: Final = frozenset(
+    (
+        *("content_filter", "content_filtered", "refusal", "error_toxic", "sensitive", "escalation"),
+        *("guardrail_intervened", "safety", "recitation", "language", "blocklist", "prohibited_content"),
+        *("spii", "other"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +56,25 @@ class Answer:
     """What was wrong with a call that it wrote in words; empty if nothing was."""
 
 
-def read(message: JsonObject, finish: str) -> Answer | Trouble:
-    """Make sense of a message of the role assistant, and of its ``finish_reason``."""
-    if finish in ("content_filter", "refusal"):
+def read(message: JsonObject, finish: str, native: Sequence[str]) -> Answer | Trouble:
+    """Make sense of a message of the role assistant.
+
+    Args:
+        message: As OpenAI's chat completions give it.
+        finish: Its ``finish_reason`` as litellm translates it.
+        native: The same in the provider's own words, which may be of several; empty if it gave none.
+    """
+    if "tool_calls" not in message and isinstance(called := message.get("function_call"), dict):
+        # The form that came before tools, which some servers still answer in.
+        message = {**message, "tool_calls": [{"id": "call_0", "type": "function", "function": called}]}
+    found = _read(message, {each.casefold() for each in (finish, *native)}, native)
+    if isinstance(found, Trouble):
+        return replace(found, message=_given_back(message, _sound(str(message.get("content") or ""))))
+    return found
+
+
+def _read(message: JsonObject, ends: set[str], native: Sequence[str]) -> Answer | Trouble:
+    if ends & HELD_BACK:
         return trouble.FILTERED
     own = message.get("provider_specific_fields")
     refusal = own.get("refusal") if isinstance(own, dict) else None
@@ -46,11 +84,17 @@ def read(message: JsonObject, finish: str) -> Answer | Trouble:
     for call in given if isinstance(given, list) else []:
         found = _call(call)
         if found is None:
-            return trouble.TRUNCATED if finish == "length" else trouble.malformed(_raw(call))
+            return trouble.TRUNCATED if ends & CUT else trouble.malformed(_raw(call))
         calls.append(found)
-    if finish == "length":
+    if ends & CUT:
         # Of words that were cut off, the deed that was to follow is missing.
         return trouble.TRUNCATED
+    if not native:
+        return trouble.UNFINISHED
+    if strange := [each for each in native if each.casefold() not in WHOLE]:
+        return trouble.ended(strange[0])
+    if not calls and ends & CALLING:
+        return trouble.malformed("none came, though the answer ended with one")
     if not calls and not text.strip():
         return trouble.EMPTY
     thoughts = _sound(str(message.get("reasoning_content") or ""))

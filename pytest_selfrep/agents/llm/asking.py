@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import replace
 from itertools import count
 from typing import Final, Protocol
 
@@ -54,6 +53,8 @@ class Asker:
         """Seconds that went to calls that failed."""
         self._last = ""
         """Why the latest of them did."""
+        # What a copy reads, an agent before it may have written.
+        self._answered = payer.mind > 0
 
     def ask(self, sent: list[JsonObject], offered: list[JsonSchema], fresh: list[JsonObject]) -> Answer:
         """Ask until there is an answer. Every try is afforded beforehand, and told afterwards.
@@ -66,11 +67,16 @@ class Asker:
         Raises:
             ProviderError: there is no answer to be had.
         """
+        drawn = False
         for tries in count():
             self.require_time()
             found = self._once(sent, offered, fresh if tries == 0 else [], tries)
             if isinstance(found, Answer):
+                self._answered = True
                 return found
+            if drawn and found.drawn:
+                raise self._failed(found, tries)
+            drawn = drawn or found.drawn
             wait = self._hoped_for(found, tries)
             time.sleep(wait)
             self._lost += wait
@@ -91,10 +97,8 @@ class Asker:
             self._last = found.reason
             if found.late and left <= seconds:
                 # Whether it was slow or its provider hung, nobody can tell.
-                late = replace(found, selective=True)
-                raise self._failed(late, tries, ": the trial's limits.seconds are over")
+                raise self._failed(found, tries, ": the trial's limits.seconds are over")
         self.require_time()
-        message = None
         if isinstance(found, Trouble) and found.free:
             taken = Tokens(0, 0, 0.0)
         elif taken is None:
@@ -102,10 +106,9 @@ class Asker:
             taken = Tokens(reads, writes, price)
         elif isinstance(found, Answer):
             self._counted = ([*sent, found.message], taken.prompt + taken.completion)
-        if isinstance(found, Answer):
-            message = found.message
+        message, why = (found.message, "") if isinstance(found, Answer) else (found.message, found.reason)
         use = ModelUse(int(tries == 0), int(tries > 0), taken.prompt, taken.completion, taken.dollars)
-        self._payer.asked(ModelCall(tuple(fresh), message, use))
+        self._payer.asked(ModelCall(tuple(fresh), message, use, why))
         return found
 
     def _most_read(self, sent: list[JsonObject], offered: list[JsonSchema]) -> int:
@@ -128,7 +131,7 @@ class Asker:
         settings = self._model.settings
         if not trouble.again or tries >= settings.retries:
             raise self._failed(trouble, tries)
-        wait = 0.0 if trouble.fresh else settings.backoff * 2**tries * self._spread(tries)
+        wait = 0.0 if trouble.drawn else settings.backoff * 2**tries * self._spread(tries)
         wait = max(min(wait, LONGEST_WAIT), trouble.wait or 0.0)
         if wait > LONGEST_WAIT:
             raise self._failed(trouble, tries, f", and asks for {wait:g} s of patience")
@@ -150,12 +153,19 @@ class Asker:
                 selective=True,
             )
 
+    def misread(self, why: str, times: int) -> ProviderError:
+        """For calls in words that could not be read, again and again."""
+        return ProviderError(
+            f"model {self._model.name!r}: its tool calls could not be read, {times} times ({why})."
+            f" {_UNCOUNTED}; offer it tools natively, or a larger model.",
+            selective=True,
+        )
+
     def _failed(self, trouble: Trouble, tries: int, more: str = "") -> ProviderError:
         after = f" (tried {tries + 1} times)" if tries else ""
         return ProviderError(
             f"model {self._model.name!r}: {trouble.reason}{more}{after}. {_UNCOUNTED}.",
-            retriable=trouble.fresh,
-            selective=trouble.selective,
+            selective=trouble.selective and (self._answered or not trouble.once_answered),
         )
 
 

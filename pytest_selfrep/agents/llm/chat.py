@@ -15,6 +15,8 @@ from pytest_selfrep.agents.prompts import prompt
 FINISH: Final = "finish"
 TALKS: Final = 3
 """Answers in a row that use no tool, after which the agent has had its say."""
+MISREADS: Final = 3
+"""Answers with calls that cannot be read, and none that can between them, that make the trial invalid."""
 MOST_READ: Final = 20_000
 """Characters of what a tool gave back that the model is shown: of its beginning and of its end."""
 
@@ -26,6 +28,7 @@ class Chat:
         self._session = session
         self._model = model
         self._talks = 0
+        self._misreads = 0
         self._shown: list[JsonObject] = []
         self._asker = Asker(session, model)
 
@@ -74,7 +77,7 @@ class Chat:
             # What an agent leaves is judged by what it could have seen: its last words are no turn.
             self.say(answer)
             self._session.call(FINISH, **answer.calls[0].arguments)
-        self._talks = 0
+        self._talks = self._misreads = 0
         results: list[JsonObject] = []
         with self._session.turn():
             self._say(answer)
@@ -95,12 +98,17 @@ class Chat:
         self._asker.require_time()
         with self._session.turn():
             self._say(answer)
-        self._talks += 1
-        if self._talks >= TALKS:
-            self._session.finish()
-        text = prompt("no-tool")
         if answer.misread:
+            # It meant to act: what it would have done, nobody knows.
+            self._misreads += 1
+            if self._misreads >= MISREADS:
+                raise self._asker.misread(answer.misread, self._misreads)
             text = prompt("unreadable-tool").replace("{why}", answer.misread)
+        else:
+            self._talks += 1
+            if self._talks >= TALKS:
+                self._session.finish()
+            text = prompt("no-tool")
         return [answer.message, {"role": "user", "content": text}]
 
     def _say(self, answer: Answer) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
 import urllib.request
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +16,7 @@ from pytest_selfrep.agents.base import JsonObject
 from pytest_selfrep.agents.llm import trouble
 from pytest_selfrep.agents.llm.answer import Answer, read
 from pytest_selfrep.agents.llm.library import litellm, unwarned
-from pytest_selfrep.agents.llm.settings import ModelSettings, Prices
+from pytest_selfrep.agents.llm.settings import ModelSettings, Prices, bare
 from pytest_selfrep.agents.llm.trouble import Trouble
 from pytest_selfrep.errors import AgentError, UnknownModel
 from pytest_selfrep.tools.base import JsonSchema
@@ -60,18 +62,24 @@ class Model:
         asked: dict[str, Any] = {**self._parameters(), "messages": messages}
         if tools:
             asked["tools"] = tools
+        raw: list[str] = []
+        asked["logger_fn"] = lambda details: raw.append(str(details.get("original_response")))
+        broke: Exception | None = None
         try:
             with unwarned():
                 response = library.completion(**asked)
                 if self.settings.stream:
-                    response = library.stream_chunk_builder(list(response), messages=messages)
+                    stream, (pieces, broke) = response, _pieces(response)
+                    response = library.stream_chunk_builder(pieces, messages=messages)
             choice = response.choices[0] if response and response.choices else None
+            native = _ends_of(stream) if self.settings.stream else _ends(choice, raw)
         except Exception as error:
-            return trouble.of(error), None
+            return trouble.of(broke or error), None
         if choice is None:
             return trouble.EMPTY, None
         tokens = self._taken(library, getattr(response, "usage", None))
-        return read(choice.message.model_dump(exclude_none=True), str(choice.finish_reason)), tokens
+        found = read(choice.message.model_dump(exclude_none=True), str(choice.finish_reason), native)
+        return (found, tokens) if broke is None else (trouble.halfway(broke, found), None)
 
     def price(self, prompt: int, completion: int) -> float | None:
         """The most that so many tokens may cost."""
@@ -120,6 +128,43 @@ class Model:
         except Exception:
             return Tokens(prompt, completion, self.price(prompt, completion))
         return Tokens(prompt, completion, float(sum(costs)))
+
+
+def _pieces(stream: Iterable[Any]) -> tuple[list[Any], Exception | None]:
+    """Those that came, and what ended them before their time. Raises what came before any of them."""
+    found: list[Any] = []
+    try:
+        for piece in stream:
+            found.append(piece)  # What came before an error is kept.
+    except Exception as error:
+        if not found:
+            raise
+        return found, error
+    return found, None
+
+
+def _ends(choice: Any, raw: list[str]) -> list[str]:
+    """Why an answer ended by the provider's own words; nothing where it gave no reason.
+
+    litellm says ``stop`` of what it does not know, of most failures, and of answers that give none.
+    """
+    own = (getattr(choice, "provider_specific_fields", None) or {}).get("native_finish_reason")
+    found = [str(own)] if own else []
+    try:
+        told = json.loads(raw[-1])["choices"][0]
+        said = told.get("finish_reason") or told.get("finish_details")
+    except (LookupError, TypeError, ValueError, AttributeError):
+        # Of another form than OpenAI's, in which litellm keeps the reason if it translates it.
+        return found or [str(choice.finish_reason)]
+    return [*found, str(said)] if said else found
+
+
+def _ends_of(stream: Any) -> list[str]:
+    """The same of an answer in pieces: litellm makes up an end of one that broke off."""
+    found = getattr(stream, "received_finish_reason", None) or getattr(
+        stream, "intermittent_finish_reason", None
+    )
+    return [str(found)] if found else []
 
 
 def prepared(name: str, settings: ModelSettings, *, priced: bool = False) -> Model:
@@ -250,6 +295,6 @@ def _require_reachable(name: str, base: str) -> None:
         socket.create_connection((host, port), REACH_SECONDS).close()
     except OSError as error:
         raise AgentError(
-            f"model {name!r}: nobody answers at {base} ({error.strerror or error}): start its server, or mend"
-            " api_base"
+            f"model {name!r}: nobody answers at {bare(base)} ({error.strerror or error}): start its server,"
+            " or mend api_base"
         ) from error

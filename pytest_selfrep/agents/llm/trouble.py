@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from pytest_selfrep.agents.base import JsonObject
-
 from pytest_selfrep.report.cutting import cut
 
 _NO_QUOTA = "insufficient_quota"
@@ -41,9 +40,9 @@ class Trouble:
     """Whether no answer came in time."""
     selective: bool = False
     """Whether it may be due to what the model said or was told in this trial."""
-    at_first: bool = False
-    """Whether that cannot be as long as the model has said nothing in the trial."""
-    answer: JsonObject | None = None
+    once_answered: bool = False
+    """Whether it is selective only once the model has answered in the trial."""
+    message: JsonObject | None = None
     """The message that cannot be taken, where there is one."""
 
 
@@ -59,6 +58,12 @@ FILTERED = Trouble("the provider's content filter held the answer back", selecti
 def malformed(call: str) -> Trouble:
     """``call``: the tool and its arguments as they came."""
     return Trouble(f"a tool call was malformed: {_short(call)}", again=True, drawn=True, selective=True)
+
+
+def halfway(error: Exception, found: object) -> Trouble:
+    """An answer in pieces that broke off, after some had come. ``found`` is what they add up to."""
+    message = getattr(found, "message", None)
+    return replace(of(error), again=True, drawn=True, selective=True, free=False, message=message)
 
 
 def ended(why: str) -> Trouble:
@@ -91,7 +96,7 @@ def of(error: Exception) -> Trouble:
     if 400 <= status < 500:
         what = _CAUSES.get(status, "the provider refused the request")
         own = status not in (401, 404)
-        return Trouble(f"{what}: {text}", free=True, selective=own, at_first=own)
+        return Trouble(f"{what}: {text}", free=True, selective=own, once_answered=own)
     # An error that the server has sent is no answer that it will charge for.
     told = getattr(error, "litellm_response_headers", None) is not None
     return Trouble(f"the provider failed ({status}): {text}", again=True, wait=_wait(error), free=told)
