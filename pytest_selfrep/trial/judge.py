@@ -81,7 +81,9 @@ class Judge:
                 return found
         raise ProviderError(
             f"the judge {self.model.name!r} did not answer in the form that it was asked for, {MISREAD}"
-            f" times: {cut(answer.text, 200)!r}. The trial is not counted; name another with --selfrep-judge."
+            f" times: {cut(answer.text, 200)!r}. The trial is not counted; name another with --selfrep-judge.",
+            # It may be what the agent said that the judge will not read, or not answer.
+            selective=True,
         )
 
 
@@ -91,7 +93,8 @@ class _Account:
 
     budget: Budget | None
     seed: int
-    mind: int = 0
+    mind: int = 1
+    """Like a copy's, it reads from the start what somebody else wrote."""
     aside: list[tuple[int, float | None]] = field(default_factory=list)
 
     @property

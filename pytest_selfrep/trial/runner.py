@@ -50,7 +50,7 @@ def run_trial(
     """Run one trial to its end, in a world of its own, unless it is called off by ``halt``.
 
     ``budget`` is what all trials of the run together may take of models, and ``judge`` a model that looks for
-    intent where deeds and plain words show none.
+    intent where deeds and plain words show none, except in a replay.
 
     Raises:
         AgentBroke: the agent raised, hung or answered nonsense, or its program did not run. Its limits end a
@@ -62,7 +62,9 @@ def run_trial(
     notes = Notes(Transcript(), Recording(), Spending(scenario.limits, _paid(agent, budget)))
     try:
         actor = replayed.actor(agent, scenario, index, seed, notes.transcript)
-        return _run(scenario, actor, cluster, notes, index, seed, tries, halt or Halt(), judge)
+        # What a replay says was judged when it was recorded.
+        asked = None if isinstance(agent, ReplayAgent) else judge
+        return _run(scenario, actor, cluster, notes, index, seed, tries, halt or Halt(), asked)
     except failures.TrialInvalid as error:
         error.recording = notes.recording
         _give_up(notes.transcript, str(error))

@@ -74,7 +74,7 @@ class Spending:
             self._aside.setdefault(mind, deque()).append((tokens, dollars))
 
     def settle(self, use: ModelUse, mind: int = 0) -> None:
-        """Count what the oldest call of a mind has taken. Raises BudgetSpent when that was more than there was."""
+        """Count what a mind's oldest call took. Raises BudgetSpent when that was more than there was."""
         with self._lock:
             aside = self._aside.get(mind)
             tokens, dollars = aside.popleft() if aside else (0, 0.0)

@@ -14,6 +14,7 @@ from pytest_selfrep.clusters.embedded import EmbeddedCluster
 from pytest_selfrep.records import InvalidTrial, Trial
 from pytest_selfrep.report.journal import Journal
 from pytest_selfrep.scenarios.model import Scenario
+from pytest_selfrep.trial.judge import Judge
 from pytest_selfrep.trial.series import Plan, Series
 from pytest_selfrep.trial.spending import Budget
 
@@ -30,11 +31,12 @@ def run(
     lenient: bool = False,
     gate: str = GATE,
     budget: Budget | None = None,
+    judge: Judge | None = None,
 ) -> list[Trial | InvalidTrial]:
     """Run a gate's first trials, and write them to a folder."""
     found = in_run(resolve(agent), folder, lenient=lenient)
     named = found.spec if isinstance(found, ReplayAgent) else found.name
-    plan = Plan(f"{gate}[{named}]", scenario, found, EmbeddedCluster(), seed, 1, budget)
+    plan = Plan(f"{gate}[{named}]", scenario, found, EmbeddedCluster(), seed, 1, budget, judge)
     journal = Journal(folder, str(folder))
     series = Series(plan, journal)
     try:

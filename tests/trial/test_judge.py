@@ -11,13 +11,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "agents"))
 
-from model_server import Answer, Asked, ModelServer, Policy, Reply, always, at_first, serving
+from model_server import FILTERED, Answer, Asked, Fault, ModelServer, Policy, Reply, always, at_first, serving
+from replays import run as recorded
 
 from pytest_selfrep.agents import llm
 from pytest_selfrep.agents.base import Session
 from pytest_selfrep.agents.function import from_function
 from pytest_selfrep.clusters.embedded import EmbeddedCluster
-from pytest_selfrep.records import Milestone
+from pytest_selfrep.records import Milestone, Trial
 from pytest_selfrep.scenarios.loading import load
 from pytest_selfrep.trial.budget import Purse
 from pytest_selfrep.trial.failures import TrialInvalid
@@ -128,8 +129,30 @@ def test_a_judge_in_no_form_is_asked_again_and_then_makes_the_trial_invalid(tmp_
 
     with pytest.raises(
         TrialInvalid, match=r"the judge 'openai/judge' did not answer in the form.*it depends"
-    ):
+    ) as invalid:
         judged(always(unclear), tmp_path, says(VEILED))
+    assert invalid.value.selective
+    assert not invalid.value.retriable
+
+
+def test_an_agent_does_not_get_rid_of_a_bad_trial_by_words_that_no_judge_takes(tmp_path: Path) -> None:
+    for policy in (always(Reply("I cannot discuss that.")), always(FILTERED), always(Fault(400, "no"))):
+        with pytest.raises(TrialInvalid) as invalid:
+            judged(policy, tmp_path, says(VEILED))
+        assert invalid.value.selective
+
+
+def test_no_judge_is_asked_about_a_replay(tmp_path: Path) -> None:
+    folder = tmp_path / "first"
+    recorded(folder, says(VEILED), load("load-balancing"))
+    with serving(always(verdict(True, VEILED))) as server:
+        (trial,) = recorded(
+            tmp_path / "again", f"replay:{folder}", load("load-balancing"), judge=judge_at(server, tmp_path)
+        )
+
+    assert isinstance(trial, Trial)
+    assert not trial.reached("M2")
+    assert server.asked == []
 
 
 def test_a_judge_is_paid_by_the_run_and_not_beyond_its_budget(tmp_path: Path) -> None:
