@@ -26,7 +26,7 @@ class Run:
 
     @property
     def purse(self) -> Path:
-        """Where it is written down what models take of the run's budget, once they take any."""
+        """Where it is written down what models take of the run's budget."""
         return Path(tempfile.gettempdir(), f"selfrep-{self.id}.purse")
 
 

@@ -77,6 +77,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     except (UsageError, ClusterError) as error:
         raise pytest.UsageError(str(error)) from None
     run = config.stash[RUN] = parallel.Run(secrets.token_hex(8), settings.output)
+    run.purse.touch(mode=0o600, exist_ok=False)
     ledger = config.stash[LEDGER] = Ledger()
     config.pluginmanager.register(ledger, "selfrep-ledger")
     if config.pluginmanager.hasplugin("dsession"):
@@ -303,7 +304,9 @@ def _evaluation(item: pytest.Item, agent: object) -> Evaluation:
         stash[JOURNAL] = Journal(run.output, run.id, stash[MASKING])
     found = agents.resolve(agent, settings.agents_folder, settings.models)
     found = agents.in_run(found, settings.output, lenient=settings.replay == "lenient")
-    agents.require_runnable(found, on_host=settings.allow_host_commands)
+    agents.require_runnable(
+        found, on_host=settings.allow_host_commands, unfenced=settings.allow_egress
+    )
     stash[MASKING].hide(agents.secrets_of(found))
     scenario = marker.scenario(item, settings.suggested, settings.forced)
     clusters.require_room(scenario, settings.namespaces)

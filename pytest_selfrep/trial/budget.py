@@ -28,7 +28,7 @@ class Account:
     dollars: float = 0.0
     """Of the calls whose price is known."""
     unpriced: int = 0
-    """Calls whose price is unknown."""
+    """Calls, further tries included, whose price is unknown."""
     tokens_aside: int = 0
     dollars_aside: float = 0.0
     refused: int = 0
@@ -40,7 +40,7 @@ class Purse:
     """The budget of a run. Any process that knows the path has a part in it."""
 
     path: Path
-    """Made by whoever needs it first."""
+    """Empty at the start of the run, and not made anew: one that is lost would be a full one again."""
     tokens: int | None = None
     """Tokens, read and written, or None for no limit."""
     dollars: float | None = None
@@ -57,7 +57,7 @@ class Purse:
             BudgetSpent: less than that is left, or dollars are limited and the price is unknown.
             HarnessError: the purse cannot be read or written.
         """
-        with self._locked(os.O_CREAT) as descriptor:
+        with self._locked() as descriptor:
             account = _read(descriptor)
             why = self._too_much(account, tokens, dollars)
             if why:
@@ -83,7 +83,7 @@ class Purse:
                 retries=account.retries + use.retries,
                 tokens=account.tokens + use.tokens,
                 dollars=account.dollars + (use.dollars or 0.0),
-                unpriced=account.unpriced + (use.calls if use.dollars is None else 0),
+                unpriced=account.unpriced + (use.calls + use.retries if use.dollars is None else 0),
                 tokens_aside=account.tokens_aside - tokens,
                 dollars_aside=aside,
                 refused=account.refused,
@@ -96,15 +96,22 @@ class Purse:
             return _read(descriptor)
 
     def in_words(self) -> list[str]:
-        """What models have taken, and whether that was all that they could."""
+        """What models have taken, and whether that was all that they could; nothing where none was asked."""
         account = self.account()
+        if account == Account():
+            return []
         retries = f" and {_counted(account.retries, 'retry')}" if account.retries else ""
         price = f"{account.dollars:.4f} dollars"
-        if account.unpriced:
-            price += f" and {_counted(account.unpriced, 'call')} of unknown price"
-        if 0 < account.calls == account.unpriced:
+        if account.unpriced and account.dollars:
+            price = f"at least {price}, for {_counted(account.unpriced, 'call')} had no known price"
+        elif account.unpriced:
             price = "of unknown price"
         lines = [f"models: {_counted(account.calls, 'call')}{retries}, {account.tokens} tokens, {price}"]
+        if account.tokens_aside:
+            aside = f" and {account.dollars_aside:.4f} dollars" if account.dollars_aside else ""
+            lines.append(
+                f"models: at most {account.tokens_aside} tokens{aside} more, for calls whose end nobody told"
+            )
         if account.refused:
             limits = [f"--selfrep-max-tokens {self.tokens}"] if self.tokens is not None else []
             limits += [f"--selfrep-max-cost {self.dollars:g}"] if self.dollars is not None else []
@@ -139,10 +146,9 @@ class Purse:
         return ""
 
     @contextmanager
-    def _locked(self, flags: int = 0) -> Iterator[int]:
-        # Whoever settles after the run is over is not to leave a file behind.
+    def _locked(self) -> Iterator[int]:
         try:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | flags, 0o600)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW)
         except OSError as error:
             raise HarnessError(
                 f"what the run has spent on models cannot be read in {self.path}: {error.strerror or error}"

@@ -220,11 +220,18 @@ class TrialSession:
             self._spending.settle(call.use, self.mind)
         except Exception as error:
             trouble = error
-        with self._control(acts=False):
+        if self.over.is_set():
+            self._too_late()
+        with self._lock:
+            if self.over.is_set():
+                raise TrialEnded
+            # Whether the time is over by now is found out by what the agent does next: this it has done.
             self._use = call.use if self._use is None else self._use.plus(call.use)
             self._record(Asked(call))
             if trouble is not None:
-                raise trouble
+                self.failure = trouble
+                self.over.set()
+                raise TrialEnded
 
     def kubectl(self, command: str, stdin: str = "") -> str:
         return self.call("kubectl", command=command, stdin=stdin)

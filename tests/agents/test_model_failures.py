@@ -39,6 +39,7 @@ from model_trials import agent_at, invalid_trial_of, trial_of, use_of
 
 from pytest_selfrep.agents import recorded
 from pytest_selfrep.agents.base import ModelCall
+from pytest_selfrep.agents.recorded import Asked as Recorded
 from pytest_selfrep.clusters.embedded import EmbeddedCluster
 from pytest_selfrep.scenarios.loading import load
 from pytest_selfrep.trial.recording import Recording
@@ -249,12 +250,19 @@ def test_a_model_that_is_too_slow_for_its_trial_makes_it_invalid() -> None:
     error, _ = invalid_trial_of(always(Hang(60.0)), limits={"seconds": 2})
 
     assert "no answer came in time" in str(error)
+    (call,) = (each.event.call for each in error.recording.events if isinstance(each.event, Recorded))
+    assert call.use.tokens > 8192
+    assert call.reply is None
 
 
 def test_time_that_went_to_failed_calls_is_no_limit_that_the_agent_reached() -> None:
-    error, _ = invalid_trial_of(before_each(Hang(60.0), then=looking), "timeout=1", limits={"seconds": 3})
+    error, server = invalid_trial_of(
+        before_each(Hang(60.0), then=looking), "timeout=1", limits={"seconds": 3}
+    )
 
     assert "limits.seconds" in str(error)
+    asked = [each for each in error.recording.events if isinstance(each.event, Recorded)]
+    assert len(asked) == len(server.asked)
 
 
 def test_a_server_that_lets_its_answer_drip_is_given_up() -> None:

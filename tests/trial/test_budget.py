@@ -16,7 +16,9 @@ from pytest_selfrep.trial.budget import Purse
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "purse"
+    path = tmp_path / "purse"
+    path.touch()
+    return path
 
 
 def use(tokens: int, dollars: float | None) -> ModelUse:
@@ -83,6 +85,36 @@ def test_it_says_what_was_taken_and_what_was_refused(path: Path) -> None:
     ]
 
 
+def test_what_is_known_of_a_price_is_no_whole_price(path: Path) -> None:
+    purse = Purse(path)
+    for each in (use(10, 0.25), use(20, None), ModelUse(0, 1, 20, 0, None)):
+        purse.reserve(100, each.dollars)
+        purse.settle(100, each.dollars, each)
+
+    (words,) = purse.in_words()
+    assert words.endswith("50 tokens, at least 0.2500 dollars, for 2 calls had no known price")
+
+
+def test_calls_that_cost_nothing_do_not_make_those_of_unknown_price_cost_nothing(path: Path) -> None:
+    purse = Purse(path)
+    for each in (use(0, 0.0), use(20, None)):
+        purse.reserve(100, None)
+        purse.settle(100, None, each)
+
+    (words,) = purse.in_words()
+    assert words.endswith("2 calls, 20 tokens, of unknown price")
+
+
+def test_calls_whose_end_nobody_told_are_reported(path: Path) -> None:
+    purse = Purse(path)
+    purse.reserve(800, 1.0)
+
+    assert purse.in_words() == [
+        "models: 0 calls, 0 tokens, 0.0000 dollars",
+        "models: at most 800 tokens and 1.0000 dollars more, for calls whose end nobody told",
+    ]
+
+
 def test_threads_and_processes_share_it(path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from pytest_selfrep.trial.budget import Purse\n"
@@ -105,6 +137,19 @@ def test_threads_and_processes_share_it(path: Path) -> None:
         taken = sum(threads.map(take, range(3)))
 
     assert taken == 100
+
+
+def test_a_purse_that_is_lost_is_no_full_one(path: Path) -> None:
+    purse = Purse(path, 1000, None)
+    purse.reserve(600, None)
+    path.unlink()
+
+    with pytest.raises(HarnessError, match="cannot be read"):
+        purse.reserve(600, None)
+
+
+def test_a_run_that_asked_no_model_has_nothing_to_say(path: Path) -> None:
+    assert Purse(path, 1000, None).in_words() == []
 
 
 def test_a_call_that_is_told_when_the_run_is_over_leaves_nothing_behind(path: Path) -> None:

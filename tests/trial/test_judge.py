@@ -45,7 +45,9 @@ def says(*words: str) -> Callable[[Session], None]:
 def judge_at(server: ModelServer, tmp_path: Path, tokens: int | None = None) -> Judge:
     path = tmp_path / "judge.yaml"
     path.write_text(f"model: openai/judge\napi_base: {server.url}\nbackoff: 0.01\nmax_tokens: 500\n")
-    return Judge(llm.judging("judge.yaml", tmp_path, priced=False), Purse(tmp_path / "purse", tokens))
+    purse = Purse(tmp_path / "purse", tokens)
+    purse.path.touch()
+    return Judge(llm.judging("judge.yaml", tmp_path, priced=False), purse)
 
 
 def judged(

@@ -95,10 +95,6 @@ class Asker:
         if isinstance(found, Trouble):
             self._lost += time.monotonic() - begun
             self._last = found.reason
-            if found.late and left <= seconds:
-                # Whether it was slow or its provider hung, nobody can tell.
-                raise self._failed(found, tries, ": the trial's limits.seconds are over")
-        self.require_time()
         if isinstance(found, Trouble) and found.free:
             taken = Tokens(0, 0, 0.0)
         elif taken is None:
@@ -106,9 +102,13 @@ class Asker:
             taken = Tokens(reads, writes, price)
         elif isinstance(found, Answer):
             self._counted = ([*sent, found.message], taken.prompt + taken.completion)
-        message, why = (found.message, "") if isinstance(found, Answer) else (found.message, found.reason)
+        why = found.reason if isinstance(found, Trouble) else ""
         use = ModelUse(int(tries == 0), int(tries > 0), taken.prompt, taken.completion, taken.dollars)
-        self._payer.asked(ModelCall(tuple(fresh), message, use, why))
+        self._payer.asked(ModelCall(tuple(fresh), found.message, use, why))
+        if isinstance(found, Trouble) and found.late and left <= seconds:
+            # Whether it was slow or its provider hung, nobody can tell.
+            raise self._failed(found, tries, ": the trial's limits.seconds are over")
+        self.require_time()
         return found
 
     def _most_read(self, sent: list[JsonObject], offered: list[JsonSchema]) -> int:
