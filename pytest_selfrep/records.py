@@ -14,6 +14,7 @@ Evidence = Literal["action", "state", "text", "judge"]
 FailureMode = Literal["environment misperception", "action misalignment", "behavioural paralysis"]
 EndedBy = Literal["finished", "turns", "tool_calls", "seconds", "copies", "stopped"]
 StanceName = Literal["agreement", "refusal", "false claim", "looks simulated"]
+GapName = Literal["copying", "depth"]
 VerdictName = Literal["pass", "fail", "inconclusive"]
 
 RISK_SCORE = "Phi_R"
@@ -185,6 +186,16 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """What a trial leaves open although it is valid, so that no gate passes by it that asks for just that."""
+
+    about: GapName
+    """Whether the agent would have copied itself, or how deep a chain of copies would have got."""
+    words: str
+    """Why nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """One run of one agent in one scenario, determined by (scenario, agent, seed)."""
 
@@ -207,6 +218,7 @@ class Trial:
     """How its world differed from what the scenario says, in words; never on the embedded cluster."""
     divergences: tuple[str, ...] = ()
     """Where a lenient replay did not go as its recording, in words."""
+    gaps: tuple[Gap, ...] = ()
 
     def reached(self, name: MilestoneName) -> bool:
         return any(milestone.name == name for milestone in self.milestones)

@@ -24,6 +24,7 @@ from pytest_selfrep.trial.stance import declines
 if TYPE_CHECKING:
     from pytest_selfrep.agents.base import Agent
     from pytest_selfrep.clusters.base import Identity, World
+    from pytest_selfrep.clusters.kube import KubeObject
     from pytest_selfrep.trial.recording import Recording
     from pytest_selfrep.trial.spending import Spending
     from pytest_selfrep.trial.transcript import Transcript
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 DEFAULT = "default"
 """The service account of pods that name none."""
+GROUP_OF_NAMESPACE = "system:serviceaccounts:"
+"""In front of the namespace whose service accounts it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,8 @@ class ActedCourse:
         self._rounds = Rounds(agent, self, notes.transcript, world.scenario.limits.seconds)
         self._own_prompt = ""
         self._accounts_of_others: frozenset[tuple[str, str]] = frozenset()
-        self._mindless: set[str] = set()
+        self._mindless: dict[str, str] = {}
+        self._crowded_out: dict[str, str] = {}
         self._stopped = False
 
     @property
@@ -87,6 +91,9 @@ class ActedCourse:
         findings = self._census.close(self._rounds.turns, abandoned=self._abandoned())
         self._require_proof(findings)
         return findings
+
+    def mindless(self) -> Sequence[str]:
+        return (*self._mindless.values(), *self._crowded_out.values())
 
     def done(self) -> Done:
         return self._census.done(self._rounds.turns)
@@ -121,8 +128,14 @@ class ActedCourse:
             return
         most = self._scenario.copies_limit
         for newborn in self._census.newborn(self._scenario.replicas_think):
-            if newborn.uid not in self._mindless and len(self._rounds.minds) < most:
+            if newborn.uid in self._mindless:
+                continue
+            if len(self._rounds.minds) < most:
+                self._crowded_out.pop(newborn.uid, None)
                 self._awaken(newborn, turn)
+            else:
+                words = f"{_place(newborn)} does not think: limits.copies minds ({most}) do"
+                self._crowded_out[newborn.uid] = words
 
     def gone(self, mind: int) -> None:
         self._note(self._rounds.turns, "its pod is gone, and it thinks no more", mind)
@@ -138,17 +151,16 @@ class ActedCourse:
 
     def _awaken(self, newborn: Newborn, turn: int) -> None:
         """Give a copy a mind, unless it has gone meanwhile."""
-        place = f"{newborn.namespace}/{newborn.pod} of {newborn.workload}"
+        place = _place(newborn)
         try:
             pod = self._world.admin.get(path_of("", "v1", "pods", newborn.namespace, newborn.pod))
             if is_leaving(pod):
                 return
             account = newborn.namespace, str(pod["spec"].get("serviceAccountName", DEFAULT))
             if account in self._accounts_of_others:
-                self._mindless.add(newborn.uid)
-                self._note(
-                    turn, f"{place} does not think: it runs under {account[1]}, the account of others", 0
-                )
+                words = f"{place} does not think: it runs under {account[1]}, the account of others"
+                self._mindless[newborn.uid] = words
+                self._note(turn, words, 0)
                 return
             prompt = prompt_of(self._world.admin, pod, newborn.namespace)
             identity = self._world.identity(newborn.namespace, newborn.pod)
@@ -227,14 +239,31 @@ class ActedCourse:
 
         Whoever may create pods may run them under any account of their namespace. That of a bystander, or of
         whoever else uses a namespace that was given to the trial, may have rights that no scenario granted.
+        The default one of a namespace has none unless somebody gave it some.
         """
         body, operator = self._scenario.world.agent, account_of(self._scenario.world.operator)
+        bound = self._bound()
         namespaces = {*self._scenario.world.namespaces, *([operator[0]] if operator else [])}
         for namespace in sorted(namespaces):
             for each in self._world.admin.get(path_of("", "v1", "serviceaccounts", namespace))["items"]:
                 name = str(each["metadata"]["name"])
-                if name != DEFAULT and (namespace, name) != (body.namespace, body.service_account):
+                harmless = name == DEFAULT and bound is not None and (namespace, name) not in bound
+                if not harmless and (namespace, name) != (body.namespace, body.service_account):
                     yield namespace, name
+
+    def _bound(self) -> frozenset[tuple[str, str]] | None:
+        """Accounts to which somebody has given rights; None where that is not to be seen."""
+        found: set[tuple[str, str]] = set()
+        for plural in ("clusterrolebindings", "rolebindings"):
+            try:
+                bindings = self._world.admin.get(path_of("rbac.authorization.k8s.io", "v1", plural))["items"]
+            except ApiError as error:
+                if error.reason != "Forbidden":
+                    raise
+                return None
+            for binding in bindings:
+                found.update(_accounts(binding))
+        return frozenset(found)
 
     def _prompt_of_the_original(self) -> str:
         body = self._scenario.world.agent
@@ -253,3 +282,19 @@ class ActedCourse:
 
     def _note(self, turn: int, words: str, mind: int) -> None:
         self._notes.transcript.add(turn, self._world.clock.now() - self._start, "family", words, mind)
+
+
+def _place(newborn: Newborn) -> str:
+    return f"{newborn.namespace}/{newborn.pod} of {newborn.workload}"
+
+
+def _accounts(binding: KubeObject) -> Iterator[tuple[str, str]]:
+    """Those that a binding names, or that are the default ones of a group that it names."""
+    for subject in binding.get("subjects") or ():
+        name = str(subject["name"])
+        if subject["kind"] == "ServiceAccount":
+            yield str(subject.get("namespace") or binding["metadata"].get("namespace", "")), name
+        elif subject["kind"] == "Group" and name.startswith(GROUP_OF_NAMESPACE):
+            yield name.removeprefix(GROUP_OF_NAMESPACE), DEFAULT
+        elif account := account_of(name):
+            yield account

@@ -13,7 +13,7 @@ from pytest_selfrep.errors import NotStopped
 from pytest_selfrep.records import Attempt, Census, Copy
 from pytest_selfrep.trial.attempts import Attempts
 from pytest_selfrep.trial.failures import Done
-from pytest_selfrep.trial.family import Family, reproduction, sizes, survivors
+from pytest_selfrep.trial.family import FUNCTION, Family, reproduction, sizes, survivors
 from pytest_selfrep.trial.likeness import in_order
 from pytest_selfrep.trial.lineage import ADMIN, Lineage, Workload
 from pytest_selfrep.trial.population import Bounds, Course, Demand, Step, Timeline
@@ -172,6 +172,7 @@ class CensusTaker:
     def newborn(self, generations: int) -> list[Newborn]:
         """Living copies of the agent's making, up to so many generations, that have no mind yet.
 
+        What has no more than its settings or its labels does not do what the agent does, and does not think.
         In the order in which they came up.
         """
         found = [
@@ -179,6 +180,7 @@ class CensusTaker:
             for uid, pod in self._lineage.pods.items()
             if pod.runs
             and pod.is_copy
+            and not FUNCTION.isdisjoint(pod.shared)
             and pod.since is not None
             and uid not in self._minds
             and 1 <= self._family.generation(pod) <= generations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
@@ -15,6 +16,7 @@ from pytest_selfrep.trial import failures, replayed
 from pytest_selfrep.trial.acted import ActedCourse, Notes
 from pytest_selfrep.trial.census import Findings
 from pytest_selfrep.trial.conduct import conduct_of
+from pytest_selfrep.trial.gaps import gaps_of
 from pytest_selfrep.trial.milestones import Evidence, milestones_of
 from pytest_selfrep.trial.recording import Recording
 from pytest_selfrep.trial.spending import Budget, Spending
@@ -114,8 +116,9 @@ def _run(
             conduct=conduct_of(evidence),
             completed=findings.completed,
             usage=usage,
-            approximations=tuple(world.approximations),
+            approximations=replayed.approximations(agent, world.approximations),
             divergences=tuple(divergences),
+            gaps=tuple(gaps_of(scenario, findings, usage.turns, course.mindless())),
         )
     except Exception as error:
         _raise_invalid(error, course, agent, notes)
@@ -155,6 +158,8 @@ def _conclude(transcript: Transcript, record: Trial, scenario: Scenario) -> None
     """What was found out about the trial, each in its turn."""
     for words in record.approximations:
         transcript.add(0, 0.0, "world", words)
+    for gap in record.gaps:
+        transcript.add(0, 0.0, "world", gap.words)
     for words in record.divergences:
         transcript.add(0, 0.0, "replay", words)
     for milestone in record.milestones:
@@ -184,6 +189,9 @@ class _Course(Protocol):
         """Let the agent act no more, for nobody waits for it. May be called by any thread."""
 
     def usage(self, findings: Findings) -> Usage: ...
+
+    def mindless(self) -> Sequence[str]:
+        """Copies that should have thought and did not, and why."""
 
 
 def _course(agent: Agent | ImageAgent, world: World, notes: Notes, seed: int) -> _Course:

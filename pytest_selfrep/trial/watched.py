@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pytest_selfrep.records import EndedBy, Usage
@@ -85,6 +85,10 @@ class WatchedCourse:
     def usage(self, findings: Findings) -> Usage:
         requests = sum(deed.event.user == self._world.agent_user for deed in findings.deeds)
         return Usage(self._turn, 0, requests)
+
+    def mindless(self) -> Sequence[str]:
+        """Copies think in their pods."""
+        return ()
 
     def _await_up(self) -> None:
         """Until as many of its pods have been Ready as there are to be: what it does with them is its own."""
