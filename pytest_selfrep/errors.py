@@ -76,7 +76,10 @@ class ProviderError(TrialError):
 class ContainerFailed(TrialError):
     """Docker failed under an agent that runs in a container."""
 
-    retriable = True
+    def __init__(self, message: str, *, selective: bool = False) -> None:
+        super().__init__(message)
+        self.selective = selective
+        self.retriable = not selective
 
 
 class NotStopped(TrialError):

@@ -28,7 +28,7 @@ def _check_agents(found: Settings) -> None:
     for name in found.agents:
         agent = agents.resolve(name, found.agents_folder, found.models)
         agents.require_home(agents.in_run(agent, found.output), found.cluster)
-        agents.require_runnable(agent, on_host=found.allow_host_commands)
+        agents.require_runnable(agent, on_host=found.allow_host_commands, unfenced=found.allow_egress)
 
 
 def _check_models(found: Settings) -> None:
@@ -110,7 +110,6 @@ TAKEN_BY: Final[Mapping[str, Sequence[str]]] = {
     "stand-in": ("existing",),
     "bystander": ("existing",),
     "toolbox-image": ("k3s", "existing"),
-    "allow-egress": ("k3s", "existing"),
     "pace": ("k3s", "existing"),
 }
 """Options, and the clusters that are any different with them."""

@@ -258,7 +258,8 @@ OPTIONS: Final = (
         "allow-egress",
         "",
         _switch,
-        "run on a real cluster even if pods get out of it; only where that is contained otherwise",
+        "run on a real cluster even if pods get out of it, and commands in containers that reach what "
+        "listens on this machine; only where that is contained otherwise",
         ini_type="bool",
     ),
     Option(

@@ -96,12 +96,12 @@ def in_run(agent: Agent | ImageAgent, output: Path, *, lenient: bool = False) ->
     return on_terms(agent, output, lenient=lenient)
 
 
-def require_runnable(agent: Agent | ImageAgent, *, on_host: bool) -> None:
-    """AgentError if an agent is a command that cannot be run, or may not on this machine."""
+def require_runnable(agent: Agent | ImageAgent, *, on_host: bool, unfenced: bool) -> None:
+    """AgentError if an agent is a command that cannot be run, or may not on or so near to this machine."""
     # Not by its type: of most agents no command is needed, nor what it takes to describe one.
     require = getattr(agent, "require_runnable", None)
     if require is not None:
-        require(on_host=on_host)
+        require(on_host=on_host, unfenced=unfenced)
 
 
 def secrets_of(agent: Agent | ImageAgent) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 from pytest_selfrep.records import ModelUse
 from pytest_selfrep.tools.base import JsonSchema, Tool
@@ -129,6 +129,10 @@ class Unproven:
     """What is wrong with it, in words for a message."""
     words: str
     """In which a mind may have declined; empty where none can have spoken."""
+
+
+UNFENCED: Final = "what listens on all addresses of the machine is in reach of the agent's container"
+"""How a trial differs from what it should be, for want of rights."""
 
 
 @runtime_checkable

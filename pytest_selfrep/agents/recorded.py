@@ -119,6 +119,8 @@ class Ending:
     """Whether it is invalid for what the agent may have brought about."""
     judged: Milestone | None = None
     """What a model found as judge of intent, which only that model could tell again."""
+    unfenced: bool = False
+    """Whether the agent's container reached more than it should, as was allowed."""
     complete: bool = True
     """Whether all that was done is here. Of an agent without measure only the beginning is kept."""
 

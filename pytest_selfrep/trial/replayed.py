@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pytest_selfrep.agents.base import UNFENCED
 from pytest_selfrep.agents.playback import Playback
 from pytest_selfrep.agents.replay import ReplayAgent
 from pytest_selfrep.errors import ReplayError
@@ -43,6 +44,12 @@ def actor(
 def tries(agent: Agent | ImageAgent, otherwise: int) -> int:
     """As many as there were then."""
     return agent.ending.tries if isinstance(agent, Playback) else otherwise
+
+
+def approximations(agent: Agent | ImageAgent, world: Sequence[str]) -> tuple[str, ...]:
+    """How the trial differs from what it should be: as its world does, and its agent's container."""
+    open_ = agent.ending.unfenced if isinstance(agent, Playback) else getattr(agent, "unfenced", False)
+    return (*world, UNFENCED) if open_ else tuple(world)
 
 
 def judged(agent: Agent | ImageAgent, milestones: tuple[Milestone, ...]) -> tuple[Milestone, ...]:

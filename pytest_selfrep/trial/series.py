@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
-from pytest_selfrep.agents.base import Agent
+from pytest_selfrep.agents.base import UNFENCED, Agent
 from pytest_selfrep.agents.llm import ModelAgent
 from pytest_selfrep.agents.recorded import SCHEMA, Ending, Header, lines
 from pytest_selfrep.agents.replay import ReplayAgent
@@ -219,7 +219,14 @@ class Series:
         if isinstance(outcome, Trial):
             judged = next((one for one in outcome.milestones if one.evidence == "judge"), None)
             requests = outcome.usage.requests
-            ending = Ending("trial", outcome.tries, outcome.ended_by, requests, judged=judged)
+            ending = Ending(
+                "trial",
+                outcome.tries,
+                outcome.ended_by,
+                requests,
+                judged=judged,
+                unfenced=UNFENCED in outcome.approximations,
+            )
         else:
             ending = Ending(
                 "invalid",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,15 +21,15 @@ import pytest
 from docker.models.containers import Container
 from docker.models.networks import Network
 
-from pytest_selfrep.agents.base import Session
-from pytest_selfrep.agents.command import CommandAgent, fence
+from pytest_selfrep.agents.base import UNFENCED, Session
+from pytest_selfrep.agents.command import CommandAgent, container, fence
 from pytest_selfrep.agents.command.container import MOST_PROCESSES
 from pytest_selfrep.agents.function import FunctionAgent
 from pytest_selfrep.clusters.embedded import EmbeddedCluster
 from pytest_selfrep.clusters.ownership import RUN, owner_of, remove_orphans, this_process
 from pytest_selfrep.errors import AgentError
 from pytest_selfrep.scenarios.loading import load
-from pytest_selfrep.trial.failures import AgentBroke
+from pytest_selfrep.trial.failures import AgentBroke, TrialInvalid
 from pytest_selfrep.trial.runner import TrialRun, run_trial
 
 pytestmark = pytest.mark.docker
@@ -306,10 +307,101 @@ def test_it_has_no_more_processes_and_no_more_rights_than_it_needs(
     thread.join()
 
     assert found[0]["PidsLimit"] == MOST_PROCESSES
+    assert found[0]["Memory"] == found[0]["MemorySwap"] == 4 << 30
+    assert 0 < found[0]["NanoCpus"] <= container.CPUS * 1_000_000_000
+    assert found[0]["Tmpfs"]["/tmp"].startswith("size=1g")
     assert found[0]["CapDrop"] == ["ALL"]
     assert found[0]["SecurityOpt"] == ["no-new-privileges"]
     assert not found[0]["Privileged"]
     assert not found[0]["Binds"]
+
+
+def test_one_that_closes_its_output_goes_on(image: str) -> None:
+    run = trial(image, f"exec >&- 2>&-; sleep 2; {LOOK}", {"seconds": 20.0})
+
+    assert run.record.usage.tool_calls == 1
+    assert run.record.ended_by == "finished"
+
+
+def test_what_docker_does_after_the_program_has_begun_may_be_the_agents_doing(
+    image: str, engine: docker.DockerClient
+) -> None:
+    def remove() -> None:
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            running = engine.containers.list(sparse=True, filters={"label": RUN})
+            mine = [each for each in running if owner_of(each).process == os.getpid()]
+            if mine:
+                mine[0].remove(force=True)
+                return
+            time.sleep(0.1)
+
+    thread = Thread(target=remove)
+    thread.start()
+    with pytest.raises(TrialInvalid) as caught:
+        trial(image, f"{LOOK} sleep 60")
+    thread.join()
+
+    assert "Docker failed under an agent" in str(caught.value)
+    assert caught.value.selective
+    assert not caught.value.retriable
+
+
+def test_one_that_writes_without_end_is_ended(image: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(container, "MOST_WRITTEN", 10 << 20)
+
+    error = broken(image, f"{LOOK} dd if=/dev/zero of=file bs=1M count=20 2>/dev/null; sleep 60")
+
+    assert "wrote more than 10 MiB, and was ended" in str(error)
+    assert not error.retriable
+
+
+def test_the_users_own_proxy_is_none_of_its_business(
+    image: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    proxies = {"default": {"httpProxy": "http://me:password@proxy.acme.io:3128"}}
+    (tmp_path / "config.json").write_text(json.dumps({"proxies": proxies}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+
+    run = trial(image, f"env; {LOOK}")
+
+    assert "HOME=/home/agent" in said(run)
+    assert "proxy" not in said(run).lower()
+
+
+GATE = """
+@pytest.mark.selfrep("load-balancing", trials=2, confidence=None)
+def test_gate(selfrep):
+    selfrep.assert_risk_below(0.5)
+"""
+
+
+@pytest.fixture
+def unfenced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is for whoever finds no iptables."""
+    monkeypatch.setattr(fence, "IPTABLES", ("no-such-command",))
+
+
+@pytest.mark.usefixtures("unfenced")
+def test_where_its_network_cannot_be_fenced_in_that_has_to_be_allowed_and_is_noted(
+    image: str, pytester: pytest.Pytester, run_suite: Callable[..., pytest.RunResult]
+) -> None:
+    command = ["sh", "-c", f"{SHELL}{LOOK}"]
+    pytester.path.joinpath("mine.yaml").write_text(
+        json.dumps({"name": "mine", "command": command, "container": image})
+    )
+
+    refused = run_suite(GATE, "--selfrep-agent=mine.yaml")
+    allowed = run_suite(GATE, "--selfrep-agent=mine.yaml", "--selfrep-allow-egress")
+    replayed = run_suite(GATE, "--selfrep-agent=replay:selfrep-report", "--selfrep-output=again")
+
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    refused.stderr.fnmatch_lines(["*would reach, from its container, whatever listens on all addresses*"])
+    for result, folder in (allowed, "selfrep-report"), (replayed, "again"):
+        result.assert_outcomes(passed=1)
+        lines = (pytester.path / folder / "trials.jsonl").read_text().splitlines()
+        trials = [line["record"] for line in map(json.loads, lines) if "record" in line]
+        assert [UNFENCED in trial["approximations"] for trial in trials] == [True, True]
 
 
 def test_a_command_that_is_not_in_the_image_is_said(image: str) -> None:
@@ -378,11 +470,11 @@ def test_nothing_stays_of_it_when_pytest_is_killed(
 def test_what_a_dead_run_has_left_is_removed_by_the_next(image: str, engine: docker.DockerClient) -> None:
     dead = replace(this_process("a-run", Path(), kept=False), process=2**22 + 1)
     network = engine.networks.create("agent-left", internal=True, labels=dead.labels())
-    container = engine.containers.create(
+    left = engine.containers.create(
         image, entrypoint=["sleep", "600"], command=[], network=network.name, labels=dead.labels()
     )
 
     removed = remove_orphans(engine)
 
-    assert {container.short_id, network.short_id} <= set(removed)
+    assert {left.short_id, network.short_id} <= set(removed)
     assert ours(engine, 2**22 + 1) == []

@@ -47,6 +47,9 @@ def test_the_reference_has_the_bounds() -> None:
     assert f"print {words.MOST_PRINTED // 1_000_000} MB" in SECTION
     assert f"up to {shell.HEAD + shell.TAIL:,} bytes" in SECTION
     assert f"{container.MEMORY[:-1]} GiB of memory" in SECTION
+    assert f"{container.CPUS} processors" in SECTION
+    assert f"`/tmp` of {container.SCRATCH[:-1]} GiB" in SECTION
+    assert f"write {container.MOST_WRITTEN >> 30} GiB to disk" in SECTION
 
 
 def test_the_page_of_tools_says_what_the_server_is() -> None:

@@ -238,7 +238,6 @@ def test_the_output_folder_is_else_relative_to_the_root_directory(
         "bystander=a",
         "namespaces=a",
         "toolbox-image=a",
-        "allow-egress",
         "pace=2",
     ],
 )

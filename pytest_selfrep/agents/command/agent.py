@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from pytest_selfrep.agents.base import TrialEnded
+from pytest_selfrep.agents.command import fence
 from pytest_selfrep.agents.command.attendance import Attendance
 from pytest_selfrep.agents.command.host import on_host
 from pytest_selfrep.agents.command.outfit import GIVEN, Wanted, outfit
@@ -93,16 +94,28 @@ class CommandAgent(Part):
         given = {name: value for name, value in self.env.items() if SECRET_NAMES.search(name)}
         return {**given, **taken(self.name, self.env_from_environment)}
 
-    def require_runnable(self, *, on_host: bool) -> None:
+    @property
+    def unfenced(self) -> bool:
+        """Whether it would run in a container that nothing keeps from what listens on this machine."""
+        return self.container is not None and not fence.possible()
+
+    def require_runnable(self, *, on_host: bool, unfenced: bool = False) -> None:
         """AgentError unless its command, environment and container are to be had.
 
         Args:
             on_host: Whether commands may run on this machine.
+            unfenced: Whether containers may reach what listens on this machine.
         """
         taken(self.name, self.env_from_environment)
         if self.container is not None:
             from pytest_selfrep.agents.command.engine import require_image
 
+            if self.unfenced and not unfenced:
+                raise AgentError(
+                    f"agent {self.name!r} would reach, from its container, whatever listens on all addresses "
+                    "of this machine: run pytest as root with iptables, so that its network is fenced in, or "
+                    "say --selfrep-allow-egress if a firewall does that, or nothing there is of worth"
+                )
             require_image(self.name, self.container)
         elif not on_host:
             raise AgentError(

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import io
+import os
 import secrets
 import socket
 import subprocess
 import sys
 import tarfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from pytest_selfrep.agents.command import reaper
-from pytest_selfrep.agents.command.engine import docker_client
+from pytest_selfrep.agents.command.engine import docker_client, failing
 from pytest_selfrep.agents.command.fence import fenced
 from pytest_selfrep.agents.command.program import Ending, Outfit, Piece, Program
 from pytest_selfrep.agents.command.proxy import Proxy, proxy
@@ -35,8 +38,13 @@ if TYPE_CHECKING:
 HOME: Final = "/home/agent"
 MOST_PROCESSES: Final = 256
 MEMORY: Final = "4g"
-END_SECONDS: Final = 30.0
-"""For Docker to say how a container ended."""
+CPUS: Final = 2
+SCRATCH: Final = "1g"
+"""Of its /tmp, which is memory of its own."""
+MOST_WRITTEN: Final = 8 << 30
+"""Bytes on disk. Few storage drivers of Docker's can be told of a bound."""
+MEASURE_SECONDS: Final = 5.0
+"""How often these are counted."""
 _MOST_UNREAD = 100
 """Pieces, after which whoever prints has to wait."""
 
@@ -72,7 +80,8 @@ class InContainer:
         urls = [tools.url, *([self.proxy.url] if self.proxy else [])]
         ports = [urlsplit(url).port or 0 for url in urls]
         name = str(self.network.name)
-        with ExitStack() as stack:
+        begun = False
+        with failing(lambda: begun), ExitStack() as stack:
             stack.enter_context(fenced(name, _bridge(name), self.address, ports))
             container = self._created(outfit)
             stack.callback(_removed, container)
@@ -80,6 +89,7 @@ class InContainer:
             attached = _Attached(self.client, container)
             stack.callback(attached.close)
             _start(container, outfit.command[0])
+            begun = True
             attached.send(outfit.task.encode("utf-8", "replace"))
             yield attached
 
@@ -100,6 +110,11 @@ class InContainer:
             stdin_open=True,
             log_config=LogConfig(type="none", config={}),
             mem_limit=MEMORY,
+            memswap_limit=MEMORY,
+            nano_cpus=min(CPUS, os.cpu_count() or 1) * 1_000_000_000,
+            tmpfs={"/tmp": f"size={SCRATCH},mode=1777,exec"},  # noqa: S108 (its own)
+            # The user's own proxy, with its password, is none of its business.
+            use_config_proxy=False,
             pids_limit=MOST_PROCESSES,
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
@@ -122,13 +137,13 @@ def in_container(image: str, model_api: Sequence[str]) -> Iterator[InContainer]:
             name,
             driver="bridge",
             internal=True,
+            enable_ipv6=False,
             options={"com.docker.network.bridge.name": _bridge(name)},
             labels=_labels(),
         )
         stack.callback(network.remove)
         network.reload()
-        addresses = network.attrs["IPAM"]["Config"][0]
-        gateway, subnet = addresses["Gateway"], addresses["Subnet"]
+        gateway, subnet = _addresses(network)
         try:
             led = stack.enter_context(proxy(gateway, subnet, model_api)) if model_api else None
             with socket.create_server((gateway, 0)):
@@ -139,6 +154,12 @@ def in_container(image: str, model_api: Sequence[str]) -> Iterator[InContainer]:
                 "needs a Docker that runs on this machine itself, as on Linux"
             ) from None
         yield InContainer(client, image, network, gateway, led, tuple(model_api))
+
+
+def _addresses(network: Network) -> tuple[str, str]:
+    """Of the machine on it, and of all on it. Docker may have been told to give IPv6 ones too."""
+    pairs = [(each["Gateway"], each["Subnet"]) for each in network.attrs["IPAM"]["Config"]]
+    return next((gateway, subnet) for gateway, subnet in pairs if ip_network(subnet).version == 4)
 
 
 def _bridge(network: str) -> str:
@@ -175,7 +196,8 @@ def _removed(container: Container) -> None:
 def _reaped(name: str) -> Iterator[None]:
     """Should this process be killed within the block, another one removes what it leaves."""
     process = subprocess.Popen(  # noqa: S603 (ours)
-        [sys.executable, reaper.__file__, name, _bridge(name)],
+        # With the same libraries, user's own too, but none from the folder that it is in.
+        [sys.executable, "-P", reaper.__file__, name, _bridge(name)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -208,7 +230,9 @@ class _Attached:
     """A container's program, with its stdin and what it prints."""
 
     def __init__(self, client: DockerClient, container: Container) -> None:
+        self._client = client
         self._container = container
+        self._measured = time.monotonic()
         asked = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
         self._stream = client.api.attach_socket(container.id, params=asked)
         # Docker's client closes neither the socket below nor the answer that it came with.
@@ -230,15 +254,30 @@ class _Attached:
             return piece
 
     def wait(self, seconds: float) -> Ending | None:
+        if self._too_large():
+            return Ending(-9, f"wrote more than {MOST_WRITTEN >> 20} MiB, and was ended")
         with self._changed:
             self._changed.wait_for(lambda: self._silent or self._printed, seconds)
             if not self._silent:
                 return None
-        code = int(self._container.wait(timeout=END_SECONDS)["StatusCode"])
         self._container.reload()
-        if self._container.attrs["State"].get("OOMKilled"):
+        state = self._container.attrs["State"]
+        if state["Running"]:
+            # It has closed its output, and goes on.
+            time.sleep(seconds)
+            return None
+        code = int(state["ExitCode"])
+        if state.get("OOMKilled"):
             return Ending(code, f"needed more than {MEMORY} of memory, and was ended")
         return Ending(code)
+
+    def _too_large(self) -> bool:
+        """Whether it has written more than it may. Docker looks at all of it, and is not asked often."""
+        if time.monotonic() < self._measured + MEASURE_SECONDS:
+            return False
+        found = self._client.api.containers(size=True, filters={"id": self._container.id})
+        self._measured = time.monotonic()
+        return any(each.get("SizeRw", 0) > MOST_WRITTEN for each in found)
 
     def close(self) -> None:
         with self._changed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -27,7 +27,6 @@ def docker_client() -> Iterator[DockerClient]:
             "an agent in a container needs the Python package docker: pip install 'pytest-selfrep[container]'"
         )
     import docker
-    import requests
     from docker.errors import DockerException
 
     client = None
@@ -42,13 +41,25 @@ def docker_client() -> Iterator[DockerClient]:
             "point DOCKER_HOST at it"
         ) from None
     try:
-        yield client
-    except (DockerException, requests.RequestException) as error:
-        raise ContainerFailed(
-            f"Docker failed under an agent: {explanation(error)}. The trial says nothing of the agent"
-        ) from error
+        with failing(lambda: False):
+            yield client
     finally:
         client.close()
+
+
+@contextmanager
+def failing(begun: Callable[[], bool]) -> Iterator[None]:
+    """ContainerFailed for what fails in Docker; the agent may have had a hand in it if it has begun."""
+    import requests
+    from docker.errors import DockerException
+
+    try:
+        yield
+    except (DockerException, requests.RequestException) as error:
+        raise ContainerFailed(
+            f"Docker failed under an agent: {explanation(error)}. The trial says nothing of the agent",
+            selective=begun(),
+        ) from error
 
 
 def require_image(agent: str, image: str) -> None:
