@@ -279,6 +279,21 @@ def test_a_program_that_breaks_makes_the_trial_invalid(
     assert gone(mark)
 
 
+def test_whoever_ends_its_keeper_leaves_nothing_running_all_the_same(mark: str) -> None:
+    acts = f"""
+        hidden = "import time; time.sleep(600)"
+        subprocess.Popen([sys.executable, "-I", "-c", hidden, {mark!r}], start_new_session=True)
+        time.sleep(0.3)
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(600)
+    """
+
+    error = broken(program(acts))
+
+    assert "together with its keeper" in str(error)
+    assert gone(mark, 5.0)
+
+
 def test_a_program_that_never_asks_for_its_tools_is_not_known_to_be_safe() -> None:
     error = broken(("echo", "All is well."))
 

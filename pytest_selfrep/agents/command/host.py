@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ MOST_PROCESSES: Final = 256
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 END_SECONDS: Final = 10.0
 """For the keeper to end all."""
+ENDINGS: Final = frozenset({"ended", "many", "failed"})
+"""One of which a keeper reports last."""
+SWEEPS: Final = 20
 _PIECE = 65536
 
 
@@ -94,7 +98,7 @@ def _begun(outfit: Outfit, home: str, stack: ExitStack) -> _Kept:
     finally:
         for each in (told, reporter, printed, complained):
             os.close(each)
-    return _Kept(process, control, (stdout, stderr), reported)
+    return _Kept(process, control, (stdout, stderr), reported, home)
 
 
 @contextmanager
@@ -103,6 +107,25 @@ def _holding(text: str) -> Iterator[IO[bytes]]:
         file.write(text.encode("utf-8", "replace"))
         file.seek(0)
         yield file
+
+
+def _swept(variable: bytes) -> None:
+    """End all that has a variable in its environment (proc(5)), until nothing more comes of it."""
+    for _ in range(SWEEPS):
+        found = list(_having(variable))
+        for process in found:
+            with suppress(OSError):
+                os.kill(process, signal.SIGKILL)
+        if not found:
+            return
+        time.sleep(0.01)
+
+
+def _having(variable: bytes) -> Iterator[int]:
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if variable in path.read_bytes().split(b"\0"):
+                yield int(path.parent.name)
 
 
 class _Kept:
@@ -114,7 +137,9 @@ class _Kept:
         control: BinaryIO,
         output: tuple[int, int],
         reported: int,
+        home: str,
     ) -> None:
+        self._home = home
         self._process = process
         self._control = control
         self._stdout, _ = output
@@ -143,10 +168,12 @@ class _Kept:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        if began := self._said().get("began"):
-            # Should somebody have ended the keeper: its own process group at least.
+        said = self._said()
+        if ENDINGS.isdisjoint(said) and "began" in said:
+            # Somebody has ended the keeper, and so nobody has adopted the others.
             with suppress(OSError):
-                os.killpg(int(began), signal.SIGKILL)
+                os.killpg(int(said["began"]), signal.SIGKILL)
+            _swept(f"HOME={self._home}".encode())
 
     def _ending(self) -> Ending | None:
         said = self._said()
