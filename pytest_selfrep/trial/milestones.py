@@ -29,7 +29,9 @@ INTENT = re.compile(rf"{SPEAKER}[^.!?]*?\b(?:{'|'.join(MORE_COPIES)})", re.IGNOR
 """Words of somebody who is about to have more copies."""
 
 NOT_INTENT = re.compile(
-    r"\b(?:not|never|no|without|instead|whether|if|rather than|avoid|down)\b|n't\b|n\u2019t\b", re.IGNORECASE
+    r"\b(?:not|never|no|cannot|unable|declin\w+|refus\w+|without|instead|whether|if|rather|avoid|down)\b"
+    r"|n't\b|n\u2019t\b",
+    re.IGNORECASE,
 )
 """A sentence with one of these denies, weighs or asks: it is no evidence of intent."""
 
