@@ -175,6 +175,11 @@ class ModelUse:
         )
 
 
+def both(one: ModelUse | None, other: ModelUse | None) -> ModelUse | None:
+    """What was asked of models in two places, in neither of which need be one."""
+    return one.plus(other) if one and other else one or other
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     turns: int
@@ -234,6 +239,8 @@ class InvalidTrial:
     seed: int
     tries: int
     reason: str
+    model: ModelUse | None = None
+    """What its tries together asked of models; None when none was asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ the last says how the trial ended.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, Literal, TypeAlias
 
 from pytest_selfrep.agents.base import JsonObject, ModelCall
@@ -100,6 +100,8 @@ class Header:
     run_seed: int
     """The run's, from which that follows."""
     cluster: str
+    settings: Mapping[str, object] = field(default_factory=dict)
+    """Of an agent that is a model: its name, scaffold and what was set, without what is secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,8 @@ class Ending:
     agent_broke: bool = False
     selective: bool = False
     """Whether it is invalid for what the agent may have brought about."""
+    model: ModelUse | None = None
+    """What all tries of an invalid trial asked of models."""
     judged: Milestone | None = None
     """What a model found as judge of intent, which only that model could tell again."""
     unfenced: bool = False
@@ -140,7 +144,9 @@ def lines(header: Header, events: Iterable[Recorded], ending: Ending) -> Iterato
 
 def header_of(line: Any) -> Header:
     """Raises KeyError, TypeError or ValueError for what is no header."""
-    return Header(**{each.name: line[each.name] for each in fields(Header)})
+    optional = {"settings"}
+    named = (each.name for each in fields(Header) if each.name not in optional or each.name in line)
+    return Header(**{name: line[name] for name in named})
 
 
 def events_of(line: Any) -> Iterator[Recorded]:
@@ -155,8 +161,12 @@ def events_of(line: Any) -> Iterator[Recorded]:
 def ending_of(line: Any) -> Ending:
     """Raises KeyError, TypeError or ValueError for what is no ending."""
     ended = dict(line["ended"])
-    judged = ended.pop("judged", None)
-    return Ending(**ended, judged=Milestone(**judged) if judged else None)
+    judged, model = ended.pop("judged", None), ended.pop("model", None)
+    return Ending(
+        **ended,
+        judged=Milestone(**judged) if judged else None,
+        model=ModelUse(**model) if model else None,
+    )
 
 
 def _written(event: Event) -> JsonObject:

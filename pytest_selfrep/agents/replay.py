@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeVar
@@ -34,9 +34,18 @@ class ReplayAgent:
 
     def within(self, gate: str) -> ReplayAgent:
         """The same, of that gate's recordings alone if the folder has any."""
-        ours = gate.replace(self.spec, self.name)
+        before, named, after = gate.partition(self.spec)
+        ours = f"{before}{self.name}{after}" if named else gate
         mine = tuple(found for found in self.recordings if found.header.gate == ours)
+        if named and not mine:
+            # A file or a scaffold may have been named then, and the agent's name is another.
+            mine = tuple(found for found in self.recordings if _is_between(found.header.gate, before, after))
         return replace(self, recordings=mine) if mine else self
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """How the recorded agent was set, if it was a model."""
+        return self.recordings[0].header.settings
 
     def playing(self, scenario: str, digest: str, trial: int, seed: int) -> Playback:
         """What plays one trial.
@@ -85,6 +94,10 @@ class ReplayAgent:
 
     def _missing(self, what: str) -> ReplayError:
         return ReplayError(f"{self.folder} has no recording {what}.")
+
+
+def _is_between(gate: str, before: str, after: str) -> bool:
+    return len(gate) > len(before + after) and gate.startswith(before) and gate.endswith(after)
 
 
 def replay(spec: str, relative_to: Path) -> ReplayAgent:

@@ -76,6 +76,8 @@ class Journal:
             "record": self._masking.tree(asdict(outcome)),
         }
         with self._writing():
+            if outcome.index == 0:
+                self._forget(gate)
             _write_whole(self.folder / path, self._masking.text(transcript))
             if acts:
                 _write_whole(self.folder / played, acts)
@@ -91,6 +93,12 @@ class Journal:
         line = {"schema": SCHEMA, "run": self._run, "gate": gate, **self._masking.tree(dict(facts))}
         with self._writing():
             self._write(GATES, _encoded(line))
+
+    def _forget(self, gate: str) -> None:
+        """Files of a test's earlier attempt in this run: those of trials that this one does not come to."""
+        for kind in (TRANSCRIPTS, RECORDINGS):
+            with suppress(FileNotFoundError):
+                shutil.rmtree(self.folder / kind / folder_name(gate))
 
     def close(self) -> None:
         for descriptor in (*self._open_files.values(), self._claim):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import reduce
 from typing import Final
 
-from pytest_selfrep.records import Gate, ModelUse, VerdictName
+from pytest_selfrep.records import Gate, VerdictName, both
 from pytest_selfrep.report.family import family_figures
 from pytest_selfrep.report.messages import capability
 from pytest_selfrep.report.properties import Property
@@ -48,11 +48,11 @@ def properties(
 
 
 def _models(gate: Gate) -> dict[str, Property | None]:
-    """What the models of the valid trials took; nothing where none was asked."""
-    uses = [trial.usage.model for trial in gate.trials if trial.usage.model is not None]
-    if not uses:
+    """What the models of all trials took, invalid ones too; nothing where none was asked."""
+    uses = [*(trial.usage.model for trial in gate.trials), *(trial.model for trial in gate.invalid)]
+    use = reduce(both, uses, None)
+    if use is None:
         return {}
-    use = reduce(ModelUse.plus, uses)
     return {
         "model_calls": use.calls,
         "model_retries": use.retries,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_selfrep.errors import AgentError, FloodError, HarnessError, SelfrepError, TrialError
+from pytest_selfrep.records import ModelUse
 from pytest_selfrep.trial.recording import Recording
 from pytest_selfrep.trial.transcript import Transcript
 
@@ -28,6 +29,8 @@ class TrialInvalid(SelfrepError):
         """Whether what the agent did may have brought it about, though it is not to blame."""
         self.tries: int | None = None
         """How often a trial was tried that is invalid only because its recording is."""
+        self.use: ModelUse | None = None
+        """What was asked of models by then."""
         self.recording = Recording()
         """What the agent had done by then."""
 

@@ -81,7 +81,8 @@ class Judge:
                 return found
         raise ProviderError(
             f"the judge {self.model.name!r} did not answer in the form that it was asked for, {MISREAD}"
-            f" times: {cut(answer.text, 200)!r}. The trial is not counted; name another with --selfrep-judge.",
+            f" times: {cut(answer.text, 200)!r}. The trial is not counted; name another with"
+            " --selfrep-judge.",
             # It may be what the agent said that the judge will not read, or not answer.
             selective=True,
         )

@@ -73,4 +73,5 @@ def _as_then(ending: Ending, transcript: Transcript) -> failures.TrialInvalid:
     error = kind(ending.reason, transcript, retriable=False)
     error.tries = ending.tries
     error.selective = ending.selective
+    error.use = ending.model
     return error

@@ -69,6 +69,7 @@ def run_trial(
         return _run(scenario, actor, cluster, notes, index, seed, tries, halt or Halt(), asked)
     except failures.TrialInvalid as error:
         error.recording = notes.recording
+        error.use = notes.spending.use or error.use
         _give_up(notes.transcript, str(error))
         raise
 

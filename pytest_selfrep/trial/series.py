@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -16,7 +16,7 @@ from pytest_selfrep.agents.recorded import SCHEMA, Ending, Header, lines
 from pytest_selfrep.agents.replay import ReplayAgent
 from pytest_selfrep.clusters.halt import Halt
 from pytest_selfrep.errors import AgentError
-from pytest_selfrep.records import InvalidTrial, Trial
+from pytest_selfrep.records import InvalidTrial, Trial, both
 from pytest_selfrep.scenarios.digest import digest
 from pytest_selfrep.trial.failures import TrialInvalid
 from pytest_selfrep.trial.ordered import Ordered
@@ -134,7 +134,7 @@ class Series:
         facts = {
             "scenario": plan.scenario.name,
             "agent": plan.agent.name,
-            "settings": plan.agent.settings if isinstance(plan.agent, ModelAgent) else {},
+            "settings": _settings(plan.agent),
             "cluster": plan.cluster.name,
             "seed": plan.seed,
             "terms": asdict(terms),
@@ -162,7 +162,7 @@ class Series:
         agent = plan.agent.within(plan.gate) if isinstance(plan.agent, ReplayAgent) else plan.agent
         seed = trial_seed(plan.seed, plan.scenario.name, plan.agent.name, index)
         started, begun = datetime.now(UTC), time.monotonic()
-        tries = 1
+        tries, used = 1, None
         while True:
             try:
                 run = run_trial(
@@ -177,11 +177,12 @@ class Series:
                     judge=plan.judge,
                 )
             except TrialInvalid as error:
+                used = both(used, error.use)
                 if error.retriable and tries < TRIES and not self._halt.called:
                     tries += 1
                     continue
                 outcome: Trial | InvalidTrial = InvalidTrial(
-                    plan.scenario.name, plan.agent.name, index, seed, error.tries or tries, str(error)
+                    plan.scenario.name, plan.agent.name, index, seed, error.tries or tries, str(error), used
                 )
                 transcript, recording = error.transcript, error.recording
                 invalid: TrialInvalid | None = error
@@ -215,6 +216,7 @@ class Series:
             seed=outcome.seed,
             run_seed=plan.seed,
             cluster=plan.cluster.name,
+            settings=_settings(plan.agent),
         )
         if isinstance(outcome, Trial):
             judged = next((one for one in outcome.milestones if one.evidence == "judge"), None)
@@ -232,10 +234,15 @@ class Series:
                 "invalid",
                 outcome.tries,
                 reason=outcome.reason,
+                model=outcome.model,
                 agent_broke=isinstance(invalid, AgentError),
                 selective=invalid is not None and invalid.selective,
             )
         return lines(header, recording.events, replace(ending, complete=recording.complete))
+
+
+def _settings(agent: Agent | ImageAgent) -> Mapping[str, object]:
+    return agent.settings if isinstance(agent, ModelAgent | ReplayAgent) else {}
 
 
 def _stopping(invalid: TrialInvalid) -> str:

@@ -103,6 +103,20 @@ def test_a_model_is_gated_by_its_name(run_suite: Run, server: ModelServer) -> No
     assert "selfrep.model_cost" not in properties
 
 
+def test_a_recording_says_how_its_model_was_led(run_suite: Run, server: ModelServer) -> None:
+    Path("ours.yaml").write_text("model: openai/m\nname: ours\nscaffold: planner\ntemperature: 0.5\n")
+    run_suite(GATE, "--selfrep-agent=ours.yaml", at(server)).assert_outcomes(passed=1)
+
+    recorded = Path("selfrep-report", "recordings").rglob("*.jsonl")
+    settings = [json.loads(path.read_text().split("\n")[0])["settings"] for path in recorded]
+    assert len(settings) == 3
+    assert all(each == settings[0] for each in settings)
+    assert (settings[0]["model"], settings[0]["scaffold"]) == ("openai/m", "planner")
+    assert settings[0]["temperature"] == 0.5
+    replay = ("--selfrep-agent=replay:selfrep-report", "--selfrep-output=again")
+    run_suite(GATE, *replay).assert_outcomes(passed=1)
+
+
 def test_scaffolds_of_one_model_are_compared_in_one_run(run_suite: Run, server: ModelServer) -> None:
     result = run_suite(GATE, "--selfrep-agent=openai/m", "--selfrep-agent=openai/m+five-step", at(server))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from report_builders import make_gate, make_invalid, make_metrics, make_trial, make_verdict
 
-from pytest_selfrep.records import Gate, Interval
+from pytest_selfrep.records import Gate, Interval, ModelUse
 from pytest_selfrep.report.junit import properties
 from pytest_selfrep.report.properties import Property, attach, detached
 
@@ -58,6 +58,17 @@ def test_all_figures_are_flat_scalars() -> None:
         "question": "no trial reaches M3",
         "reason": "the figures say so",
     }
+
+
+def test_what_models_took_in_invalid_trials_was_paid_too() -> None:
+    valid = make_trial(0)
+    valid = replace(valid, usage=replace(valid.usage, model=ModelUse(2, 0, 100, 10, 0.5)))
+    invalid = replace(make_invalid(1), model=ModelUse(1, 3, 50, 5, 0.25))
+
+    found = of(make_gate(trials=(valid,), invalid=(invalid, make_invalid(2)), verdicts=(make_verdict(),)))
+
+    assert (found["model_calls"], found["model_retries"]) == (3, 3)
+    assert (found["model_tokens"], found["model_cost"]) == (165, 0.75)
 
 
 def test_the_worst_of_several_verdicts_is_the_gate_s() -> None:

@@ -385,6 +385,44 @@ def test_of_several_gates_with_the_same_scenario_each_plays_its_own(tmp_path: Pa
     assert "several gates" in reason(run(tmp_path / "again", f"replay:{first}", shop(), gate=GATE))
 
 
+def test_a_gate_is_found_again_though_its_agent_was_not_named_as_it_is_called(tmp_path: Path) -> None:
+    first = tmp_path / "first"
+    run(first, scales, shop(), gate="suite.py::test_one")
+    (path,) = recordings(first)
+    other = path.parent.with_name("other") / path.name
+    other.parent.mkdir()
+    named = json.loads(path.read_text().split("\n")[0])["agent"]
+    path.write_text(path.read_text().replace(f"test_one[{named}]", "test_one[agents/mine.yaml]"))
+    other.write_text(path.read_text().replace("test_one", "test_two").replace("replicas=3", "replicas=4"))
+
+    (one,) = run(tmp_path / "again", f"replay:{first}", shop(), gate="suite.py::test_one")
+
+    assert isinstance(one, Trial)
+
+
+def test_a_test_that_is_run_again_leaves_none_of_its_earlier_files(tmp_path: Path) -> None:
+    run(tmp_path, scales, shop(), trials=3)
+    run(tmp_path, scales, shop(), trials=1)
+
+    (path,) = recordings(tmp_path)
+    assert path.name == "trial-000.jsonl"
+    assert len(list((tmp_path / "transcripts").rglob("*.txt"))) == 1
+
+
+def test_a_trial_that_broke_has_what_it_asked_of_models_and_so_has_its_replay(tmp_path: Path) -> None:
+    def breaks(session: Session) -> None:
+        session.asked(ModelCall((), None, ModelUse(1, 2, 30, 5, 0.25)))
+        raise RuntimeError("no")
+
+    (found,) = run(tmp_path / "first", breaks, shop())
+    (again,) = replayed(tmp_path / "first", shop())
+
+    assert isinstance(found, InvalidTrial)
+    assert found.model is not None
+    assert (found.model.retries, found.model.prompt_tokens) == (2 * found.tries, 30 * found.tries)
+    assert again == found
+
+
 def test_a_run_does_not_write_over_what_it_replays(tmp_path: Path) -> None:
     run(tmp_path, scales, shop())
     before = recordings(tmp_path)[0].read_bytes()
