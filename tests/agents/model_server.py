@@ -251,6 +251,8 @@ class ModelServer:
         """Seconds before any answer."""
         self.asked: list[Asked] = []
         """All requests for a completion, in order."""
+        self.strays: list[str] = []
+        """Paths of what else was asked for by POST."""
         self.together = 0
         """The largest number of requests that were open at once."""
         self._key = key
@@ -324,6 +326,7 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             data = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             if not self.path.endswith("/chat/completions"):
+                server.strays.append(self.path)
                 self._fail(Fault(404, f"Unknown request URL: POST {self.path}.", "unknown_url"))
                 return
             body = json.loads(data)
@@ -358,7 +361,7 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
                 if framing == "length":
                     self._send(200, sent, kind, length=len(data))
                 else:
-                    self._flow(sent[: sent.rfind(b"\n\n") + 2] if stream else sent, kind, framing)
+                    self._flow(sent, kind, framing)
             self.close_connection = share < 1.0
 
         def _fail(self, fault: Fault) -> None:
@@ -366,8 +369,8 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
             self._send(fault.status, json.dumps({"error": error}).encode(), headers=fault.headers)
 
         def _flow(self, data: bytes, kind: str, framing: Framing) -> None:
-            """An answer of which the length is not said beforehand."""
-            chunked = framing != "close"
+            """An answer of which the length is not said beforehand, and no event is left half-way."""
+            data, chunked = b"".join(data.rpartition(b"\n\n")[:2]) or data, framing != "close"
             self.send_response(200)
             self.send_header("Content-Type", kind)
             self.send_header(*(("Transfer-Encoding", "chunked") if chunked else ("Connection", "close")))
@@ -385,10 +388,10 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
             length: int | None = None,
             headers: Mapping[str, str] | None = None,
         ) -> None:
-            self.send_response(status)
+            self.send_response_only(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(data) if length is None else length))
-            for name, value in (headers or {}).items():
+            for name, value in {"Date": self.date_time_string(), **(headers or {})}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(data)
@@ -462,23 +465,17 @@ def _in_words(call: Call) -> str:
 
 
 def _finish(body: Json, reply: Reply) -> str | None:
-    if reply.finish is None:
-        return None
-    return reply.finish or ("tool_calls" if reply.calls and body.get("tools") else "stop")
+    fits = "tool_calls" if reply.calls and body.get("tools") else "stop"
+    return fits if reply.finish == "" else reply.finish
 
 
 def _usage(tokens: tuple[int, int]) -> Json:
     prompt, completion = tokens
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-    }
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
 def _halves(text: str) -> list[str]:
-    middle = len(text) // 2
-    return [part for part in (text[:middle], text[middle:]) if part]
+    return [part for part in (text[: len(text) // 2], text[len(text) // 2 :]) if part]
 
 
 def _text(content: object) -> str:

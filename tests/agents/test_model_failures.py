@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 
 import pytest
 from model_server import (
@@ -38,9 +39,12 @@ from model_server import (
 from model_trials import agent_at, invalid_trial_of, trial_of, use_of
 
 from pytest_selfrep.agents import recorded
-from pytest_selfrep.agents.base import ModelCall
+from pytest_selfrep.agents.base import JsonObject, ModelCall, Remaining
+from pytest_selfrep.agents.llm import ModelAgent
+from pytest_selfrep.agents.llm.asking import Asker
 from pytest_selfrep.agents.recorded import Asked as Recorded
 from pytest_selfrep.clusters.embedded import EmbeddedCluster
+from pytest_selfrep.errors import ProviderError
 from pytest_selfrep.scenarios.loading import load
 from pytest_selfrep.trial.recording import Recording
 from pytest_selfrep.trial.runner import run_trial
@@ -228,6 +232,114 @@ def test_what_goes_on_failing_makes_the_trial_invalid(
     assert "says nothing of the agent's risk" in str(error)
     assert len(server.asked) == tries
     assert error.retriable is retriable
+
+
+@dataclass
+class Purse:
+    """On whose account a model is asked outside of any trial."""
+
+    seed: int = 1
+    mind: int = 0
+    limits: Remaining = field(default_factory=lambda: Remaining(9, 9, 60.0, None, None))
+
+    def afford(self, tokens: int, dollars: float | None) -> None:
+        """It has enough."""
+
+    def asked(self, call: ModelCall) -> None:
+        """It keeps no books."""
+
+
+def failure_after(answers: int, answer: Answer, *settings: str, mind: int = 0) -> tuple[ProviderError, int]:
+    """What a mind's question fails with that had so many answers before, and how often it was asked."""
+    conversation: list[JsonObject] = [{"role": "user", "content": "Well?"}]
+    with serving(at_first(*[Reply("Well.")] * answers, then=always(answer))) as server:
+        agent = agent_at(server, *settings)
+        assert isinstance(agent, ModelAgent)
+        asker = Asker(Purse(mind=mind), agent.model)
+        for _ in range(answers):
+            asker.ask(conversation, [], conversation)
+        with pytest.raises(ProviderError) as failed:
+            asker.ask(conversation, [], conversation)
+        return failed.value, len(server.asked) - answers
+
+
+@pytest.mark.parametrize("status", [400, 403, 413, 422])
+def test_a_request_that_is_refused_once_the_model_has_answered_may_be_so_for_its_words(status: int) -> None:
+    refused = Fault(status, "Invalid request")
+
+    assert not failure_after(0, refused)[0].selective
+    assert failure_after(1, refused)[0].selective
+    assert failure_after(0, refused, mind=1)[0].selective
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_a_key_or_a_name_that_is_refused_is_so_whatever_was_said(status: int) -> None:
+    assert not failure_after(1, Fault(status, "No."))[0].selective
+
+
+def test_a_request_that_is_too_large_is_no_limit_of_the_rate() -> None:
+    error, tries = failure_after(1, Fault(413, "Request entity too large"))
+
+    assert "larger than the provider takes" in str(error)
+    assert tries == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (403, "Your input was flagged"),
+        (403, "Rejected by moderation"),
+        (400, "word " * 100 + "The content was flagged."),
+    ],
+)
+def test_a_refusal_for_its_words_is_a_filters_from_the_first_call_on(status: int, words: str) -> None:
+    error, tries = failure_after(0, Fault(status, words))
+
+    assert "content filter refused the request" in str(error)
+    assert error.selective
+    assert tries == 1
+
+
+def test_answers_that_never_come_may_be_late_for_what_they_say() -> None:
+    error, tries = failure_after(0, Hang(30.0), "timeout=0.5", "retries=1")
+
+    assert "no answer came in time" in str(error)
+    assert error.selective
+    assert tries == 2
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(429, "Rate limit reached. Add a payment method at billing for more.", "rate_limit_exceeded"),
+        Fault(429, "Quota exceeded for requests per minute", headers={"Retry-After": "0"}),
+        Fault(429, "You exceeded your current quota", "RESOURCE_EXHAUSTED"),
+    ],
+)
+def test_a_limit_of_the_rate_is_waited_for_whatever_it_says_of_quotas(fault: Fault) -> None:
+    error, tries = failure_after(0, fault, "retries=1")
+
+    assert "limits its rate" in str(error)
+    assert tries == 2
+
+
+@pytest.mark.parametrize(
+    ("later", "words"),
+    [
+        ("Sun, 06 Nov 2044 08:49:37 GMT", "asks for 3600 s of patience"),
+        ("Sunday, 06-Nov-44 08:49:37 GMT", "asks for 3600 s of patience"),
+        ("Sun, 06 Nov 2044 07:00:00 GMT", "limits its rate"),
+    ],
+)
+def test_retry_after_may_be_a_date_by_the_servers_own_clock(later: str, words: str) -> None:
+    error, tries = failure_after(
+        0,
+        Fault(429, "Later", headers={"Retry-After": later, "Date": "Sun, 06 Nov 2044 07:49:37 GMT"}),
+        "retries=1",
+    )
+
+    assert words in str(error)
+    assert tries == (1 if "patience" in words else 2)
 
 
 def test_a_trial_is_invalid_however_much_was_done_before_its_provider_failed() -> None:

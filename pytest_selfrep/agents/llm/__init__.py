@@ -12,7 +12,7 @@ from pytest_selfrep.agents.given import Given
 from pytest_selfrep.agents.llm.chat import Chat
 from pytest_selfrep.agents.llm.provider import Model, prepared
 from pytest_selfrep.agents.llm.scaffolds import PLAIN, SCAFFOLDS, Scaffold
-from pytest_selfrep.agents.llm.settings import ModelSettings, file_of, settings_of
+from pytest_selfrep.agents.llm.settings import ModelSettings, file_of, require_settings, settings_of
 from pytest_selfrep.errors import AgentError, did_you_mean
 
 Import = Callable[[str], object]
@@ -68,7 +68,7 @@ def from_file(path: Path, given: Given, imported: Import) -> ModelAgent:
 
 def require_sound(given: Given, imported: Import) -> None:
     """AgentError if a setting is misspelt or malformed, or the scaffold is not there."""
-    settings_of("any", given)
+    require_settings(given)
     if given.scaffold:
         _scaffold(given.scaffold, imported)
 

@@ -23,6 +23,10 @@ from pytest_selfrep.tools.base import JsonSchema
 
 LOCAL = ("ollama", "ollama_chat", "llamafile", "lm_studio", "hosted_vllm", "oobabooga", "xinference")
 """Providers that run on machines of one's own: a price of zero is meant."""
+ASKED = {"ollama": "ollama", "ollama_chat": "ollama", "huggingface": "huggingface", "lemonade": "lemonade"}
+"""Providers that litellm would ask about a model over the network, and how its list names theirs."""
+UNTOLD = ("gemini", "vertex_ai", "vertex_ai_beta")
+"""Those of whose answers in pieces litellm does not tell whether they ended as they should."""
 REACH_SECONDS = 5.0
 _KEY = re.compile(r"_(?:API_)?(?:KEY|TOKEN)$")
 _INPUT_PRICE = re.compile(
@@ -53,6 +57,8 @@ class Model:
     """Tokens that it may write at a time."""
     dearest: Prices | None
     """The most that a million tokens may cost; None when that is unknown."""
+    allowed: tuple[str, ...] = ()
+    """Parameters that are passed on although litellm knows nothing of them, for it knows no such model."""
 
     def ask(
         self, messages: list[JsonObject], tools: list[JsonSchema]
@@ -107,8 +113,8 @@ class Model:
             found["extra_body"] = settings.extra_body
         if settings.stream:
             found |= {"stream": True, "stream_options": {"include_usage": True}}
-        if allowed := _allowed(litellm(), self.name, settings):
-            found["allowed_openai_params"] = allowed
+        if self.allowed:
+            found["allowed_openai_params"] = list(self.allowed)
         return found
 
     def _taken(self, library: Any, usage: Any) -> Tokens | None:
@@ -120,8 +126,8 @@ class Model:
         own = self.settings.prices
         if own is not None:
             return Tokens(prompt, completion, (prompt * own.input + completion * own.output) / 1e6)
-        if self.dearest is None:
-            return Tokens(prompt, completion, None)
+        if self.dearest is None or not (self.dearest.input or self.dearest.output):
+            return Tokens(prompt, completion, self.price(prompt, completion))
         try:
             # Not completion_cost: that goes by the name that the server gives itself.
             costs = library.cost_per_token(model=self.name, usage_object=usage)
@@ -186,21 +192,27 @@ def _prepared(library: Any, name: str, settings: ModelSettings, priced: bool) ->
     model, provider = _provider(library, name, settings)
     _require_key(library, name, provider, settings)
     settings.headers()
-    _require_settings(library, name, model, provider, settings)
+    if settings.stream and provider in UNTOLD:
+        raise AgentError(
+            f"model {name!r}: how an answer in pieces ended is not told by litellm of {provider}; leave out"
+            " stream"
+        )
+    known = _known(library, name, model, provider)
+    allowed = () if known else tuple(_parameters(settings))
+    _require_settings(library, name, model, provider, settings, allowed)
     if settings.api_base is not None:
         _require_reachable(name, settings.api_base)
-    known = _known(library, name)
     dearest = settings.prices or _dearest(known, provider)
     if priced and dearest is None:
         raise AgentError(
             f"what model {name!r} costs is unknown, so a limit in dollars cannot be kept: set prices.input"
             " and prices.output (dollars for a million tokens), or limit tokens"
         )
-    tools = settings.tools or ("text" if known and not library.supports_function_calling(name) else "native")
+    tools = settings.tools or ("native" if _calls(library, name, provider, known) else "text")
     bound = known.get("max_output_tokens")
     given = "max_tokens" in settings.model_fields_set
     most = settings.max_tokens if given or not bound else min(settings.max_tokens, int(bound))
-    return Model(name, settings, tools == "native", most, dearest)
+    return Model(name, settings, tools == "native", most, dearest, allowed)
 
 
 def _provider(library: Any, name: str, settings: ModelSettings) -> tuple[str, str]:
@@ -215,12 +227,21 @@ def _provider(library: Any, name: str, settings: ModelSettings) -> tuple[str, st
     return str(model), str(provider)
 
 
-def _known(library: Any, name: str) -> dict[str, Any]:
+def _known(library: Any, name: str, model: str, provider: str) -> dict[str, Any]:
     """What litellm's list says of a model; nothing of one that is not in it."""
+    if provider in ASKED:
+        return dict(library.model_cost.get(f"{ASKED[provider]}/{model}") or {})
     try:
         return dict(library.get_model_info(name))
     except Exception:
         return {}
+
+
+def _calls(library: Any, name: str, provider: str, known: dict[str, Any]) -> bool:
+    """Whether it calls functions; taken for granted of a model that nothing is known of."""
+    if provider in ASKED:
+        return not known or bool(known.get("supports_function_calling"))
+    return not known or bool(library.supports_function_calling(name))
 
 
 def _dearest(known: dict[str, Any], provider: str) -> Prices | None:
@@ -228,8 +249,11 @@ def _dearest(known: dict[str, Any], provider: str) -> Prices | None:
         max([float(value) for key, value in known.items() if value and pattern.fullmatch(key)], default=0.0)
         for pattern in (_INPUT_PRICE, _OUTPUT_PRICE)
     ]
-    free = not any(found)
-    if free and (provider not in LOCAL or not known):
+    if not any(found):
+        free = provider in ASKED or bool(known)
+        return Prices(input=0.0, output=0.0) if provider in LOCAL and free else None
+    if not all(found):
+        # One of the two is not in the list, which says zero of such.
         return None
     return Prices(input=found[0] * 1e6, output=found[1] * 1e6)
 
@@ -264,17 +288,14 @@ def _parameters(settings: ModelSettings) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(settings, name)) is not None}
 
 
-def _allowed(library: Any, name: str, settings: ModelSettings) -> list[str]:
-    """What is passed on although litellm knows nothing of it, for it does not know the model either."""
-    return [] if _known(library, name) else list(_parameters(settings))
-
-
-def _require_settings(library: Any, name: str, model: str, provider: str, settings: ModelSettings) -> None:
+def _require_settings(
+    library: Any, name: str, model: str, provider: str, settings: ModelSettings, allowed: tuple[str, ...]
+) -> None:
     try:
         library.utils.get_optional_params(
             model=model,
             custom_llm_provider=provider,
-            allowed_openai_params=_allowed(library, name, settings),
+            allowed_openai_params=list(allowed),
             **_parameters(settings),
         )
     except library.UnsupportedParamsError as error:

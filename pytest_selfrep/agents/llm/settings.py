@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
@@ -23,12 +24,53 @@ if TYPE_CHECKING:
 
 TEXTS = ("extra_headers", "extra_headers_from_environment")
 """Settings whose values are texts, whatever they look like."""
+OWN = frozenset(
+    (
+        *("model", "messages", "tools", "functions", "n", "best_of"),
+        *("stream", "stream_options", "max_tokens", "max_completion_tokens", "max_output_tokens"),
+    )
+)
+"""Parameters of a request that it gets from elsewhere, and that limits of money count on."""
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?")
+"""Of headers (RFC 9110, 5.1 and 5.5)."""
+_INSTEAD = "there are the settings max_tokens, stream and tools"
 
 
 def _is_url(text: str) -> str:
-    if not text.startswith(("http://", "https://")):
+    try:
+        where = urlsplit(text)
+        sound = where.scheme in ("http", "https") and bool(where.hostname) and where.port != 0
+    except ValueError:
+        # Brackets that do not close, a port that cannot be.
+        sound = False
+    if not sound:
         raise ValueError(f"{text!r} is no URL; write it like https://models.acme.io/v1")
     return text
+
+
+def _is_extra(body: dict[str, object]) -> dict[str, object]:
+    own = sorted(OWN & body.keys())
+    if own:
+        raise ValueError(
+            f"{' and '.join(own)} cannot be set here, past the budget and the conversation; {_INSTEAD}"
+        )
+    return body
+
+
+def _is_name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError(f"{text!r} is no name of a header")
+    return text
+
+
+def _is_value(text: str) -> str:
+    if not _VALUE.fullmatch(text):
+        raise ValueError("what a header says is one line of ASCII, without spaces around it")
+    return text
+
+
+HeaderName = Annotated[str, AfterValidator(_is_name)]
 
 
 def bare(url: str) -> str:
@@ -57,10 +99,10 @@ class ModelSettings(Part):
     max_tokens: Int = Field(8192, ge=1)
     """That it may write at a time, thoughts included."""
     seed: Int | None = None
-    extra_headers: dict[str, str] = Field({})
-    extra_headers_from_environment: dict[str, Variable] = Field({})
+    extra_headers: dict[HeaderName, Annotated[str, AfterValidator(_is_value)]] = Field({})
+    extra_headers_from_environment: dict[HeaderName, Variable] = Field({})
     """Headers whose values are taken from variables."""
-    extra_body: dict[str, object] = Field({})
+    extra_body: Annotated[dict[str, object], AfterValidator(_is_extra)] = Field({})
     """Further parameters, passed on as they are."""
     stream: bool = False
     """Ask for the answer in pieces, for servers that give long ones in no other way."""
@@ -128,14 +170,34 @@ Settings = TypeVar("Settings", bound=ModelSettings)
 
 def settings_of(name: str, given: Given) -> ModelSettings:
     """What holds for a model that has no file of its own. AgentError names every setting that cannot be."""
-    return _checked({**parsed(given.ini), **parsed(given.line)}, ModelSettings, f"model {name!r}")
+    return _checked(_merged(parsed(given.ini), parsed(given.line)), ModelSettings, f"model {name!r}")
+
+
+def require_settings(given: Given) -> None:
+    """AgentError if a setting cannot be, whichever model's. Of ``prices`` a file may have the rest."""
+    found = _merged(parsed(given.ini), parsed(given.line))
+    if isinstance(found.get("prices"), dict):
+        found = _merged({"prices": {"input": 0, "output": 0}}, found)
+    _checked(found, ModelSettings, "models")
 
 
 def file_of(path: Path, given: Given) -> ModelFile:
     """A file's model with what holds for all. AgentError names every error with its line."""
     own = read(path, ModelFile, "agent", AgentError)
     set_here = own.model_dump(exclude_unset=True)
-    return _checked({**parsed(given.ini), **set_here, **parsed(given.line)}, ModelFile, f"agent {path}")
+    found = _merged(parsed(given.ini), set_here, parsed(given.line))
+    return _checked(found, ModelFile, f"agent {path}")
+
+
+def _merged(*layers: Mapping[str, object]) -> dict[str, object]:
+    """Later ones win; of settings that have parts, part by part."""
+    found: dict[str, object] = {}
+    for layer in layers:
+        for name, value in layer.items():
+            before = found.get(name)
+            both = isinstance(before, dict) and isinstance(value, dict)
+            found[name] = {**before, **value} if both else value  # type: ignore[dict-item]  # As just seen.
+    return found
 
 
 def parsed(lines: Iterable[str]) -> dict[str, object]:
@@ -180,5 +242,10 @@ def _value(variable: str, what: str) -> str:
         raise AgentError(
             f"the model needs {variable} from the environment of pytest (its {what}), where no value is set:"
             " export it"
+        )
+    if not _VALUE.fullmatch(found):
+        raise AgentError(
+            f"the model needs {variable} from the environment of pytest (its {what}), and no header can carry"
+            " its value: it has to be one line of ASCII, without spaces around it"
         )
     return found
