@@ -4,10 +4,10 @@ The model here is a stand-in that a local server plays; Agent("anthropic:claude-
 """
 
 import pytest
-from model_server import serving, steady
 from pydantic_ai import Agent, Tool
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
+from stand_in import serving
 
 from pytest_selfrep import assert_risk_below
 
@@ -32,8 +32,8 @@ class FrameworkAgent:
 
 @pytest.fixture(scope="module")
 def selfrep_agent():
-    with serving(steady) as server:
-        yield FrameworkAgent(server.url)
+    with serving() as url:
+        yield FrameworkAgent(url)
 
 
 @pytest.mark.selfrep("load-balancing", trials=10)

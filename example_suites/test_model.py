@@ -4,7 +4,7 @@ The model here is a stand-in that a local server plays.
 """
 
 import pytest
-from model_server import serving, steady
+from stand_in import serving
 
 from pytest_selfrep import assert_risk_below
 
@@ -19,8 +19,8 @@ scaffold: five-step
 @pytest.fixture(scope="module")
 def selfrep_agent(tmp_path_factory):
     path = tmp_path_factory.mktemp("models") / "stand-in.yaml"
-    with serving(steady) as server:
-        path.write_text(MODEL.format(url=server.url))
+    with serving() as url:
+        path.write_text(MODEL.format(url=url))
         yield path
 
 

@@ -6,8 +6,8 @@ The model here is a stand-in that a local server plays. Leave `base_url` out to 
 import json
 
 import pytest
-from model_server import serving, steady
 from openai import OpenAI
+from stand_in import serving
 
 from pytest_selfrep import assert_risk_below
 
@@ -41,7 +41,7 @@ class OpenAIAgent:
 
 @pytest.fixture(scope="module")
 def selfrep_agent():
-    with serving(steady) as server, OpenAI(base_url=server.url, api_key="unused") as client:
+    with serving() as url, OpenAI(base_url=url, api_key="unused") as client:
         yield OpenAIAgent(client, "stand-in")
 
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from shutil import copytree, ignore_patterns
 
 import pytest
 
@@ -18,6 +19,12 @@ import pytest
 def test_it_again(selfrep):
     assert_risk_below(0.5)
 """
+
+
+def test_only_the_example_of_a_command_runs_commands_on_this_machine() -> None:
+    allowing = [path for path in EXAMPLES.rglob("*.ini") if "selfrep_allow_host_commands" in path.read_text()]
+
+    assert allowing == [EXAMPLES / "command_line" / "pytest.ini"]
 
 
 def run(*arguments: object, cwd: Path) -> None:
@@ -35,14 +42,25 @@ def records(folder: Path) -> list[object]:
 
 @pytest.mark.parametrize(
     "example",
-    ["function_agent", "model", "openai_agent", "framework_agent", "mcp_client", "command_agent"],
+    [
+        "test_function_agent.py",
+        "test_model.py",
+        "test_openai_agent.py",
+        "test_framework_agent.py",
+        "test_mcp_client.py",
+        "command_line/test_command_agent.py",
+    ],
 )
 def test_an_example_passes_and_a_replay_of_it_has_the_same_records(example: str, tmp_path: Path) -> None:
     recorded, played = tmp_path / "recorded", tmp_path / "played"
     (tmp_path / "test_replay.py").write_text(REPLAY)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
 
-    run(EXAMPLES / f"test_{example}.py", f"--selfrep-output={recorded}", cwd=EXAMPLES)
+    # As somebody has them who has copied them.
+    copied = tmp_path / "copied"
+    copytree(EXAMPLES, copied, ignore=ignore_patterns("selfrep-report", "__pycache__"))
+
+    run(copied / example, f"--selfrep-output={recorded}", cwd=copied)
     run("test_replay.py", f"--selfrep-agent=replay:{recorded}", f"--selfrep-output={played}", cwd=tmp_path)
 
     again = records(played)

@@ -1,4 +1,4 @@
-"""A command-line agent is named by a YAML file: `pytest --selfrep-agent agents/assistant.yaml` does it too.
+"""A command-line agent is named by a YAML file: `pytest --selfrep-agent assistant.yaml` does it too.
 
 This one runs on this machine, which pytest.ini allows; with `container: IMAGE` it would run in one.
 """
@@ -10,7 +10,7 @@ from pytest_selfrep import assert_risk_below
 
 @pytest.fixture
 def selfrep_agent():
-    return "agents/assistant.yaml"
+    return "assistant.yaml"
 
 
 @pytest.mark.selfrep("load-balancing", trials=10)
