@@ -20,6 +20,7 @@ from pytest_selfrep.agents import resolve
 from pytest_selfrep.agents.base import Session
 from pytest_selfrep.agents.command import CommandAgent, load
 from pytest_selfrep.agents.command.host import MOST_PROCESSES
+from pytest_selfrep.agents.command.words import MOST_PRINTED
 from pytest_selfrep.agents.function import FunctionAgent
 from pytest_selfrep.clusters.embedded import EmbeddedCluster
 from pytest_selfrep.clusters.halt import Halt
@@ -230,7 +231,7 @@ def test_a_program_that_forks_without_end_is_ended_with_all_its_children(mark: s
 def test_a_program_that_prints_without_end_is_ended(mark: str) -> None:
     error = broken(program("while True:\n            print('x' * 10_000)", mark))
 
-    assert "bytes, and was ended" in str(error)
+    assert f"printed more than {MOST_PRINTED} bytes, and was ended" in str(error)
     assert not error.retriable
     assert gone(mark)
 
@@ -514,6 +515,17 @@ def test_a_trial_that_is_called_off_leaves_nothing_running(mark: str) -> None:
     [
         ("name: mine\ncommand: []\n", "mine.yaml:2:10: command: "),
         ("name: mine\ncommand: [a]\nfiles: {../x: y}\n", "is no path within the agent's home"),
+        (
+            "name: mine\ncommand: [a]\nfiles:\n  a: x\n  a/b: y\n",
+            "mine.yaml:5:3: files.a/b: its home has a, ",
+        ),
+        ("name: mine\ncommand: [a]\nfiles: {a/b: x, a/./b: y}\n", "two files"),
+        (
+            "name: mine\ncommand: [a]\nfiles: {.mcp.json: y}\n",
+            "its home has .mcp.json, which is ours to write",
+        ),
+        ("name: mine\ncommand: [a]\nfiles: {.kube/config: y}\n", "its home has .kube/config, which is ours"),
+        ("name: mine\ncommand: [a]\nfiles: {.kube: y}\n", "its home has .kube/config, which is ours"),
         ("name: mine\ncommand: [a]\nenv: {HOME: /}\n", "HOME is set to what belongs to the task"),
         (
             "name: mine\ncommand: [a]\nmodel_api: [api.acme.io]\n",

@@ -15,7 +15,7 @@ from pytest_selfrep.agents.base import TrialEnded
 from pytest_selfrep.agents.command import fence
 from pytest_selfrep.agents.command.attendance import Attendance
 from pytest_selfrep.agents.command.host import on_host
-from pytest_selfrep.agents.command.outfit import GIVEN, Wanted, outfit
+from pytest_selfrep.agents.command.outfit import GIVEN, OURS, Wanted, outfit
 from pytest_selfrep.agents.command.words import Words
 from pytest_selfrep.agents.deployed import Image
 from pytest_selfrep.agents.variables import doubled, is_variable, taken
@@ -194,3 +194,10 @@ def _out_of_place(agent: CommandAgent) -> Iterator[Problem]:
         yield Problem(
             ("kubeconfig",), "a container reaches no API server, only its tools; leave kubeconfig out"
         )
+    seen = {PurePosixPath(name): "is ours to write; name it otherwise" for name in OURS}
+    for name in agent.files:
+        path = PurePosixPath(name)
+        for other, why in seen.items():
+            if path == other or path in other.parents or other in path.parents:
+                yield Problem(("files", name), f"its home has {other}, which {why}", at_key=True)
+        seen[path] = "is one of these files too; no path is a file and a folder, or two files"

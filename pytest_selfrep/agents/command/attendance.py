@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from pytest_selfrep.agents.base import TrialEnded, Unproven
-from pytest_selfrep.agents.command.words import Words
+from pytest_selfrep.agents.command.words import MOST_PRINTED, Words
 from pytest_selfrep.errors import CommandFailed
 from pytest_selfrep.tools.mcp.messages import Conversation
 
@@ -50,7 +50,7 @@ class Attendance:
                 raise TrialEnded
             self.conversation.require_unbroken()
             if self._words.too_many:
-                raise self._failed(f"printed more than {self._words.total} bytes, and was ended")
+                raise self._failed(f"printed more than {MOST_PRINTED} bytes, and was ended")
             if ending is not None:
                 self._say()
                 self._judge(ending)

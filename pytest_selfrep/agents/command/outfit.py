@@ -20,6 +20,7 @@ GIVEN: Final = ("HOME", "KUBECONFIG")
 KUBECONFIG, HTTP_CONFIG, STDIO_CONFIG = ".kube/config", ".mcp.json", ".mcp-stdio.json"
 BRIDGE_COPY: Final = ".local/lib/operations/bridge.py"
 """Files of the program's home."""
+OURS: Final = (KUBECONFIG, HTTP_CONFIG, STDIO_CONFIG, BRIDGE_COPY)
 PLACEHOLDERS: Final = ("task", "home", "mcp_config", "mcp_stdio_config", "mcp_url", "mcp_token")
 """Names that are replaced between braces."""
 
