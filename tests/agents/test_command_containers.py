@@ -467,6 +467,19 @@ def test_nothing_stays_of_it_when_pytest_is_killed(
     assert ours(engine, run.pid) == []
 
 
+def test_a_fence_that_a_dead_run_has_left_is_removed_by_the_next(
+    image: str, engine: docker.DockerClient
+) -> None:
+    name = "agent-0123456789ab"
+    left = fence.fenced(name, fence.bridge_of(name), "127.0.0.1", [1])
+    left.__enter__()
+    assert rules(engine) == ([name] if fence.possible() else [])
+
+    CommandAgent(name="mine", command=("sh",), container=image).require_runnable(on_host=False, unfenced=True)
+
+    assert rules(engine) == []
+
+
 def test_what_a_dead_run_has_left_is_removed_by_the_next(image: str, engine: docker.DockerClient) -> None:
     dead = replace(this_process("a-run", Path(), kept=False), process=2**22 + 1)
     network = engine.networks.create("agent-left", internal=True, labels=dead.labels())

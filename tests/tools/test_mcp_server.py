@@ -296,6 +296,14 @@ def test_what_makes_no_sense_is_refused_and_costs_nothing(message: object, statu
     assert run.record.usage.turns == 0
 
 
+def test_parameters_that_are_null_are_none() -> None:
+    answers: list[Answer] = []
+
+    served(lambda endpoint: answers.append(post(endpoint, {**request("tools/list"), "params": None})))
+
+    assert [tool["name"] for tool in answers[0][1]["result"]["tools"]] == ["kubectl", "wait", "finish"]
+
+
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from pytest_selfrep.agents.command import reaper
 from pytest_selfrep.agents.command.engine import docker_client, failing
-from pytest_selfrep.agents.command.fence import fenced
+from pytest_selfrep.agents.command.fence import bridge_of, fenced
 from pytest_selfrep.agents.command.program import Ending, Outfit, Piece, Program
 from pytest_selfrep.agents.command.proxy import Proxy, proxy
 from pytest_selfrep.clusters.docker_engine import explanation
@@ -82,7 +82,7 @@ class InContainer:
         name = str(self.network.name)
         begun = False
         with failing(lambda: begun), ExitStack() as stack:
-            stack.enter_context(fenced(name, _bridge(name), self.address, ports))
+            stack.enter_context(fenced(name, bridge_of(name), self.address, ports))
             container = self._created(outfit)
             stack.callback(_removed, container)
             container.put_archive("/", _packed(outfit.files))
@@ -138,7 +138,7 @@ def in_container(image: str, model_api: Sequence[str]) -> Iterator[InContainer]:
             driver="bridge",
             internal=True,
             enable_ipv6=False,
-            options={"com.docker.network.bridge.name": _bridge(name)},
+            options={"com.docker.network.bridge.name": bridge_of(name)},
             labels=_labels(),
         )
         stack.callback(network.remove)
@@ -160,11 +160,6 @@ def _addresses(network: Network) -> tuple[str, str]:
     """Of the machine on it, and of all on it. Docker may have been told to give IPv6 ones too."""
     pairs = [(each["Gateway"], each["Subnet"]) for each in network.attrs["IPAM"]["Config"]]
     return next((gateway, subnet) for gateway, subnet in pairs if ip_network(subnet).version == 4)
-
-
-def _bridge(network: str) -> str:
-    """The name of its interface here; they have at most 15 characters."""
-    return f"ag-{network.rpartition('-')[2]}"
 
 
 def _labels() -> dict[str, str]:
@@ -197,7 +192,7 @@ def _reaped(name: str) -> Iterator[None]:
     """Should this process be killed within the block, another one removes what it leaves."""
     process = subprocess.Popen(  # noqa: S603 (ours)
         # With the same libraries, user's own too, but none from the folder that it is in.
-        [sys.executable, "-P", reaper.__file__, name, _bridge(name)],
+        [sys.executable, "-P", reaper.__file__, name, bridge_of(name)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from pytest_selfrep.agents.command import fence
 from pytest_selfrep.clusters.docker_engine import explanation
 from pytest_selfrep.errors import AgentError, CommandFailed, ContainerFailed
 
@@ -68,6 +69,7 @@ def require_image(agent: str, image: str) -> None:
 
     from pytest_selfrep.clusters.ownership import remove_orphans
 
+    fence.remove_orphans()
     with docker_client() as client:
         remove_orphans(client)
         try:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
 
 from pytest_selfrep.agents.command.reaper import IPTABLES, unfenced
 from pytest_selfrep.errors import ContainerFailed
+
+FENCE: Final = re.compile(r"^-N (agent-[0-9a-f]{12})$", re.MULTILINE)
+"""A chain of rules, as it is listed."""
 
 
 @contextmanager
@@ -40,6 +46,21 @@ def fenced(name: str, bridge: str, address: str, ports: Sequence[int]) -> Iterat
         yield
     finally:
         unfenced(name, bridge)
+
+
+def bridge_of(network: str) -> str:
+    """The name of its interface here; they have at most 15 characters."""
+    return f"ag-{network.rpartition('-')[2]}"
+
+
+def remove_orphans() -> None:
+    """Remove fences of networks that there are no more: whoever had to was killed."""
+    if not possible():
+        return
+    told = subprocess.run([*IPTABLES, "-S"], check=False, capture_output=True, text=True)  # noqa: S603 (ours)
+    for name in FENCE.findall(told.stdout):
+        if not Path("/sys/class/net", bridge_of(name)).exists():
+            unfenced(name, bridge_of(name))
 
 
 def possible() -> bool:

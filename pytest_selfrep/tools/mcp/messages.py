@@ -65,7 +65,8 @@ class Conversation:
             return None
         if not isinstance(method, str) or not isinstance(identity, str | int):
             return failure(None, INVALID_REQUEST, "Invalid Request: a request has an id and a method")
-        params = message.get("params", {})
+        # Some clients write null where they leave it out.
+        params = {} if message.get("params") is None else message["params"]
         answering = self._answers.get(method)
         if answering is None:
             return failure(identity, METHOD_NOT_FOUND, f"Method not found: {method}")
