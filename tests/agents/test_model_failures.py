@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import threading
 import time
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from model_server import (
@@ -38,9 +41,10 @@ from model_server import (
 )
 from model_trials import agent_at, invalid_trial_of, trial_of, use_of
 
-from pytest_selfrep.agents import recorded
+from pytest_selfrep.agents import recorded, resolve
 from pytest_selfrep.agents.base import JsonObject, ModelCall, Remaining
-from pytest_selfrep.agents.llm import ModelAgent
+from pytest_selfrep.agents.given import Given
+from pytest_selfrep.agents.llm import ModelAgent, answer, trouble
 from pytest_selfrep.agents.llm.asking import Asker
 from pytest_selfrep.agents.recorded import Asked as Recorded
 from pytest_selfrep.clusters.embedded import EmbeddedCluster
@@ -115,6 +119,54 @@ def test_an_answer_that_cannot_be_taken_is_asked_for_once_more_and_kept_for_the_
     assert [call.trouble for call in asked_of(error.recording)] == [told.trouble] * 2
     assert error.selective
     assert not error.retriable
+
+
+class Messages(BaseHTTPRequestHandler):
+    """Answers in Anthropic's form, with the reason that the path begins with."""
+
+    def do_POST(self) -> None:
+        answer = {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "model": "m",
+            "content": [{"type": "text", "text": "I shall"}],
+            "stop_reason": self.path.split("/")[1],
+            "usage": {"input_tokens": 10, "output_tokens": 2},
+        }
+        data = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Nobody reads it."""
+
+
+def test_reasons_that_litellm_translates_are_read_as_the_provider_gave_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "k")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Messages) as listener:
+        threading.Thread(target=listener.serve_forever, args=(0.02,), daemon=True).start()
+        found = {}
+        for end in ("end_turn", "pause_turn", "model_context_window_exceeded", "max_tokens", "refusal"):
+            base = f"api_base=http://127.0.0.1:{listener.server_address[1]}/{end}"
+            agent = resolve("anthropic/claude-sonnet-4-5", given=Given((base,)))
+            assert isinstance(agent, ModelAgent)
+            found[end], _ = agent.model.ask([{"role": "user", "content": "Well?"}], [])
+        listener.shutdown()
+
+    assert isinstance(found.pop("end_turn"), answer.Answer)
+    troubles = {end: each.reason for end, each in found.items() if isinstance(each, trouble.Trouble)}
+    assert troubles == {
+        "pause_turn": "the answer ended with 'pause_turn'",
+        "model_context_window_exceeded": "the answer ended with 'model_context_window_exceeded'",
+        "max_tokens": trouble.TRUNCATED.reason,
+        "refusal": trouble.FILTERED.reason,
+    }
 
 
 def test_what_ends_an_answer_in_pieces_is_looked_at_as_well() -> None:

@@ -27,6 +27,9 @@ ASKED = {"ollama": "ollama", "ollama_chat": "ollama", "huggingface": "huggingfac
 """Providers that litellm would ask about a model over the network, and how its list names theirs."""
 UNTOLD = ("gemini", "vertex_ai", "vertex_ai_beta")
 """Those of whose answers in pieces litellm does not tell whether they ended as they should."""
+_OUTER = ("stop_reason", "stopReason", "finish_reason", "done_reason")
+_REASONS = (("choices", ("finish_reason", "finish_details")), ("candidates", ("finishReason",)))
+"""Where answers say why they ended: Anthropic's, Bedrock's, Cohere's and Ollama's; OpenAI's and Gemini's."""
 REACH_SECONDS = 5.0
 _KEY = re.compile(r"_(?:API_)?(?:KEY|TOKEN)$")
 _INPUT_PRICE = re.compile(
@@ -157,12 +160,17 @@ def _ends(choice: Any, raw: list[str]) -> list[str]:
     own = (getattr(choice, "provider_specific_fields", None) or {}).get("native_finish_reason")
     found = [str(own)] if own else []
     try:
-        told = json.loads(raw[-1])["choices"][0]
-        said = told.get("finish_reason") or told.get("finish_details")
-    except (LookupError, TypeError, ValueError, AttributeError):
-        # Of another form than OpenAI's, in which litellm keeps the reason if it translates it.
-        return found or [str(choice.finish_reason)]
-    return [*found, str(said)] if said else found
+        body = json.loads(raw[-1])
+    except (LookupError, ValueError):
+        body = None
+    told = body if isinstance(body, dict) else {}
+    inner = [
+        (each[0], keys) for form, keys in _REASONS if (each := told.get(form)) and isinstance(each, list)
+    ]
+    for place, keys in [(told, _OUTER), *inner]:
+        found += [str(place[key]) for key in keys if isinstance(place, dict) and place.get(key)]
+    # Of another form than OpenAI's, without a reason where one is known to be, there is litellm's word.
+    return found if found or "choices" in told else [str(choice.finish_reason)]
 
 
 def _ends_of(stream: Any) -> list[str]:
