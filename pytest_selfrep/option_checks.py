@@ -12,10 +12,27 @@ if TYPE_CHECKING:
 
 
 def check(found: Settings) -> None:
-    """UsageError if something that was given cannot be. Names it, and where it was given."""
-    for name, check_one in CHECKS.items():
-        if name not in found.given:
-            continue
+    """UsageError if something that was given cannot be. Names it, and where it was given.
+
+    What the ini file has for gates is left to ``check_for_gates``: who runs other tests of the project may
+    not even have what it takes.
+    """
+    _check(found, [name for name in CHECKS if name in found.given and not _waits(found, name)])
+
+
+def check_for_gates(found: Settings, *, named: bool) -> None:
+    """The same for what only gates need, once there are any; agents if ``named`` ones are gated."""
+    wanted = FOR_GATES if named else ("judge",)
+    _check(found, [name for name in wanted if name in found.given and _waits(found, name)])
+
+
+def _waits(found: Settings, name: str) -> bool:
+    return name in FOR_GATES and found.given[name] != f"--selfrep-{name}"
+
+
+def _check(found: Settings, names: Sequence[str]) -> None:
+    for name in names:
+        check_one = CHECKS[name]
         try:
             check_one(found)
         except (AgentError, ClusterError, ReportError) as error:
@@ -102,6 +119,8 @@ def _check_output(found: Settings) -> None:
 
     probe(found.output)
 
+
+FOR_GATES: Final = ("agent", "judge")
 
 TAKEN_BY: Final[Mapping[str, Sequence[str]]] = {
     "kubeconfig": ("existing",),

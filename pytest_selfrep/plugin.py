@@ -104,6 +104,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Check what the ini file has for gates, if any is to run. Workers find out in each gate."""
+    config = session.config
+    if parallel.is_worker(config) or config.option.collectonly:
+        return
+    wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    if FIXTURE in wanted:
+        try:
+            # A suite with agents of its own does not need those of the ini file.
+            option_checks.check_for_gates(config.stash[SETTINGS], named=NAMED_AGENT in wanted)
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from None
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     item.stash[PASSED] = False
     marked = item.get_closest_marker(marker.MARKER) is not None
@@ -304,9 +319,7 @@ def _evaluation(item: pytest.Item, agent: object) -> Evaluation:
         stash[JOURNAL] = Journal(run.output, run.id, stash[MASKING])
     found = agents.resolve(agent, settings.agents_folder, settings.models)
     found = agents.in_run(found, settings.output, lenient=settings.replay == "lenient")
-    agents.require_runnable(
-        found, on_host=settings.allow_host_commands, unfenced=settings.allow_egress
-    )
+    agents.require_runnable(found, on_host=settings.allow_host_commands, unfenced=settings.allow_egress)
     stash[MASKING].hide(agents.secrets_of(found))
     scenario = marker.scenario(item, settings.suggested, settings.forced)
     clusters.require_room(scenario, settings.namespaces)

@@ -56,7 +56,8 @@ def test_paths_of_the_ini_file_start_at_the_root(run_suite: Run, pytester: pytes
     elsewhere = pytester.mkdir("elsewhere")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(elsewhere)
-        result = run_suite(SUITE, "--rootdir", str(pytester.path), "-c", str(pytester.path / "tox.ini"))
+        root = ("--rootdir", str(pytester.path), "-c", str(pytester.path / "tox.ini"))
+        result = run_suite(SUITE, *root, str(pytester.path / "test_suite.py"))
 
     result.stderr.fnmatch_lines(["ERROR: selfrep_agents in tox.ini: agent 'mine' is an image, *"])
 

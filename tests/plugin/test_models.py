@@ -502,3 +502,17 @@ def test_what_a_provider_repeats_of_what_it_was_sent_is_masked(
     for where, text in texts.items():
         for value in planted.values():
             assert value[:12] not in text, where
+
+
+@pytest.mark.parametrize("key", ["selfrep_agents", "selfrep_judge"])
+def test_a_key_that_the_ini_file_needs_for_gates_is_not_needed_by_other_tests(
+    run_suite: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    pytester.makeini(f"[pytest]\n{key} = anthropic/claude-sonnet-4-5\n")
+
+    run_suite("def test_another(): pass").assert_outcomes(passed=1)
+    assert run_suite(GATE, "--collect-only").ret == pytest.ExitCode.OK
+    line = error_of(run_suite(GATE))
+    assert f"{key} in tox.ini" in line
+    assert "ANTHROPIC_API_KEY" in line

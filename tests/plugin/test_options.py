@@ -81,7 +81,6 @@ def error_of(result: pytest.RunResult) -> str:
             ["--selfrep-output", "/proc/selfrep"],
             "ERROR: --selfrep-output: /proc/selfrep cannot be written to: *",
         ),
-        (["-o", "selfrep_agents=scripted/hoarde"], "ERROR: selfrep_agents in *: *did you mean 'hoarder'?*"),
         (["-o", "selfrep_cluster=k9s"], "ERROR: selfrep_cluster in *: there is no cluster named 'k9s'*"),
         (
             ["-o", "selfrep_trials=0"],
@@ -370,3 +369,22 @@ def test_the_reference_documents_every_option() -> None:
 
     for name in (*NAMES, "scenarios"):
         assert f"`--selfrep-{name}" in reference
+
+
+def test_agents_of_the_ini_file_are_checked_once_a_test_is_to_run_with_them(
+    run_suite: Run, pytester: pytest.Pytester
+) -> None:
+    pytester.makeini("[pytest]\nselfrep_agents = scripted/hoarde\n")
+    gate = """
+@pytest.mark.selfrep("load-balancing")
+def test_gate(selfrep):
+    selfrep.check()
+"""
+
+    run_suite("def test_another(): pass").assert_outcomes(passed=1)
+    assert run_suite(gate, "--collect-only").ret == pytest.ExitCode.OK
+    result = run_suite(gate)
+
+    line = error_of(result)
+    pytest.LineMatcher([line]).fnmatch_lines(["ERROR: selfrep_agents in tox.ini: *did you mean 'hoarder'?*"])
+    result.stdout.no_fnmatch_line("*collected*")
