@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from pytest_selfrep.clusters.embedded import EmbeddedCluster
 from pytest_selfrep.clusters.halt import Halt
 from pytest_selfrep.errors import AgentError
 from pytest_selfrep.scenarios.loading import load as scenario_named
-from pytest_selfrep.trial.failures import AgentBroke
+from pytest_selfrep.trial.failures import AgentBroke, TrialInvalid
 from pytest_selfrep.trial.runner import TrialRun, run_trial
 
 Run = Callable[..., pytest.RunResult]
@@ -496,7 +497,8 @@ def test_a_trial_that_is_called_off_leaves_nothing_running(mark: str) -> None:
     halt = Halt()
 
     def run() -> None:
-        run_trial(scenario_named("load-balancing"), agent, EmbeddedCluster(), index=0, seed=1, halt=halt)
+        with suppress(TrialInvalid):
+            run_trial(scenario_named("load-balancing"), agent, EmbeddedCluster(), index=0, seed=1, halt=halt)
 
     thread = threading.Thread(target=run)
     thread.start()

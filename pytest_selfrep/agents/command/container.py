@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from pytest_selfrep.agents.command import reaper
-from pytest_selfrep.agents.command.engine import docker_client, failing
+from pytest_selfrep.agents.command.engine import closed, docker_client, failing
 from pytest_selfrep.agents.command.fence import bridge_of, fenced
 from pytest_selfrep.agents.command.program import Ending, Outfit, Piece, Program
 from pytest_selfrep.agents.command.proxy import Proxy, proxy
@@ -183,8 +183,10 @@ def _start(container: Container, command: str) -> None:
 def _removed(container: Container) -> None:
     from docker.errors import NotFound
 
-    with suppress(NotFound):
+    try:
         container.remove(force=True, v=True)
+    except NotFound as error:
+        closed(error)
 
 
 @contextmanager

@@ -57,10 +57,18 @@ def failing(begun: Callable[[], bool]) -> Iterator[None]:
     try:
         yield
     except (DockerException, requests.RequestException) as error:
+        said = explanation(error)
+        closed(error)
         raise ContainerFailed(
-            f"Docker failed under an agent: {explanation(error)}. The trial says nothing of the agent",
-            selective=begun(),
+            f"Docker failed under an agent: {said}. The trial says nothing of the agent", selective=begun()
         ) from error
+
+
+def closed(error: Exception) -> None:
+    """Close the answer that an error of Docker's came with, which its client leaves open."""
+    response = getattr(error, "response", None)
+    if response is not None:
+        response.close()
 
 
 def require_image(agent: str, image: str) -> None:
@@ -80,9 +88,7 @@ def require_image(agent: str, image: str) -> None:
         try:
             client.images.pull(*_repository_and_tag(image))
         except APIError as error:
-            if error.response is not None:
-                # Its client leaves that open.
-                error.response.close()
+            closed(error)
             raise CommandFailed(
                 f"agent {agent!r} runs in the image {image}, which is not to be had: {explanation(error)}; "
                 "correct its name, let Docker reach its registry, or load it with docker load"
