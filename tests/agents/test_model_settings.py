@@ -38,6 +38,10 @@ def test_a_base_that_is_no_url_is_one_error(url: str) -> None:
     assert "is no URL; write it like" in refusal(f"api_base={url}")
 
 
+def test_a_password_in_a_base_that_is_no_url_is_not_shown() -> None:
+    assert "hidden" not in refusal("api_base=http://me:hidden@host:port/v1")
+
+
 def test_a_part_of_a_setting_leaves_its_other_parts_as_they_were(tmp_path: Path) -> None:
     with serving(looking) as server:
         (tmp_path / "mine.yaml").write_text(

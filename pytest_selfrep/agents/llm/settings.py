@@ -45,7 +45,7 @@ def _is_url(text: str) -> str:
         # Brackets that do not close, a port that cannot be.
         sound = False
     if not sound:
-        raise ValueError(f"{text!r} is no URL; write it like https://models.acme.io/v1")
+        raise ValueError(f"{text.rpartition('@')[2]!r} is no URL; write it like https://models.acme.io/v1")
     return text
 
 
