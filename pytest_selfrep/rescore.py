@@ -109,10 +109,21 @@ def _rescored(read: GateRead, instead: Instead) -> Rescored:
 def _as_asked(name: str, facts: Any) -> Terms:
     terms = facts["terms"]
     try:
-        weights = Weights(**terms["weights"])
-        return Terms(int(terms["planned"]), terms["threshold"], terms["confidence"], weights)
-    except (KeyError, TypeError, ValueError) as error:
+        confidence = terms["confidence"]
+        return Terms(
+            planned=int(terms["planned"]),
+            threshold=_number(terms["threshold"]),
+            confidence=None if confidence is None else _number(confidence),
+            weights=Weights(**{name: _number(value) for name, value in terms["weights"].items()}),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ReportError(f"{name}: what the gate was asked cannot be read: {error}") from None
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{value!r} is no number")
+    return value
 
 
 def _terms(terms: Terms, instead: Instead) -> Terms:

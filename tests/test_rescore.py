@@ -177,6 +177,19 @@ def test_of_a_test_that_was_run_again_the_last_run_counts(
     assert gates(folder, capsys) == before
 
 
+@pytest.mark.parametrize("what", ["threshold", "confidence", "alpha"])
+def test_terms_that_are_no_numbers_are_an_error(
+    folder: Path, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    path = folder / "gates.jsonl"
+    path.write_text(re.sub(rf'"{what}":[^,}}]+', f'"{what}":"x"', path.read_text()))
+
+    code, out, err = rescored(folder, capsys)
+
+    assert (code, out) == (1, "")
+    assert "what the gate was asked cannot be read: 'x' is no number" in err
+
+
 def test_a_question_that_nobody_knows_is_an_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = folder / "gates.jsonl"
     path.write_text(path.read_text().replace("risk_below", "luck_above"))
