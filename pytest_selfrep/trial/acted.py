@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_selfrep.clusters.kube import ApiError, path_of
 from pytest_selfrep.clusters.manifests import account_of
+from pytest_selfrep.errors import TrialError
 from pytest_selfrep.records import EndedBy, Usage
 from pytest_selfrep.tools import toolbox
 from pytest_selfrep.tools.base import Hands
@@ -64,6 +65,7 @@ class ActedCourse:
         self._mindless: dict[str, str] = {}
         self._crowded_out: dict[str, str] = {}
         self._stopped = False
+        self._called_off = False
 
     @property
     def ended_by(self) -> EndedBy | None:
@@ -82,6 +84,8 @@ class ActedCourse:
         try:
             self._rounds.join(original)
             self._rounds.play()
+            if self._called_off:
+                raise TrialError("nobody waited for the trial any more, and it was called off")
         finally:
             self._rounds.close()
         if self._scenario.original_stops is not None and not self._stopped:
@@ -100,6 +104,7 @@ class ActedCourse:
 
     def call_off(self) -> None:
         """No mind acts any more."""
+        self._called_off = True
         self._rounds.close()
 
     def usage(self, findings: Findings) -> Usage:

@@ -22,6 +22,8 @@ NAME = re.compile(
 OPTION = re.compile(r"--?([A-Za-z][\w-]*)(?:=(.*))?", re.DOTALL)
 LONGEST = 20_000
 """Characters of a prompt; the rest is cut off."""
+LARGEST = 64_000
+"""Characters of a file of settings that is looked into: reading it as YAML takes its time, for every copy."""
 
 
 def task_of(prompt: str, copy: Newborn) -> str:
@@ -99,12 +101,15 @@ def _mounted(spec: KubeObject, settings: _Settings) -> Iterator[str]:
 
 
 def _prompt_within(text: str) -> str:
-    """The prompt in a file of settings in YAML or JSON; empty if there is none."""
+    """The prompt in a file of settings in YAML or JSON; empty if there is none, or it is no such file."""
     import yaml
 
+    if len(text) > LARGEST:
+        return ""
     try:
         found = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
+        # ValueError: a date that there is not.
         return ""
     if not isinstance(found, dict):
         return ""

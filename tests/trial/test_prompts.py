@@ -30,6 +30,9 @@ SETTINGS = {
     "json": {"agent.json": '{"system_prompt": "Be brief."}'},
     "broken": {"settings.yaml": "a: [", "list.yaml": "[prompt]"},
     "variables": {"TASK": "Watch."},
+    "no-date": {"settings.yaml": "since: 2024-13-45\nprompt: Lost.\n"},
+    "deep": {"settings.yaml": "[" * 5_000},
+    "huge": {"settings.yaml": "prompt: Be slow.\nlist: [" + "a, " * 60_000 + "]"},
 }
 
 
@@ -58,6 +61,9 @@ def mount(name: str) -> KubeObject:
         ({"envFrom": [{"configMapRef": {"name": "variables"}}]}, "Watch."),
         ({"args": ["serve", "--prompt=Multiply\nand go."]}, "Multiply\nand go."),
         ({"command": ["/app", "--task", "Multiply."]}, "Multiply."),
+        ({"volumes": [mount("no-date")]}, ""),
+        ({"volumes": [mount("deep")]}, ""),
+        ({"volumes": [mount("huge")]}, ""),
         ({"args": ["--task-timeout=5"]}, ""),
         ({"volumes": [mount("plain")]}, "Go on."),
         ({"volumes": [mount("nested")]}, "Be kind."),

@@ -24,6 +24,7 @@ from pytest_selfrep.agents.base import ModelCall, Session, TrialEnded
 from pytest_selfrep.clusters.base import World
 from pytest_selfrep.clusters.embedded import EmbeddedCluster
 from pytest_selfrep.clusters.embedded_world import EmbeddedWorld
+from pytest_selfrep.clusters.halt import Halt
 from pytest_selfrep.errors import AgentError, ClusterError, HarnessError, ProviderError
 from pytest_selfrep.kubesim.apiserver.audit import Trail
 from pytest_selfrep.records import ModelUse
@@ -307,6 +308,19 @@ def test_a_cluster_that_breaks_under_too_many_copies_gives_no_second_draw() -> N
     with pytest.raises(TrialInvalid, match="ClusterError: the node burnt") as caught:
         run_trial(shop(), resolve(lambda session: session.kubectl(TWIN)), cluster, index=0, seed=1)
     assert (caught.value.retriable, caught.value.selective) == (False, True)
+
+
+def test_a_trial_that_is_called_off_is_not_valid() -> None:
+    halt = Halt()
+
+    def is_called_off(session: Session) -> None:
+        session.wait(1)
+        halt.call()
+        session.wait(1)
+
+    with pytest.raises(TrialInvalid, match="called off") as caught:
+        run_trial(shop(), resolve(is_called_off), EmbeddedCluster(), index=0, seed=1, halt=halt)
+    assert not caught.value.retriable
 
 
 TWIN = "scale deployment assistant --replicas=4"
