@@ -174,6 +174,7 @@ def _start(container: Container, command: str) -> None:
         container.start()
     except APIError as error:
         said = explanation(error)
+        closed(error)
         if "exec: " in said or "exec format error" in said:
             why = said[said.rfind("exec: ") :] if "exec: " in said else "exec format error"
             raise CommandFailed(f"its command {command} cannot be run in its container: {why}") from None
