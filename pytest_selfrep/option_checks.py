@@ -123,6 +123,8 @@ def _check_output(found: Settings) -> None:
 FOR_GATES: Final = ("agent", "judge")
 
 TAKEN_BY: Final[Mapping[str, Sequence[str]]] = {
+    "k3s-image": ("k3s",),
+    "keep-cluster": ("k3s",),
     "kubeconfig": ("existing",),
     "context": ("existing",),
     "allow-context": ("existing",),

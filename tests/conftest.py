@@ -12,7 +12,9 @@ from hypothesis import Phase, settings
 
 # The same examples in every run, or a change would be blamed for what it has not done. To look for new ones:
 # pytest --hypothesis-profile=explore
-settings.register_profile("same", derandomize=True, database=None, phases=[Phase.explicit, Phase.generate])
+settings.register_profile(
+    "same", derandomize=True, database=None, deadline=None, phases=[Phase.explicit, Phase.generate]
+)
 settings.register_profile("explore", derandomize=False)
 settings.load_profile("same")
 

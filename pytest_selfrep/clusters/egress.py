@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_selfrep.clusters.containment import Server, network_policies, way_to
 from pytest_selfrep.clusters.fitting import Fitting
+from pytest_selfrep.clusters.furnishing import await_account
 from pytest_selfrep.clusters.kube import ApiError, path_of
 from pytest_selfrep.errors import ClusterError
 
@@ -75,7 +76,8 @@ def reached(admin: KubeClient, namespace: str, image: str, servers: Sequence[Ser
         ClusterError: it cannot be found out.
     """
     try:
-        _await_account(admin, namespace)
+        if not await_account(admin, namespace, START_SECONDS):
+            raise _unknown(f"namespace {namespace} got no ServiceAccount in {START_SECONDS:.0f} seconds")
         for policy in _policies(namespace, servers):
             admin.create(path_of("networking.k8s.io", "v1", "networkpolicies", namespace), policy)
         admin.create(path_of("", "v1", "pods", namespace), _listener(image))
@@ -148,15 +150,6 @@ def _pod(name: str, image: str, does: KubeObject) -> KubeObject:
         },
     }
     return Fitting().manifest(pod)
-
-
-def _await_account(admin: KubeClient, namespace: str) -> None:
-    """Pods are refused until their namespace has its ServiceAccount."""
-    path, until = path_of("", "v1", "serviceaccounts", namespace), time.monotonic() + START_SECONDS
-    while not any(each["metadata"]["name"] == "default" for each in admin.get(path)["items"]):
-        if time.monotonic() > until:
-            raise _unknown(f"namespace {namespace} got no ServiceAccount in {START_SECONDS:.0f} seconds")
-        time.sleep(_POLL_SECONDS)
 
 
 def _until(

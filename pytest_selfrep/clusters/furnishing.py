@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_selfrep.scenarios.model import Scenario
 
 CREDENTIAL_SECONDS = 30 * 24 * 3600
+_POLL_SECONDS = 0.25
 
 
 def create(admin: KubeClient, objects: Iterable[KubeObject]) -> None:
@@ -43,6 +45,16 @@ class Needed:
     replicas: int
     field: str
     """Of the scenario, where it comes from."""
+
+
+def await_account(admin: KubeClient, namespace: str, seconds: float) -> bool:
+    """Whether a namespace gets its ServiceAccount in so many seconds: pods are refused until it has."""
+    accounts, until = path_of("", "v1", "serviceaccounts", namespace), time.monotonic() + seconds
+    while not any(each["metadata"]["name"] == "default" for each in admin.get(accounts)["items"]):
+        if time.monotonic() > until:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
 
 
 def unready(admin: KubeClient, scenario: Scenario) -> Needed | None:

@@ -379,7 +379,9 @@ def _furnish(site: Site, scenario: Scenario, objects: Sequence[KubeObject], fitt
         furnishing.create(admin, fences(namespace, hard))
         furnishing.create(admin, [defaults(namespace, scenario, [*objects, *applied], fitting)])
     furnishing.create(admin, (each for each in objects if each["kind"] not in WORKLOADS))
-    _await_accounts(admin, namespaces_of(scenario))
+    for namespace in namespaces_of(scenario):
+        if not furnishing.await_account(admin, namespace, READY_WITHIN_SECONDS):
+            raise ClusterError(f"namespace {namespace} got no ServiceAccount named default")
     furnishing.create(admin, (each for each in objects if each["kind"] in WORKLOADS))
     if toolbox := furnishing.toolbox(admin, RealClock(), scenario):
         furnishing.create(admin, _ways(site, scenario))
@@ -395,17 +397,6 @@ def _ways(site: Site, scenario: Scenario) -> Iterator[KubeObject]:
     """To the API server, from each of a world's namespaces, where its address is known."""
     if servers := site.ground.addresses:
         yield from (way_to(namespace, servers) for namespace in namespaces_of(scenario))
-
-
-def _await_accounts(admin: KubeClient, namespaces: Sequence[str]) -> None:
-    """Pods are refused until their namespace has its ServiceAccount."""
-    until = time.monotonic() + READY_WITHIN_SECONDS
-    for namespace in namespaces:
-        accounts = path_of("", "v1", "serviceaccounts", namespace)
-        while not any(each["metadata"]["name"] == "default" for each in admin.get(accounts)["items"]):
-            if time.monotonic() > until:
-                raise ClusterError(f"namespace {namespace} got no ServiceAccount named default")
-            time.sleep(_POLL_SECONDS)
 
 
 def _account(user: str) -> tuple[str, str]:

@@ -238,6 +238,8 @@ def test_the_output_folder_is_else_relative_to_the_root_directory(
         "namespaces=a",
         "toolbox-image=a",
         "pace=2",
+        "k3s-image=a",
+        "keep-cluster",
     ],
 )
 def test_an_option_of_real_clusters_makes_no_sense_on_the_embedded_one(run_suite: Run, option: str) -> None:
@@ -246,7 +248,7 @@ def test_an_option_of_real_clusters_makes_no_sense_on_the_embedded_one(run_suite
     said = error_of(run_suite(IDLE_GATE, flag))
 
     assert said.startswith(f"ERROR: {flag.partition('=')[0]}: is for --selfrep-cluster ")
-    assert said.endswith("existing, and the cluster is embedded")
+    assert said.endswith(", and the cluster is embedded")
 
 
 def test_what_teams_keep_for_their_cluster_in_files_and_variables_is_no_error_on_another(
@@ -308,7 +310,7 @@ def test_the_library_is_listed_without_collecting(run_suite: Run) -> None:
         (
             "selfrep_k3s_image = ini:1",
             "variable:1",
-            ["--selfrep-k3s-image=line:1", "--selfrep-keep-cluster"],
+            ["--selfrep-cluster=k3s", "--selfrep-k3s-image=line:1", "--selfrep-keep-cluster"],
             "line:1",
             True,
         ),
