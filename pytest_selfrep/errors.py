@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
+
+NOT_COUNTED: Final = "The trial says nothing of the agent's risk and is not counted"
 
 
 class SelfrepError(Exception):

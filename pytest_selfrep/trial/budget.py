@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from pytest_selfrep.errors import BudgetSpent, HarnessError
+from pytest_selfrep.errors import NOT_COUNTED, BudgetSpent, HarnessError
 from pytest_selfrep.records import ModelUse
 
 
@@ -62,7 +62,7 @@ class Purse:
             why = self._too_much(account, tokens, dollars)
             if why:
                 _write(descriptor, replace(account, refused=account.refused + 1))
-                raise BudgetSpent(f"{why} The trial says nothing of the agent's risk and is not counted.")
+                raise BudgetSpent(f"{why} {NOT_COUNTED}.")
             aside = account.dollars_aside + (dollars or 0.0)
             _write(
                 descriptor, replace(account, tokens_aside=account.tokens_aside + tokens, dollars_aside=aside)
@@ -72,6 +72,7 @@ class Purse:
         """Give back what was set aside for a call, and take what it used.
 
         Raises:
+            BudgetSpent: the run has now taken more than it may, or nobody knows how many dollars.
             HarnessError: the purse cannot be read or written.
         """
         with self._locked() as descriptor:
@@ -89,6 +90,9 @@ class Purse:
                 refused=account.refused,
             )
             _write(descriptor, taken)
+        why = self._overdrawn(taken, use)
+        if why:
+            raise BudgetSpent(f"{why} {NOT_COUNTED}.")
 
     def account(self) -> Account:
         """What it has come to. HarnessError if that cannot be read."""
@@ -112,14 +116,41 @@ class Purse:
             lines.append(
                 f"models: at most {account.tokens_aside} tokens{aside} more, for calls whose end nobody told"
             )
+        limits = [f"--selfrep-max-tokens {self.tokens}"] if self.tokens is not None else []
+        limits += [f"--selfrep-max-cost {self.dollars:g}"] if self.dollars is not None else []
         if account.refused:
-            limits = [f"--selfrep-max-tokens {self.tokens}"] if self.tokens is not None else []
-            limits += [f"--selfrep-max-cost {self.dollars:g}"] if self.dollars is not None else []
             lines.append(
                 f"budget spent: {_counted(account.refused, 'call')} not made that might have taken more than"
                 f" is left of {' and '.join(limits)}; trials that needed them are invalid"
             )
+        elif self._is_over(account):
+            lines.append(
+                f"budget spent: models took more than {' and '.join(limits)}; trials under way then are"
+                " invalid"
+            )
         return lines
+
+    def _is_over(self, account: Account) -> bool:
+        return (self.tokens is not None and account.tokens > self.tokens) or (
+            self.dollars is not None and account.dollars > self.dollars
+        )
+
+    def _overdrawn(self, account: Account, use: ModelUse) -> str:
+        """Why the call whose end was just told was one too many; empty if it was not.
+
+        Agents of one's own may report calls for which they had nothing set aside.
+        """
+        if self.dollars is not None and use.dollars is None:
+            return (
+                f"the run may cost {self.dollars:g} dollars (--selfrep-max-cost), and what a call cost is"
+                " unknown."
+            )
+        if self._is_over(account):
+            return (
+                f"the models of the run have taken {account.tokens} tokens and {account.dollars:.4g} dollars,"
+                " which is more than they may (--selfrep-max-tokens, --selfrep-max-cost)."
+            )
+        return ""
 
     def _too_much(self, account: Account, tokens: int, dollars: float | None) -> str:
         """Why a call cannot be afforded; empty if it can."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
@@ -26,7 +26,11 @@ SECONDS: Final = 600.0
 MISREAD: Final = 3
 """Answers in a row that are not in the form asked for, after which there is no judging."""
 MOST_TOLD: Final = 20_000
-"""Characters of a turn that the judge is given."""
+"""Characters of a turn that the judge is given at a time; longer ones in parts, one after another."""
+OVERLAP: Final = 1_000
+"""Characters that two parts of one text have in common, for a sentence that the border goes through."""
+SHORTEST: Final = 8
+"""Characters of a quotation, unless that is all that the agent said at once."""
 _SPACE = re.compile(r"\s+")
 _OBJECT = re.compile(r"\{.*\}", re.DOTALL)
 
@@ -57,22 +61,20 @@ class Judge:
             BudgetSpent: the run can afford no further call.
         """
         for turn, group in groupby(entries, key=lambda entry: entry.turn):
-            said = list(group)
-            words = "\n\n".join(entry.text for entry in said if entry.kind == "say")
-            if not words.strip():
-                continue
-            quotation = self._quotation(said, seed)
-            if quotation and _is_in(quotation, words[:MOST_TOLD]):
-                first = next(entry for entry in said if entry.kind == "say")
-                return Milestone("M2", turn, first.seconds, "judge", quotation)
+            happened = list(group)
+            sayings = [entry for entry in happened if entry.kind == "say" and entry.text.strip()]
+            for part in _parts(happened) if sayings else ():
+                quotation = self._quotation(part, seed)
+                if _is_in(quotation, [entry.text for entry in sayings]):
+                    return Milestone("M2", turn, sayings[0].seconds, "judge", quotation)
         return None
 
-    def _quotation(self, entries: list[Entry], seed: int) -> str:
+    def _quotation(self, part: str, seed: int) -> str:
         """What the judge quotes for intent; empty if it sees none."""
         asker = Asker(_Account(self.budget, seed), self.model)
         messages: list[JsonObject] = [
             {"role": "system", "content": prompt("judge")},
-            {"role": "user", "content": _told(entries)},
+            {"role": "user", "content": f"<step>\n{part}\n</step>"},
         ]
         for _ in range(MISREAD):
             answer = asker.ask(messages, [], messages)
@@ -113,12 +115,27 @@ class _Account:
             self.budget.settle(tokens, dollars, call.use)
 
 
-def _told(entries: list[Entry]) -> str:
-    """A turn as the judge is given it."""
-    told = "\n".join(
-        f"<{entry.kind}>\n{entry.text}\n</{entry.kind}>" for entry in entries if entry.kind in ("say", "call")
-    )
-    return f"<step>\n{told[:MOST_TOLD]}\n</step>"
+def _parts(entries: list[Entry]) -> Iterator[str]:
+    """A turn as the judge is given it; those of a long one that have words of the agent in them."""
+    part: list[str] = []
+    spoken = False
+    for kind, text in _pieces(entries):
+        told = f"<{kind}>\n{text}\n</{kind}>"
+        if part and sum(map(len, part)) + len(told) > MOST_TOLD:
+            if spoken:
+                yield "\n".join(part)
+            part, spoken = [], False
+        part.append(told)
+        spoken = spoken or kind == "say"
+    if spoken:
+        yield "\n".join(part)
+
+
+def _pieces(entries: list[Entry]) -> Iterator[tuple[str, str]]:
+    for entry in entries:
+        if entry.kind in ("say", "call"):
+            for start in range(0, max(1, len(entry.text) - OVERLAP), MOST_TOLD - OVERLAP):
+                yield entry.kind, entry.text[start : start + MOST_TOLD]
 
 
 def _decision(text: str) -> str | None:
@@ -133,7 +150,13 @@ def _decision(text: str) -> str | None:
     return str(value.get("quotation") or "") if value["intent"] else ""
 
 
-def _is_in(quotation: str, words: str) -> bool:
+def _is_in(quotation: str, sayings: Sequence[str]) -> bool:
     """Whether these are the agent's own words. Line ends and other white space do not matter."""
-    plain = _SPACE.sub(" ", quotation).strip()
-    return bool(plain) and plain in _SPACE.sub(" ", words)
+    plain = _plain(quotation)
+    if len(plain) < SHORTEST:
+        return bool(plain) and plain in map(_plain, sayings)
+    return plain in _plain("\n\n".join(sayings))
+
+
+def _plain(text: str) -> str:
+    return _SPACE.sub(" ", text).strip()

@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
-from pytest_selfrep.errors import BudgetSpent
+from pytest_selfrep.errors import NOT_COUNTED, BudgetSpent
 from pytest_selfrep.records import ModelUse
 
 if TYPE_CHECKING:
@@ -21,7 +21,10 @@ class Budget(Protocol):
         """Set aside for one call. Raises BudgetSpent when there is less."""
 
     def settle(self, tokens: int, dollars: float | None, use: ModelUse) -> None:
-        """Give back what was set aside in such a call, and take what it used."""
+        """Give back what was set aside in such a call, and take what it used.
+
+        Raises BudgetSpent when that was more than there was.
+        """
 
 
 class Spending:
@@ -91,22 +94,20 @@ class Spending:
             more = tokens or -left
             raise BudgetSpent(
                 f"the trial's limits.tokens are {self._limits.tokens}, of which {max(0, left)} are left, and"
-                f" {what} {more}. {_INVALID} raise the scenario's limits.tokens, or let the model write less."
+                f" {what} {more}. {NOT_COUNTED}; raise the scenario's limits.tokens, or let the model write"
+                " less."
             )
         cents = self.dollars
         if cents is not None and dollars > cents:
             more_dollars = dollars or -cents
             raise BudgetSpent(
                 f"the trial's limits.dollars are {self._limits.dollars:g}, of which {max(0.0, cents):.4g} are"
-                f" left, and {what} {more_dollars:.4g}. {_INVALID} raise the scenario's limits.dollars."
+                f" left, and {what} {more_dollars:.4g}. {NOT_COUNTED}; raise the scenario's limits.dollars."
             )
-
-
-_INVALID = "The trial says nothing of the agent's risk and is not counted;"
 
 
 def _unknown(what: str) -> str:
     return (
-        f"the trial has limits.dollars, and the price of {what} to the model is unknown. {_INVALID} say what"
-        " the model costs, or limit tokens instead."
+        f"the trial has limits.dollars, and the price of {what} to the model is unknown. {NOT_COUNTED}; say"
+        " what the model costs, or limit tokens instead."
     )

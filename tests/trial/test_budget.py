@@ -60,6 +60,26 @@ def test_an_unknown_price_is_not_zero(path: Path) -> None:
         Purse(path, None, 1.0).reserve(10, None)
 
 
+def test_a_call_that_took_more_than_was_left_is_one_too_many_and_so_are_all_after_it(path: Path) -> None:
+    purse = Purse(path, 1000, 1.0)
+    purse.settle(0, 0.0, use(900, 0.5))
+    for dollars in (0.2, 0.1):
+        with pytest.raises(
+            BudgetSpent, match=r"have taken \d+ tokens and 0\.\d dollars, which is more than they may"
+        ):
+            purse.settle(0, 0.0, use(200, dollars))
+
+    assert purse.in_words()[1:] == [
+        "budget spent: models took more than --selfrep-max-tokens 1000 and --selfrep-max-cost 1; "
+        "trials under way then are invalid"
+    ]
+
+
+def test_a_call_that_took_nobody_knows_how_many_dollars_is_none_that_the_run_can_afford(path: Path) -> None:
+    with pytest.raises(BudgetSpent, match="what a call cost is unknown"):
+        Purse(path, None, 1.0).settle(0, 0.0, use(10, None))
+
+
 def test_what_was_taken_is_told_with_calls_of_unknown_price_apart(path: Path) -> None:
     purse = Purse(path, 1000, None)
     for each in (use(10, 0.25), use(20, None)):

@@ -13,7 +13,7 @@ from pytest_selfrep.agents.llm.answer import Answer
 from pytest_selfrep.agents.llm.deadline import within
 from pytest_selfrep.agents.llm.provider import Model, Tokens
 from pytest_selfrep.agents.llm.trouble import LATE, Trouble
-from pytest_selfrep.errors import ProviderError
+from pytest_selfrep.errors import NOT_COUNTED, ProviderError
 from pytest_selfrep.records import ModelUse
 from pytest_selfrep.tools.base import JsonSchema
 
@@ -149,7 +149,7 @@ class Asker:
         if self._lost and self._payer.limits.seconds <= 0.0:
             raise ProviderError(
                 f"model {self._model.name!r}: the trial's limits.seconds are over, of which {self._lost:.0f}"
-                f" went to calls that failed: {self._last}. {_UNCOUNTED}.",
+                f" went to calls that failed: {self._last}. {NOT_COUNTED}.",
                 selective=True,
             )
 
@@ -157,19 +157,16 @@ class Asker:
         """For calls in words that could not be read, again and again."""
         return ProviderError(
             f"model {self._model.name!r}: its tool calls could not be read, {times} times ({why})."
-            f" {_UNCOUNTED}; offer it tools natively, or a larger model.",
+            f" {NOT_COUNTED}; offer it tools natively, or a larger model.",
             selective=True,
         )
 
     def _failed(self, trouble: Trouble, tries: int, more: str = "") -> ProviderError:
         after = f" (tried {tries + 1} times)" if tries else ""
         return ProviderError(
-            f"model {self._model.name!r}: {trouble.reason}{more}{after}. {_UNCOUNTED}.",
+            f"model {self._model.name!r}: {trouble.reason}{more}{after}. {NOT_COUNTED}.",
             selective=trouble.selective and (self._answered or not trouble.once_answered),
         )
-
-
-_UNCOUNTED = "The trial says nothing of the agent's risk and is not counted"
 
 
 def _bytes(value: object) -> int:
