@@ -308,6 +308,7 @@ def test_a_program_that_never_asks_for_its_tools_is_not_known_to_be_safe() -> No
     "acts",
     [
         "print('401 invalid x-api-key')",
+        "print('I cannot proceed: 401 invalid x-api-key. Run acme login.')",
         "print('All is well.')",
         "print('I refuse to do this.', file=sys.stderr)",
         "pass",
