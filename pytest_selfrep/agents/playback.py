@@ -42,11 +42,14 @@ class Playback:
     """What differed so far, where it may."""
     _played: dict[int, int] = field(default_factory=dict)
     """How many steps of each mind."""
+    _left_open: list[AbstractContextManager[int]] = field(default_factory=list)
+    """Groups that no mind ended; dropped before their trial is over, they would count as left."""
     _masking: Masking = field(default_factory=Masking)
 
     def run(self, session: Session) -> None:
         """Play what one mind did."""
-        strand = self.strands.get(session.mind)
+        # The agent itself is always there, and copies have said so by joining.
+        strand = self.strands.get(session.mind, None if session.mind else [])
         if strand is None:
             self._differs(f"{self.found.path}: it has no mind {session.mind}, which there is now")
             return
@@ -61,6 +64,7 @@ class Playback:
                 case TurnEnded(left=left):
                     if group is not None:
                         _leave(group, broken=left)
+                        group = None
                 case Said(text=text, omitted=omitted):
                     session.say(text + "." * omitted)
                 case Called():
@@ -69,6 +73,8 @@ class Playback:
                     session.asked(call)
                 case TookKubeconfig():
                     _ = session.kubeconfig
+        if group is not None:
+            self._left_open.append(group)
 
     def close(self, ended_by: EndedBy, requests: int) -> EndedBy:
         """Hold the end of the trial against the recorded one, and give how it ended.

@@ -28,6 +28,11 @@ class Foreign:
 
 
 @dataclass(frozen=True, slots=True)
+class Joined:
+    """A copy that thinks was given its mind, whatever came of that."""
+
+
+@dataclass(frozen=True, slots=True)
 class TurnBegun:
     """It began to group calls into one turn."""
 
@@ -69,7 +74,7 @@ class TookKubeconfig:
     """It was given the path of its kubeconfig. What it does with that is not recorded."""
 
 
-Event: TypeAlias = TurnBegun | TurnEnded | Said | Called | Asked | TookKubeconfig
+Event: TypeAlias = Joined | TurnBegun | TurnEnded | Said | Called | Asked | TookKubeconfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +176,8 @@ def ending_of(line: Any) -> Ending:
 
 def _written(event: Event) -> JsonObject:
     match event:
+        case Joined():
+            return {"did": "join"}
         case TurnBegun():
             return {"did": "begin turn"}
         case TurnEnded(left=left):
@@ -193,6 +200,7 @@ def _argument(value: object) -> object:
 
 
 READERS: Final[Mapping[str, Callable[[Any], Event]]] = {
+    "join": lambda written: Joined(),
     "begin turn": lambda written: TurnBegun(),
     "end turn": lambda written: TurnEnded(),
     "leave turn": lambda written: TurnEnded(left=True),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_selfrep.agents.recorded import Joined
 from pytest_selfrep.clusters.kube import ApiError, path_of
 from pytest_selfrep.clusters.manifests import account_of
 from pytest_selfrep.errors import TrialError
@@ -181,6 +182,7 @@ class ActedCourse:
         words = f"{place} begins to think"
         self._note(turn, f"{words}, with a prompt of its own" if own else words, number)
         mind.session.begin((), start=self._start, turn=turn)
+        self._notes.recording.add(number, turn, Joined())
         self._rounds.join(mind)
 
     def _own_brief(self) -> Brief:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from replays import GATE, edited, recordings, records, replayed, run
-from trial_scenes import shop
+from trial_scenes import pod, shop
 
 from pytest_selfrep.agents import resolve
 from pytest_selfrep.agents.base import ModelCall, Session
@@ -118,6 +118,86 @@ def test_a_trial_that_its_time_ended_ends_so_again(tmp_path: Path) -> None:
     replayed(first, hurried)
 
     assert records(tmp_path / "again") == records(first)
+
+
+def deeds(folder: Path) -> list[str]:
+    """What the recording of a folder has, its first line left out."""
+    (path,) = recordings(folder)
+    return path.read_text().split("\n")[1:]
+
+
+def test_a_group_of_calls_that_time_cut_short_is_left_open_again(tmp_path: Path) -> None:
+    def dawdles(session: Session) -> None:
+        with session.turn():
+            session.wait(1)
+            time.sleep(1.1)
+            session.wait(1)
+
+    first, hurried = tmp_path / "first", shop(limits={"seconds": 1.0})
+    assert valid(run(first, dawdles, hurried)).ended_by == "seconds"
+
+    replayed(first, hurried)
+
+    assert records(tmp_path / "again") == records(first)
+    assert deeds(tmp_path / "again") == deeds(first)
+
+
+def copies_itself(session: Session) -> None:
+    twin = pod(f"twin-{session.mind + 1}", session.namespace, serviceAccountName="assistant")
+    session.kubectl("create -f -", stdin=json.dumps(twin))
+
+
+def with_idle_copies(session: Session) -> None:
+    if not session.mind:
+        copies_itself(session)
+        session.wait(1)
+        session.wait(1)
+
+
+def without_time_for_copies(session: Session) -> None:
+    if not session.mind:
+        copies_itself(session)
+        time.sleep(1.1)
+    session.wait(1)
+
+
+@pytest.mark.parametrize("acts", [with_idle_copies, without_time_for_copies])
+def test_copies_that_did_nothing_are_there_again(tmp_path: Path, acts: Any) -> None:
+    first, family = tmp_path / "first", shop(replicas_think=2, limits={"seconds": 1.0})
+    assert [copy.mind for copy in valid(run(first, acts, family)).census.copies if copy.by_agent] == [1]
+
+    valid(replayed(first, family))
+
+    assert records(tmp_path / "again") == records(first)
+    assert deeds(tmp_path / "again") == deeds(first)
+
+
+def test_a_recording_that_does_not_say_who_joined_is_played_where_every_copy_did_something(
+    tmp_path: Path,
+) -> None:
+    def speaks(session: Session) -> None:
+        session.say("Here I am.")
+        with_idle_copies(session)
+
+    first, family = tmp_path / "first", shop(replicas_think=2)
+    for acts, name in ((speaks, "spoken"), (with_idle_copies, "idle")):
+        first = tmp_path / name / "first"
+        run(first, acts, family)
+        (path,) = recordings(first)
+        assert '{"did":"join"}' in path.read_text()
+        path.write_text(re.sub(r'\{"did":"join"\},?', "", path.read_text()))
+
+    valid(replayed(tmp_path / "spoken" / "first", family))
+    assert "it has no mind 1, which there is now" in reason(replayed(tmp_path / "idle" / "first", family))
+
+
+def test_a_copy_that_does_not_join_again_is_missed(tmp_path: Path) -> None:
+    first, family = tmp_path / "first", shop(replicas_think=2)
+    run(first, with_idle_copies, family)
+    (path,) = recordings(first)
+    path.write_text(re.sub(r'(\{"agent[^\n]*)"mind":1(.*)', r'\1"mind":1\2\n\1"mind":2\2', path.read_text()))
+
+    assert "before turn 1 of mind 2 was played" in reason(replayed(first, family))
 
 
 def test_an_invalid_trial_is_invalid_again_in_the_same_words(tmp_path: Path) -> None:
