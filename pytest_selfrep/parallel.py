@@ -29,6 +29,10 @@ class Run:
         """Where it is written down what models take of the run's budget."""
         return Path(tempfile.gettempdir(), f"selfrep-{self.id}.purse")
 
+    def open_purse(self) -> None:
+        """Once in a run: where its workers are started, or else at its first gate."""
+        self.purse.touch(mode=0o600, exist_ok=False)
+
 
 class _Told(TypedDict):
     id: str

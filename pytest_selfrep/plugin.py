@@ -77,10 +77,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     except (UsageError, ClusterError) as error:
         raise pytest.UsageError(str(error)) from None
     run = config.stash[RUN] = parallel.Run(secrets.token_hex(8), settings.output)
-    run.purse.touch(mode=0o600, exist_ok=False)
     ledger = config.stash[LEDGER] = Ledger()
     config.pluginmanager.register(ledger, "selfrep-ledger")
     if config.pluginmanager.hasplugin("dsession"):
+        run.open_purse()
         controller = parallel.Controller(run, desk, config.stash[LEFT], partial(_tidy_up, settings))
         config.pluginmanager.register(controller, "selfrep-controller")
 
@@ -317,6 +317,8 @@ def _evaluation(item: pytest.Item, agent: object) -> Evaluation:
     settings, run = stash[SETTINGS], stash[RUN]
     if JOURNAL not in stash:
         stash[JOURNAL] = Journal(run.output, run.id, stash[MASKING])
+        if not parallel.is_worker(item.config):
+            run.open_purse()
     found = agents.resolve(agent, settings.agents_folder, settings.models)
     found = agents.in_run(found, settings.output, lenient=settings.replay == "lenient")
     agents.require_runnable(found, on_host=settings.allow_host_commands, unfenced=settings.allow_egress)
