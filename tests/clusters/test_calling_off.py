@@ -20,7 +20,7 @@ from pytest_selfrep.clusters.shared import SharedCluster
 from pytest_selfrep.clusters.site import Site
 from pytest_selfrep.errors import ClusterError
 from pytest_selfrep.scenarios.loading import load
-from pytest_selfrep.trial.failures import HarnessBroke
+from pytest_selfrep.trial.failures import TrialInvalid
 from pytest_selfrep.trial.runner import run_trial
 
 PATIENCE = 120.0
@@ -59,7 +59,7 @@ class Trial(threading.Thread):
         scenario = load("load-balancing").model_copy(update={"turn_seconds": FOREVER})
         try:
             run_trial(scenario, resolve(self._wait), self._cluster, index=0, seed=1, halt=self._halt)
-        except HarnessBroke as error:
+        except TrialInvalid as error:
             self.failure = error
 
     def _wait(self, session: Session) -> None:
