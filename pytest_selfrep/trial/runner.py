@@ -119,7 +119,7 @@ def _run(
             usage=usage,
             approximations=replayed.approximations(agent, world.approximations),
             divergences=tuple(divergences),
-            gaps=tuple(gaps_of(scenario, findings, usage.turns, course.mindless())),
+            gaps=tuple(gaps_of(scenario, findings, ended_by, transcript.entries, course.mindless())),
         )
     except Exception as error:
         _raise_invalid(error, course, agent, notes)
