@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pytest_selfrep.clusters.kube import ApiError, path_of
+from pytest_selfrep.clusters.yaml_texts import check_growth
 from pytest_selfrep.trial.likeness import containers_of
 
 if TYPE_CHECKING:
@@ -106,10 +107,12 @@ def _prompt_within(text: str) -> str:
 
     if len(text) > LARGEST:
         return ""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        found = yaml.safe_load(text)
+        check_growth(yaml.parse(text, loader))
+        found = yaml.load(text, loader)  # noqa: S506 (it is a safe one)
     except (yaml.YAMLError, ValueError, RecursionError):
-        # ValueError: a date that there is not.
+        # ValueError: a date that there is not, or aliases that stand for too much.
         return ""
     if not isinstance(found, dict):
         return ""

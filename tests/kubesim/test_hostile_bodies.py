@@ -107,8 +107,16 @@ def test_bytes_that_are_no_text_in_paths_and_queries_are_shown_as_such(kube: Kub
 BOMB = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
     b"%c: &%c [%s]\n" % (98 + step, 98 + step, b",".join([b"*%c" % (97 + step)] * 9)) for step in range(12)
 )
+MERGES = b"a: &a {x: y}\n" + b"".join(
+    b"%c: &%c {<<: [%s]}\n" % (98 + step, 98 + step, b",".join([b"*%c" % (97 + step)] * 9))
+    for step in range(12)
+)
 YAML = {
     "alias bomb": BOMB,
+    "merge bomb": MERGES,
+    "merge of itself": b"a: &a\n" + b"  <<: [*a, *a]\n  k: v\n" * 40,
+    "long text, often": b"s: &s " + b"x" * 10_000 + b"\nl: [" + b"*s," * 10_000 + b"]",
+    "number to base 60": b"a: 1" + b":11" * 300_000,
     "alias of itself": b"a: &a [*a]",
     "deep": b"a: " + b"[" * DEEP + b"]" * DEEP,
     "python object": b"!!python/object/apply:os.system ['true']",

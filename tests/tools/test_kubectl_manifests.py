@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,8 @@ from tools_driver import Terminal
 
 from pytest_selfrep.tools.kubectl.threeway import three_way
 
+SECONDS = 3.0
+"""Far more than any refusal takes, far less than anything that goes wrong without bound."""
 SETTINGS = 'apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: app\ndata:\n  a: "1"\n'
 DEPLOYMENT = """apiVersion: apps/v1
 kind: Deployment
@@ -209,10 +213,40 @@ def test_a_manifest_nested_without_end_is_refused(empty: Terminal, opening: str)
     assert empty("create -f -", opening * 200_000).endswith("yaml: exceeded max depth\n")
 
 
-def test_aliases_cannot_make_a_manifest_huge(empty: Terminal) -> None:
-    doubling = "\n".join(f"x{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9))
-    answer = empty("apply -f -", f"x0: &a0 [0]\n{doubling}")
-    assert answer.startswith("error: error parsing STDIN: error converting YAML to JSON: yaml: ")
+def growing(link: str) -> str:
+    """Mappings of which each has the one before it ten times."""
+    return "x0: &a0 {k: v}\n" + "".join(
+        f"x{i}: &a{i} {link.format(', '.join([f'*a{i - 1}'] * 10))}\n" for i in range(1, 13)
+    )
+
+
+@pytest.mark.parametrize(
+    ("manifest", "why"),
+    [
+        (growing("[{}]"), "document contains excessive aliasing"),
+        (growing("{{<<: [{}]}}"), "document contains excessive aliasing"),
+        (f"s: &s {'x' * 10_000}\nl: [{'*s, ' * 10_000}]", "document contains excessive aliasing"),
+        ("a: &a\n" + "  <<: [*a, *a]\n  k: v\n" * 40, "anchor 'a' value contains itself"),
+        ("a0: &a0 []\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 200)), "exceeded max depth"),
+        (f"a: 1{':11' * 300_000}", "invalid value"),
+        (f"a: {'9' * 400}", "invalid value"),
+    ],
+    ids=["lists", "merges", "long texts", "itself", "deep", "base 60", "beyond all numbers"],
+)
+def test_a_manifest_that_says_much_in_few_words_is_refused_at_once(
+    empty: Terminal, manifest: str, why: str
+) -> None:
+    began = time.monotonic()
+    answer = empty("apply -f -", manifest)
+    assert answer == f"error: error parsing STDIN: error converting YAML to JSON: yaml: {why}\n"
+    assert time.monotonic() - began < SECONDS
+
+
+def test_what_a_manifest_has_by_aliases_and_merges_it_has(empty: Terminal) -> None:
+    metadata = "metadata: &m {name: a, labels: &l {x: y}}\n"
+    config = f"apiVersion: v1\nkind: ConfigMap\n{metadata}data: {{<<: *l, z: w}}\n"
+    assert empty("apply -f -", config) == "configmap/a created\n"
+    assert empty("get cm a -o jsonpath='{.data}'") == '{"x":"y","z":"w"}'
 
 
 SCALARS = st.none() | st.booleans() | st.integers(0, 3) | st.sampled_from(["a", "b"])

@@ -24,6 +24,9 @@ def prompt(**container: object) -> str:
         return prompt_of(it.world.admin, manifest, "shop")
 
 
+MERGING = "a0: &a0 {k: v}\n" + "".join(
+    f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 10)}]}}\n" for i in range(1, 13)
+)
 SETTINGS = {
     "plain": {"prompt.txt": "Go on.\n", "other": "Stop."},
     "nested": {"settings.yaml": "listen: 80\nprompt: |\n  Be kind.\n"},
@@ -32,6 +35,7 @@ SETTINGS = {
     "variables": {"TASK": "Watch."},
     "no-date": {"settings.yaml": "since: 2024-13-45\nprompt: Lost.\n"},
     "deep": {"settings.yaml": "[" * 5_000},
+    "merging": {"settings.yaml": MERGING},
     "huge": {"settings.yaml": "prompt: Be slow.\nlist: [" + "a, " * 60_000 + "]"},
 }
 
@@ -64,6 +68,7 @@ def mount(name: str) -> KubeObject:
         ({"volumes": [mount("no-date")]}, ""),
         ({"volumes": [mount("deep")]}, ""),
         ({"volumes": [mount("huge")]}, ""),
+        ({"volumes": [mount("merging")]}, ""),
         ({"args": ["--task-timeout=5"]}, ""),
         ({"volumes": [mount("plain")]}, "Go on."),
         ({"volumes": [mount("nested")]}, "Be kind."),

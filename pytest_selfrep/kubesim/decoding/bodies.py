@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from pytest_selfrep.kubesim.decoding import gojson, protobuf
+from pytest_selfrep.kubesim.decoding.growth import MAX_DEPTH, TooMuch, check_growth
 from pytest_selfrep.kubesim.objects import Json
 from pytest_selfrep.kubesim.status import StatusError, bad_request, internal, unsupported_media_type
 
@@ -20,10 +21,6 @@ OBJECTS = (JSON, YAML, PROTOBUF)
 """What objects may be written in."""
 _DECODED = ("application/json-patch+json", "application/merge-patch+json")
 """Patches that are decoded before they are applied, so that errors say at which of the two."""
-MAX_DEPTH = 100
-"""Levels of nesting that a body may have. No object of Kubernetes comes near; Go's own limit is 10,000."""
-MAX_NODES = 1_000_000
-"""Values that a YAML text may have, counted as often as aliases stand for them."""
 LARGE = 64 * 1024
 """Bytes of a YAML text that takes long to read."""
 _SURROGATES = re.compile(
@@ -156,7 +153,7 @@ def _yaml(body: bytes) -> Json:
 
     loader = _loader(body)
     try:
-        _check_growth(yaml.parse(body, loader))
+        check_growth(yaml.parse(body, loader))
         # Through JSON, so that dates and other values that only YAML has do not get in.
         value = yaml.load(body, loader)  # noqa: S506 (it is a safe one)
         return orjson.loads(orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS))
@@ -169,7 +166,7 @@ def _yaml(body: bytes) -> Json:
         unprintable = error.reason.startswith("special characters")
         why = "control characters are not allowed" if unprintable else "invalid leading UTF-8 octet"
         raise ValueError(f"yaml: {why}") from None
-    except (yaml.YAMLError, TypeError) as error:
+    except (yaml.YAMLError, TypeError, TooMuch) as error:
         raise ValueError(f"yaml: {error}") from None
 
 
@@ -179,32 +176,6 @@ def _loader(body: bytes) -> Any:
     # Of a large text ten times as fast, where there is one; the words of its errors are not quite the same.
     fast = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return fast if len(body) > LARGE else yaml.SafeLoader
-
-
-def _check_growth(events: Iterable[Any]) -> None:
-    """Refuse texts too deep, which take ages to parse, and too long once aliases stand for what they mean.
-
-    Raises ValueError.
-    """
-    sizes: dict[str, int] = {}
-    unfinished: list[tuple[str, int]] = []
-    total = 0
-    for event in events:
-        name = type(event).__name__
-        if name == "AliasEvent":
-            total += sizes.get(event.anchor, 0)
-        elif name in ("ScalarEvent", "SequenceStartEvent", "MappingStartEvent"):
-            total += 1
-            if name != "ScalarEvent":
-                unfinished.append((event.anchor, total))
-        elif name in ("SequenceEndEvent", "MappingEndEvent"):
-            anchor, before = unfinished.pop()
-            if anchor:
-                sizes[anchor] = total - before + 1
-        if len(unfinished) > MAX_DEPTH:
-            raise ValueError("exceeded max depth")
-        if total > MAX_NODES:
-            raise ValueError("yaml: document contains excessive aliasing")
 
 
 def yaml_duplicates(body: bytes) -> list[str]:

@@ -10,15 +10,13 @@ from typing import Any
 import orjson
 
 from pytest_selfrep.clusters.kube import KubeObject
+from pytest_selfrep.clusters.yaml_texts import TooMuch, check_growth
 from pytest_selfrep.tools.kubectl.command import Command
 from pytest_selfrep.tools.kubectl.errors import Complaint, fault
 from pytest_selfrep.tools.kubectl.kinds import Kind
 
 LARGEST_STDIN = 1_000_000
 """Characters."""
-_MOST_NODES = 100_000
-_DEEPEST = 100
-_DEEPEST_LOADED = 1000
 
 
 class _Unreadable(Exception):
@@ -126,32 +124,15 @@ def _documents(text: str) -> Iterator[object]:
     import yaml
 
     try:
-        _check_nesting(text)
+        check_growth(yaml.parse(text, Loader=_loader()))
         for document in yaml.load_all(text, Loader=_loader()):
-            yield _plain(document, [0], 0)
+            yield _plain(document)
+    except TooMuch as problem:
+        raise _Unreadable(f"error converting YAML to JSON: yaml: {problem}") from None
     except yaml.YAMLError as error:
         raise _Unreadable(f"error converting YAML to JSON: yaml: {_yaml_words(error)}") from None
-    except (RecursionError, ValueError, TypeError):
+    except (RecursionError, ValueError, TypeError, OverflowError):
         raise _Unreadable("error converting YAML to JSON: yaml: invalid value") from None
-
-
-def _check_nesting(text: str) -> None:
-    """Refuse collections within collections without end: libyaml's loader recurses on the C stack, and dies.
-
-    Indentation cannot nest that deep within the largest text; brackets and compact sequences can.
-    """
-    import yaml
-
-    if sum(map(text.count, "[{-?")) < _DEEPEST_LOADED:
-        return
-    depth = 0
-    for event in yaml.parse(text, Loader=_loader()):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > _DEEPEST_LOADED:
-            raise _Unreadable("error converting YAML to JSON: yaml: exceeded max depth")
 
 
 @cache
@@ -176,15 +157,12 @@ def _yaml_words(error: Exception) -> str:
     return f"line {mark.line + (type(error).__name__ == 'ScannerError')}: {words}"
 
 
-def _plain(value: object, count: list[int], depth: int) -> object:
-    """JSON of a YAML value, bounded in size and depth (aliases can make small texts huge)."""
-    count[0] += 1
-    if count[0] > _MOST_NODES or depth > _DEEPEST:
-        raise _Unreadable("error converting YAML to JSON: yaml: document contains excessive aliasing")
+def _plain(value: object) -> object:
+    """JSON of a YAML value."""
     if isinstance(value, dict):
-        return {_key(key): _plain(inner, count, depth + 1) for key, inner in value.items()}
+        return {_key(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_plain(inner, count, depth + 1) for inner in value]
+        return [_plain(inner) for inner in value]
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         return float(value)
     if value is None or isinstance(value, bool | int | float):
