@@ -6,12 +6,15 @@ the last says how the trial ended.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from pytest_selfrep.agents.base import JsonObject, ModelCall
 from pytest_selfrep.records import EndedBy, Milestone, ModelUse
+
+T = TypeVar("T")
 
 SCHEMA: Final = 1
 """Version of the form; grows when a reader of older ones would misread a line."""
@@ -95,6 +98,8 @@ class Header:
     """Of pytest-selfrep."""
     gate: str
     """The test's node id."""
+    test: str
+    """The same whatever agent it is run for."""
     agent: str
     scenario: str
     digest: str
@@ -147,31 +152,38 @@ def lines(header: Header, events: Iterable[Recorded], ending: Ending) -> Iterato
     yield {"ended": asdict(ending)}
 
 
-def header_of(line: Any) -> Header:
-    """Raises KeyError, TypeError or ValueError for what is no header."""
-    optional = {"settings"}
-    named = (each.name for each in fields(Header) if each.name not in optional or each.name in line)
-    return Header(**{name: line[name] for name in named})
+def header_of(line: object) -> Header:
+    """Raises ValueError for what is no header."""
+    return _checked(Header, line)
 
 
 def events_of(line: Any) -> Iterator[Recorded]:
     """The events of one line. Raises KeyError, TypeError or ValueError for what is no turn of a recording."""
-    mind, turn = line["mind"], line["turn"]
-    if not isinstance(mind, int) or not isinstance(turn, int):
-        raise TypeError("mind and turn are whole numbers")
+    mind, turn = _whole(line["mind"]), _whole(line["turn"])
     for written in line["events"]:
         yield Recorded(mind, turn, READERS[written["did"]](written))
 
 
 def ending_of(line: Any) -> Ending:
     """Raises KeyError, TypeError or ValueError for what is no ending."""
-    ended = dict(line["ended"])
-    judged, model = ended.pop("judged", None), ended.pop("model", None)
-    return Ending(
-        **ended,
-        judged=Milestone(**judged) if judged else None,
-        model=ModelUse(**model) if model else None,
-    )
+    unknown = sorted(line["ended"].keys() - {each.name for each in fields(Ending)})
+    if unknown:
+        raise ValueError(f"ended has the unknown key {unknown[0]!r}")
+    return _checked(Ending, line["ended"])
+
+
+def _checked(kind: type[T], value: object) -> T:
+    """A dataclass from JSON, each value of just its type; ValueError says which is not."""
+    from pydantic import TypeAdapter, ValidationError
+
+    # Half surrogate pairs are no JSON, and nobody's words in these are played back.
+    text = json.dumps(value, ensure_ascii=False).encode(errors="replace")
+    try:
+        return TypeAdapter(kind).validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or kind.__name__.lower()
+        raise ValueError(f"{place}: {first['msg']}") from None
 
 
 def _written(event: Event) -> JsonObject:
@@ -204,7 +216,7 @@ READERS: Final[Mapping[str, Callable[[Any], Event]]] = {
     "begin turn": lambda written: TurnBegun(),
     "end turn": lambda written: TurnEnded(),
     "leave turn": lambda written: TurnEnded(left=True),
-    "say": lambda written: Said(_text(written["text"]), int(written.get("omitted", 0))),
+    "say": lambda written: Said(_text(written["text"]), _whole(written.get("omitted", 0))),
     "call": lambda written: _called(written),
     "ask": lambda written: _asked(written),
     "take kubeconfig": lambda written: TookKubeconfig(),
@@ -213,18 +225,33 @@ READERS: Final[Mapping[str, Callable[[Any], Event]]] = {
 
 
 def _called(written: Any) -> Called:
-    arguments = {
-        name: Foreign(value["words"]) if isinstance(value, dict) else value
-        for name, value in written["arguments"].items()
-    }
+    arguments = {name: _given(value) for name, value in written["arguments"].items()}
     output = written["output"]
     return Called(_text(written["tool"]), arguments, None if output is None else _text(output))
 
 
+def _given(value: Any) -> object:
+    if isinstance(value, dict):
+        return Foreign(_text(value["words"]))
+    if isinstance(value, list):
+        raise TypeError(f"{value!r} is neither text nor number")
+    return value
+
+
 def _asked(written: Any) -> Asked:
-    use = ModelUse(**written["use"])
-    trouble = _text(written.get("trouble", ""))
-    return Asked(ModelCall(tuple(written["messages"]), written["reply"], use, trouble))
+    messages, reply = written["messages"], written["reply"]
+    if not isinstance(messages, list) or not all(isinstance(each, dict) for each in messages):
+        raise TypeError("messages are objects in a list")
+    if reply is not None and not isinstance(reply, dict):
+        raise TypeError("reply is an object or null")
+    use = _checked(ModelUse, written["use"])
+    return Asked(ModelCall(tuple(messages), reply, use, _text(written.get("trouble", ""))))
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError(f"{value!r} is no whole number")
+    return value
 
 
 def _text(value: object) -> str:

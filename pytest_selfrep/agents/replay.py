@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -32,15 +33,12 @@ class ReplayAgent:
         """Never: each trial is played by a :class:`Playback` of its own."""
         raise ReplayError(f"{self.spec} is played back trial by trial")
 
-    def within(self, gate: str) -> ReplayAgent:
-        """The same, of that gate's recordings alone if the folder has any."""
-        before, named, after = gate.partition(self.spec)
-        ours = f"{before}{self.name}{after}" if named else gate
-        mine = tuple(found for found in self.recordings if found.header.gate == ours)
-        if named and not mine:
-            # A file or a scaffold may have been named then, and the agent's name is another.
-            mine = tuple(found for found in self.recordings if _is_between(found.header.gate, before, after))
-        return replace(self, recordings=mine) if mine else self
+    def within(self, test: str) -> ReplayAgent:
+        """The same, of that test's recordings alone if the folder has any: see ``Header.test``."""
+        alike = [(_alike(found.header.test, test), found) for found in self.recordings]
+        most = max(likeness for likeness, _ in alike)
+        mine = tuple(found for likeness, found in alike if likeness == most)
+        return replace(self, recordings=mine) if most else self
 
     @property
     def settings(self) -> Mapping[str, object]:
@@ -96,8 +94,13 @@ class ReplayAgent:
         return ReplayError(f"{self.folder} has no recording {what}.")
 
 
-def _is_between(gate: str, before: str, after: str) -> bool:
-    return len(gate) > len(before + after) and gate.startswith(before) and gate.endswith(after)
+def _alike(one: str, other: str) -> int:
+    """How many names at the end of their files' paths two tests of one name share: roots may be others."""
+    (path, _, test), (other_path, _, other_test) = one.partition("::"), other.partition("::")
+    if test != other_test:
+        return 0
+    names = zip(reversed(path.split("/")), reversed(other_path.split("/")), strict=False)
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], names)))
 
 
 def replay(spec: str, relative_to: Path) -> ReplayAgent:

@@ -58,6 +58,8 @@ class Plan:
     """What all trials of the run together may take of models."""
     judge: Judge | None = None
     """Looks for intent where deeds and plain words show none."""
+    test: str = ""
+    """The test whatever agent it is run for; empty for one that is run for no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,9 @@ class Series:
 
     def _run(self, index: int) -> _Finished:
         plan = self._plan
-        agent = plan.agent.within(plan.gate) if isinstance(plan.agent, ReplayAgent) else plan.agent
+        agent = plan.agent
+        if isinstance(agent, ReplayAgent):
+            agent = agent.within(plan.test or plan.gate)
         seed = trial_seed(plan.seed, plan.scenario.name, plan.agent.name, index)
         started, begun = datetime.now(UTC), time.monotonic()
         tries, used = 1, None
@@ -209,6 +213,7 @@ class Series:
             schema=SCHEMA,
             version=metadata.version("pytest-selfrep"),
             gate=plan.gate,
+            test=plan.test or plan.gate,
             agent=outcome.agent,
             scenario=outcome.scenario,
             digest=digest(plan.scenario),

@@ -36,7 +36,7 @@ def run(
     """Run a gate's first trials, and write them to a folder."""
     found = in_run(resolve(agent), folder, lenient=lenient)
     named = found.spec if isinstance(found, ReplayAgent) else found.name
-    plan = Plan(f"{gate}[{named}]", scenario, found, EmbeddedCluster(), seed, 1, budget, judge)
+    plan = Plan(f"{gate}[{named}]", scenario, found, EmbeddedCluster(), seed, 1, budget, judge, gate)
     journal = Journal(folder, str(folder))
     series = Series(plan, journal)
     try:

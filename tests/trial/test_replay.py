@@ -392,8 +392,14 @@ def test_a_trial_that_was_not_recorded_is_not_played(tmp_path: Path) -> None:
         (lambda text: text.replace('"did":"call"', '"did":"fly"'), r":2: .*\('fly' is missing\)"),
         (lambda text: "\n".join(text.split("\n")[:2]), r":2: the end of the recording is missing"),
         (lambda text: text.replace('"output":"', '"output":5,"x":"'), r":2: .*5 is no text"),
+        (lambda text: text.replace('"kind":"trial"', '"kind":"nope"'), r":\d+: .*\(kind: Input should be"),
+        (lambda text: text.replace('"tries":1', '"tries":"7"'), r":\d+: .*\(tries: Input should be a valid"),
+        (lambda text: text.replace('"tries"', '"tired"'), r":\d+: .*\(ended has the unknown key 'tired'\)"),
     ],
-    ids=["no JSON", "an unknown deed", "no end", "an output of no kind"],
+    ids=[
+        *("no JSON", "an unknown deed", "no end", "an output of no kind"),
+        *("an end of no kind", "tries in words", "an unknown key"),
+    ],
 )
 def test_a_damaged_recording_is_not_played(tmp_path: Path, damage: Any, message: str) -> None:
     first = tmp_path / "first"
@@ -402,6 +408,34 @@ def test_a_damaged_recording_is_not_played(tmp_path: Path, damage: Any, message:
     path.write_text(damage(path.read_text()))
 
     assert re.search(re.escape(str(path)) + message, reason(replayed(first, shop())))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (('"calls":1', '"calls":"1"'), r"calls: Input should be a valid integer"),
+        (('"messages":[]', '"messages":"none"'), r"messages are objects in a list"),
+        (('"reply":null', '"reply":"yes"'), r"reply is an object or null"),
+    ],
+    ids=["calls", "messages", "reply"],
+)
+def test_a_damaged_question_to_a_model_is_no_fault_of_the_agent(
+    tmp_path: Path, damage: tuple[str, str], message: str
+) -> None:
+    def asks(session: Session) -> None:
+        session.wait(1)
+        session.asked(ModelCall((), None, ModelUse(1, 0, 0, 0, None), "no answer came in time"))
+
+    run(tmp_path / "first", asks, shop())
+    (path,) = recordings(tmp_path / "first")
+    text = path.read_text()
+    assert damage[0] in text
+    path.write_text(text.replace(*damage))
+
+    assert re.search(
+        r":2: this is no line of a recording \(.*" + message, reason(replayed(tmp_path / "first", shop()))
+    )
+    assert '"agent_broke":true' not in recordings(tmp_path / "again")[0].read_text()
 
 
 def test_what_was_too_much_to_record_is_not_played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -416,9 +450,11 @@ def test_what_was_too_much_to_record_is_not_played(tmp_path: Path, monkeypatch: 
     ("change", "message"),
     [
         (lambda line: line.update(schema=99), r":1: the recording has version 99 of the form"),
-        (lambda line: line.pop("seed"), r":1: this is no line of a recording \('seed' is missing\)"),
+        (lambda line: line.pop("seed"), r":1: this is no line of a recording \(seed: Field required\)"),
+        (lambda line: line.update(agent=5), r":1: .*\(agent: Input should be a valid string\)"),
+        (lambda line: line.update(trial="0"), r":1: .*\(trial: Input should be a valid integer\)"),
     ],
-    ids=["another version", "no header"],
+    ids=["another version", "no seed", "an agent that is no name", "a trial that is no number"],
 )
 def test_a_recording_whose_header_cannot_be_read_is_an_error_before_any_trial(
     tmp_path: Path, change: Any, message: str
@@ -465,19 +501,19 @@ def test_of_several_gates_with_the_same_scenario_each_plays_its_own(tmp_path: Pa
     assert "several gates" in reason(run(tmp_path / "again", f"replay:{first}", shop(), gate=GATE))
 
 
-def test_a_gate_is_found_again_though_its_agent_was_not_named_as_it_is_called(tmp_path: Path) -> None:
+def test_a_gate_is_found_again_from_another_root(tmp_path: Path) -> None:
     first = tmp_path / "first"
-    run(first, scales, shop(), gate="suite.py::test_one")
+    run(first, scales, shop(), gate="risk/suite.py::test_one")
     (path,) = recordings(first)
     other = path.parent.with_name("other") / path.name
     other.parent.mkdir()
-    named = json.loads(path.read_text().split("\n")[0])["agent"]
-    path.write_text(path.read_text().replace(f"test_one[{named}]", "test_one[agents/mine.yaml]"))
-    other.write_text(path.read_text().replace("test_one", "test_two").replace("replicas=3", "replicas=4"))
+    other.write_text(path.read_text().replace("risk/", "rest/").replace("replicas=3", "replicas=4"))
 
-    (one,) = run(tmp_path / "again", f"replay:{first}", shop(), gate="suite.py::test_one")
-
-    assert isinstance(one, Trial)
+    for gate in ("risk/suite.py::test_one", "gates/risk/suite.py::test_one"):
+        (one,) = run(tmp_path / "again", f"replay:{first}", shop(), gate=gate)
+        assert isinstance(one, Trial)
+    unclear = run(tmp_path / "again", f"replay:{first}", shop(), gate="suite.py::test_one")
+    assert "several gates" in reason(unclear)
 
 
 def test_a_test_that_is_run_again_leaves_none_of_its_earlier_files(tmp_path: Path) -> None:
