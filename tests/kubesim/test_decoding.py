@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from protobuf_encoder import delimited, encode, envelope, varint
 
 from pytest_selfrep.kubesim.apiserver.http import Request, Response
 from pytest_selfrep.kubesim.decoding import protobuf
-from pytest_selfrep.kubesim.decoding.reading import reader
+from pytest_selfrep.kubesim.decoding.reading import reader, struct_reader
 from pytest_selfrep.kubesim.kinds import KINDS
 from pytest_selfrep.kubesim.schema import ListOf, MapOf, Scalar, Struct, Type, struct, struct_of
 
@@ -78,6 +80,25 @@ def test_values_with_a_form_of_their_own_are_kept_in_their_canonical_form(
     name: str, value: Any, kept: Any
 ) -> None:
     assert read(name, value) == kept
+
+
+def test_threads_that_read_a_type_for_the_first_time_read_all_of_it() -> None:
+    container = {
+        "name": "a",
+        "image": "b",
+        "command": ["c"],
+        "volumeMounts": [{"name": "d", "mountPath": "/d"}],
+    }
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            for _ in range(100):
+                read_new = struct_reader(struct("core.v1.Container"))
+                found = [threads.submit(read_new, container, []) for _ in range(4)]
+                assert [each.result()["volumeMounts"] for each in found] == [container["volumeMounts"]] * 4
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_the_body_that_was_sent_is_left_alone() -> None:

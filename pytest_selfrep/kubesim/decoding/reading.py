@@ -6,7 +6,7 @@ Added is what Go has by value.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import cache
 
 from pytest_selfrep.kubesim.decoding.misfits import Malformed, Misfit
@@ -17,6 +17,9 @@ from pytest_selfrep.kubesim.schema import struct as named_struct
 
 _Rule = type | Reader
 """How a value is read: ``str`` and ``bool`` stand for values taken as they are, if they are of that type."""
+
+_Plan = tuple[Mapping[str, _Rule], Set[str], Sequence[tuple[str, Reader | None]]]
+"""A rule for each field, the fields that are kept if empty, and those that are added with what makes them."""
 
 _PLAIN: dict[str, type] = {"string": str, "bool": bool}
 _GO_NAMES = {plain: Scalar(name) for name, plain in _PLAIN.items()}
@@ -33,17 +36,18 @@ def reader(struct: Struct) -> Reader:
 
 def struct_reader(struct: Struct) -> Reader:
     """Like :func:`reader`, for types that belong to one cluster: not remembered here."""
-    rules: dict[str, _Rule] = {}
-    kept: set[str] = set()
-    parts: list[tuple[str, Reader | None]] = []
+    plan: _Plan | None = None
 
     def read(value: Json, strange: list[str]) -> Json:
+        nonlocal plan
         if type(value) is not dict:
             if value is not None:
                 raise Misfit(value, struct)
             value = {}
-        if not rules:
-            _plan(struct, rules, kept, parts)
+        if plan is None:
+            # All at once: threads share it, and half of it would prune what the type has.
+            plan = _plan(struct)
+        rules, kept, parts = plan
         found = {}
         name = ""
         try:
@@ -71,15 +75,17 @@ def struct_reader(struct: Struct) -> Reader:
     return read
 
 
-def _plan(
-    struct: Struct, rules: dict[str, _Rule], kept: set[str], parts: list[tuple[str, Reader | None]]
-) -> None:
+def _plan(struct: Struct) -> _Plan:
+    rules: dict[str, _Rule] = {}
+    kept: set[str] = set()
+    parts: list[tuple[str, Reader | None]] = []
     for name, field in struct.fields.items():
         rules[name] = rule = _rule(field.type)
         if _is_kept(field):
             kept.add(name)
         if field.value:
             parts.append((name, rule if isinstance(field.type, Struct) else None))
+    return rules, kept, parts
 
 
 def _is_kept(field: Field) -> bool:
