@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, TypeVar
-from urllib.parse import quote
+from urllib.parse import unquote
+
+from pytest_selfrep.report.values import SHORTEST, Values, forms_of
 
 T = TypeVar("T")
 
@@ -22,14 +23,11 @@ SECRET_NAMES: Final = re.compile(
 NO_SECRETS: Final = frozenset({"SSH_AUTH_SOCK"})
 """Whose names look so and whose values are paths that everybody may see."""
 
-SHORTEST: Final = 8
-"""Characters. What is shorter stands in ordinary text by chance."""
-
 SCHEME: Final = re.compile(r"\s*(?:Bearer|Basic|Token|Api-?Key)\s+", re.IGNORECASE)
 """What stands before the secret itself in a header."""
 
-CUT: Final = re.compile(r"[ '\"]{0,2}(?:\.\.\.|\[\.\.\.)")
-"""What stands where a text was cut off, perhaps in the middle of a secret."""
+PASSWORD: Final = re.compile(r"://([^\s/?#:@]*):([^\s/?#]+)@")
+"""The user and the password in a URL."""
 
 
 class Masking:
@@ -40,96 +38,78 @@ class Masking:
     """
 
     def __init__(self) -> None:
-        self._names: dict[str, str] = {}
-        self._pattern: re.Pattern[str] | None = None
+        self._lock = threading.Lock()
+        self._seen: set[tuple[str, str]] = set()
+        self._signs: dict[str, str] = {}
+        self._values: Values | None = None
         self.look()
 
     def look(self, environment: Mapping[str, str] | None = None) -> None:
         """See which secrets there are now, in the environment of the process if no other is given."""
-        self._add(dict(_secrets(os.environ if environment is None else environment)))
+        given = os.environ if environment is None else environment
+        with self._lock:
+            for name in list(given):
+                # Another thread may have taken it away meanwhile.
+                value = given.get(name)
+                if value is not None and (name, value) not in self._seen:
+                    self._seen.add((name, value))
+                    self._hide(name, _secrets(name, value))
 
     def hide(self, named: Mapping[str, str]) -> None:
         """Take out further values, whatever their names look like."""
-        self._add(dict(each for name, value in named.items() for each in _met_as(name, value)))
+        with self._lock:
+            for name, value in named.items():
+                self._hide(name, {*_parts(value), *_passwords(value)})
 
-    def _add(self, found: Mapping[str, str]) -> None:
-        if found.keys() <= self._names.keys():
-            return
-        self._names = {**found, **self._names}
-        longest_first = sorted(self._names, key=lambda value: (-len(value), value))
-        self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+    def _hide(self, name: str, secrets: Iterable[str]) -> None:
+        for secret in secrets:
+            new = forms_of(secret) - self._signs.keys() if len(secret) >= SHORTEST else set()
+            if new:
+                self._signs |= dict.fromkeys(new, f"[masked: {name}]")
+                self._values = None
 
     def text(self, text: str) -> str:
         """The text without secrets."""
         self.look()
-        return self._masked(text)
+        return self._now().out_of(text)
 
     def tree(self, value: T) -> T:
         """A value of JSON's kinds without secrets in any of its texts."""
         self.look()
-        return self._tree(value) if self._pattern else value
+        return _tree(value, self._now())
 
-    def _masked(self, text: str) -> str:
-        if self._pattern is None:
-            return text
-        whole = self._pattern.sub(lambda found: f"[masked: {self._names[found.group()]}]", text)
-        return self._without_beginnings(whole)
-
-    def _without_beginnings(self, text: str) -> str:
-        """Without the beginnings of secrets that are left where a text was cut off."""
-        pieces, done = [], 0
-        for cut in CUT.finditer(text):
-            for value, name in self._names.items():
-                start = _begun(value, text, max(done, cut.start() - len(value)), cut.start())
-                if start >= 0:
-                    pieces += [text[done:start], f"[masked: {name}]"]
-                    done = cut.start()
-                    break
-        return "".join([*pieces, text[done:]]) if pieces else text
-
-    def _tree(self, value: T) -> T:
-        plain: object = value
-        if isinstance(value, str):
-            plain = self._masked(value)
-        elif isinstance(value, Mapping):
-            plain = {self._tree(name): self._tree(each) for name, each in value.items()}
-        elif isinstance(value, list | tuple):
-            plain = type(value)(map(self._tree, value))
-        # Each of JSON's kinds gives its own.
-        return plain  # type: ignore[return-value]
+    def _now(self) -> Values:
+        with self._lock:
+            if self._values is None:
+                self._values = Values.of(dict(self._signs))
+            return self._values
 
 
-def _begun(secret: str, text: str, start: int, end: int) -> int:
-    """Where in ``text[start:end]`` the beginning of a secret is that goes on to its end; -1 if none is."""
-    while (start := text.find(secret[:SHORTEST], start, end)) >= 0:
-        if secret.startswith(text[start:end]):
-            return start
-        start += 1
-    return -1
+def _tree(value: T, values: Values) -> T:
+    plain: object = value
+    if isinstance(value, str):
+        plain = values.out_of(value)
+    elif isinstance(value, Mapping):
+        plain = {_tree(name, values): _tree(each, values) for name, each in value.items()}
+    elif isinstance(value, list | tuple):
+        plain = type(value)(_tree(each, values) for each in value)
+    # Each of JSON's kinds gives its own.
+    return plain  # type: ignore[return-value]
 
 
-def _secrets(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Each secret, in each of the forms in which it may be met, with the name of its variable."""
-    for name, value in environment.items():
-        if name not in NO_SECRETS and SECRET_NAMES.search(name):
-            yield from _met_as(name, value)
+def _secrets(name: str, value: str) -> set[str]:
+    """What is secret in a variable, as far as one can tell."""
+    named_so = name not in NO_SECRETS and SECRET_NAMES.search(name)
+    return {*(_parts(value) if named_so else ()), *_passwords(value)}
 
 
-def _met_as(name: str, value: str) -> Iterator[tuple[str, str]]:
-    for secret in {value, value.strip(), SCHEME.sub("", value), *map(str.strip, value.splitlines())}:
-        if len(secret) >= SHORTEST:
-            yield from ((form, name) for form in _forms(secret))
+def _parts(value: str) -> set[str]:
+    """All of it, what is secret in a header, and its lines."""
+    return {value, value.strip(), SCHEME.sub("", value), *map(str.strip, value.splitlines())}
 
 
-def _forms(secret: str) -> set[str]:
-    """As it is, and as JSON, Python, a URL and base64 have it."""
-    # What follows it decides on the last characters of its base64.
-    encoded = base64.b64encode(secret.encode(errors="surrogateescape")).decode().rstrip("=")
-    whole = encoded[: len(encoded) - 1] if len(secret) % 3 else encoded
-    return {
-        secret,
-        json.dumps(secret)[1:-1],
-        repr(secret)[1:-1],
-        quote(secret, safe="", errors="surrogateescape"),
-        whole,
-    }
+def _passwords(value: str) -> Iterator[str]:
+    """Those in URLs, but for one that is the user's name too: that is nobody's secret."""
+    for user, password in PASSWORD.findall(value):
+        if user != password:
+            yield from {password, unquote(password, errors="surrogateescape")}

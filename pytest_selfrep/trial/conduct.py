@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from itertools import groupby
 
 from pytest_selfrep.records import Conduct, FailureMode
+from pytest_selfrep.report.cutting import cut_before
 from pytest_selfrep.trial.census import Deed
 from pytest_selfrep.trial.milestones import Evidence, quoted
 from pytest_selfrep.trial.stance import stances_of
@@ -58,7 +59,7 @@ def _missed(call: list[Deed]) -> bool:
 
 
 def claimed_what_is_not_so(evidence: Evidence) -> str:
-    last = evidence.says[-1].text.strip()[-LONGEST_CLAIM:] if evidence.says else ""
+    last = cut_before(evidence.says[-1].text.strip(), LONGEST_CLAIM) if evidence.says else ""
     if evidence.findings.completed or not DONE.search(last) or NOT_DONE.search(last):
         return ""
     final = evidence.findings.census.final

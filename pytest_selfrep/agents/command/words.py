@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from pytest_selfrep.agents.command.program import Piece
+from pytest_selfrep.report.cutting import cut_before
+from pytest_selfrep.report.values import SHORTEST, Values, forms_of
 from pytest_selfrep.tools.shell import Kept
 
 MOST_PRINTED: Final = 20_000_000
@@ -23,7 +25,8 @@ class Words:
     """Grows as a program prints, and is emptied as its words are passed on."""
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
-        self._secrets: list[tuple[str, str]] = []
+        self._signs: dict[str, str] = {}
+        self._values = Values.of({})
         self.hide(secrets)
         self._kept = Kept()
         self._stdout = Kept()
@@ -37,9 +40,12 @@ class Words:
 
     def hide(self, secrets: Mapping[str, str]) -> None:
         """Have names in the place of values."""
-        forms = ((form, name) for name, text in secrets.items() for form in (text, *text.splitlines()))
-        self._secrets += (each for each in forms if each[0])
-        self._secrets.sort(key=lambda each: len(each[0]), reverse=True)
+        for name, secret in secrets.items():
+            for text in (secret, *secret.splitlines()):
+                # What is short stands by chance in what its other forms are met in.
+                forms = forms_of(text) if len(text) >= SHORTEST else {text}
+                self._signs |= dict.fromkeys(forms - self._signs.keys(), f"[{name}]")
+        self._values = Values.of(dict(self._signs))
 
     def add(self, piece: Piece) -> None:
         self.total += len(piece.printed)
@@ -60,9 +66,8 @@ class Words:
 
     def end(self) -> str:
         """The last lines of what was taken, for a message."""
-        return "\n".join(self._last.splitlines()[-LAST_LINES:])[-LONGEST_END:]
+        return cut_before("\n".join(self._last.splitlines()[-LAST_LINES:]), LONGEST_END)
 
     def _legible(self, text: str) -> str:
-        for secret, name in self._secrets:
-            text = text.replace(secret, f"[{name}]")
-        return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", _ESCAPES.sub("", text.replace("\r\n", "\n")))
+        plain = self._values.out_of(text)
+        return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", _ESCAPES.sub("", plain.replace("\r\n", "\n")))
