@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import socket
@@ -347,12 +348,41 @@ def test_what_docker_does_after_the_program_has_begun_may_be_the_agents_doing(
     assert not caught.value.retriable
 
 
-def test_one_that_writes_without_end_is_ended(image: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("file", ["file", "/etc/hosts"], ids=["its own", "lent"])
+def test_one_that_writes_without_end_is_ended(image: str, file: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(container, "MOST_WRITTEN", 10 << 20)
 
-    error = broken(image, f"{LOOK} dd if=/dev/zero of=file bs=1M count=20 2>/dev/null; sleep 60")
+    error = broken(image, f"{LOOK} dd if=/dev/zero of={file} bs=1M count=20 2>/dev/null; sleep 60")
 
     assert "wrote more than 10 MiB, and was ended" in str(error)
+    assert not error.retriable
+
+
+@pytest.fixture
+def with_volumes(image: str, engine: docker.DockerClient) -> Iterator[str]:
+    """An image that declares some."""
+    plain = engine.containers.create(image)
+    made = plain.commit("with-volumes", changes='VOLUME ["/data", "/home/agent/.cache"]')
+    plain.remove(v=True)
+    yield "with-volumes"
+    engine.images.remove(made.id)
+
+
+def test_what_it_writes_to_volumes_of_its_image_is_memory_of_its_own(with_volumes: str) -> None:
+    run = trial(
+        with_volumes,
+        f"{LOOK} touch /data/x ~/.cache/x && grep -E ' (/data|/home/agent/.cache) ' /proc/mounts",
+    )
+
+    mounts = [line.split() for line in said(run).splitlines()]
+    assert sorted(where for _, where, *_ in mounts) == ["/data", "/home/agent/.cache"]
+    assert all(kind == "tmpfs" and "size=1048576k" in options for _, _, kind, options, *_ in mounts)
+
+
+def test_files_that_are_to_be_in_a_volume_of_its_image_are_refused(with_volumes: str) -> None:
+    error = broken(with_volumes, "", files={".cache/settings.json": "{}"})
+
+    assert "declares the volume /home/agent/.cache, and /home/agent/.cache/settings.json is to" in str(error)
     assert not error.retriable
 
 
@@ -429,6 +459,8 @@ def test_without_docker_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch, i
 
     with pytest.raises(AgentError, match="needs Docker, and none answers"):
         agent.require_runnable(on_host=False)
+    # Nor is a socket left open, which would warn here.
+    gc.collect()
 
 
 def test_nothing_stays_of_it_when_pytest_is_killed(

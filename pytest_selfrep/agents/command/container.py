@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import os
 import secrets
 import socket
@@ -15,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import ip_network
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -26,7 +28,7 @@ from pytest_selfrep.agents.command.program import Ending, Outfit, Piece, Program
 from pytest_selfrep.agents.command.proxy import Proxy, proxy
 from pytest_selfrep.clusters.docker_engine import explanation
 from pytest_selfrep.clusters.ownership import this_process
-from pytest_selfrep.errors import AgentError, CommandFailed
+from pytest_selfrep.errors import AgentError, CommandFailed, ContainerFailed
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -40,9 +42,11 @@ MOST_PROCESSES: Final = 256
 MEMORY: Final = "4g"
 CPUS: Final = 2
 SCRATCH: Final = "1g"
-"""Of its /tmp, which is memory of its own."""
+"""Of its /tmp and of each volume that its image declares, which are memory of its own."""
 MOST_WRITTEN: Final = 8 << 30
 """Bytes on disk. Few storage drivers of Docker's can be told of a bound."""
+LENT: Final = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
+"""Files of Docker's on this machine that it may write to, beside what is its container's own."""
 MEASURE_SECONDS: Final = 5.0
 """How often these are counted."""
 _MOST_UNREAD = 100
@@ -83,7 +87,7 @@ class InContainer:
         begun = False
         with failing(lambda: begun), ExitStack() as stack:
             stack.enter_context(fenced(name, bridge_of(name), self.address, ports))
-            container = self._created(outfit)
+            container = self._created(outfit, self._volumes(outfit))
             stack.callback(_removed, container)
             container.put_archive("/", _packed(outfit.files))
             attached = _Attached(self.client, container)
@@ -93,7 +97,19 @@ class InContainer:
             attached.send(outfit.task.encode("utf-8", "replace"))
             yield attached
 
-    def _created(self, outfit: Outfit) -> Container:
+    def _volumes(self, outfit: Outfit) -> list[str]:
+        """Where its image declares volumes. CommandFailed if files are to be in one."""
+        declared = self.client.images.get(self.image).attrs["Config"].get("Volumes") or {}
+        for volume in declared:
+            for name in outfit.files:
+                if PurePosixPath(HOME, name).is_relative_to(volume):
+                    raise CommandFailed(
+                        f"its image {self.image} declares the volume {volume}, and {HOME}/{name} is to be "
+                        "there: take one that does not, or name the file otherwise"
+                    )
+        return list(declared)
+
+    def _created(self, outfit: Outfit, volumes: Sequence[str]) -> Container:
         from docker.types import LogConfig
 
         return self.client.containers.create(
@@ -112,7 +128,8 @@ class InContainer:
             mem_limit=MEMORY,
             memswap_limit=MEMORY,
             nano_cpus=min(CPUS, os.cpu_count() or 1) * 1_000_000_000,
-            tmpfs={"/tmp": f"size={SCRATCH},mode=1777,exec"},  # noqa: S108 (its own)
+            # Volumes would be on this machine's disk, where nobody counts what is written.
+            tmpfs=dict.fromkeys(("/tmp", *volumes), f"size={SCRATCH},mode=1777,exec"),  # noqa: S108 (its own)
             # The user's own proxy, with its password, is none of its business.
             use_config_proxy=False,
             pids_limit=MOST_PROCESSES,
@@ -264,18 +281,35 @@ class _Attached:
             # It has closed its output, and goes on.
             time.sleep(seconds)
             return None
+        if state["Status"] in ("removing", "dead"):
+            raise ContainerFailed(
+                "Docker failed under an agent: somebody removes its container", selective=True
+            )
         code = int(state["ExitCode"])
         if state.get("OOMKilled"):
             return Ending(code, f"needed more than {MEMORY} of memory, and was ended")
         return Ending(code)
 
     def _too_large(self) -> bool:
-        """Whether it has written more than it may. Docker looks at all of it, and is not asked often."""
+        """Whether it has written more than it may. Docker looks at all of it, and is not asked often.
+
+        Memory bounds what it writes elsewhere.
+        """
         if time.monotonic() < self._measured + MEASURE_SECONDS:
             return False
         found = self._client.api.containers(size=True, filters={"id": self._container.id})
+        written: int = sum(each.get("SizeRw", 0) for each in found) + sum(map(self._size, LENT))
         self._measured = time.monotonic()
-        return any(each.get("SizeRw", 0) > MOST_WRITTEN for each in found)
+        return written > MOST_WRITTEN
+
+    def _size(self, path: str) -> int:
+        """Of a file in it, in bytes."""
+        api = self._client.api
+        url = api._url("/containers/{0}/archive", self._container.id)
+        with api.head(url, params={"path": path}, timeout=api.timeout) as answer:
+            api._raise_for_status(answer)
+            found = json.loads(base64.b64decode(answer.headers["X-Docker-Container-Path-Stat"]))
+            return int(found["size"])
 
     def close(self) -> None:
         with self._changed:
