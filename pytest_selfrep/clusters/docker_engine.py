@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from pytest_selfrep.errors import ClusterError
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from testcontainers.core.docker_client import DockerClient as Engine
 
+SOCKET: Final = "unix:///var/run/docker.sock"
+"""Where Docker usually is."""
 _KNOCK_SECONDS = 10.0
 
 
@@ -48,7 +50,7 @@ def _connect() -> Engine:
     from testcontainers.core.docker_client import DockerClient as Engine
 
     try:
-        _knock(_address())
+        knock(_address())
         connection = Engine()
         connection.client.ping()
     except Exception as error:
@@ -98,7 +100,7 @@ def explanation(error: Exception) -> str:
     return str(getattr(error, "explanation", None) or error)
 
 
-def _knock(address: str) -> None:
+def knock(address: str) -> None:
     """OSError if nobody opens: said plainly, and without the socket that Docker's client would leave open."""
     url = urlsplit(address)
     if url.scheme == "unix":
@@ -132,7 +134,7 @@ def _why_not(error: Exception) -> str:
 def _address() -> str:
     from testcontainers.core.docker_client import get_docker_host
 
-    return get_docker_host() or "unix:///var/run/docker.sock"
+    return get_docker_host() or SOCKET
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from pytest_selfrep.agents.command import fence
-from pytest_selfrep.clusters.docker_engine import explanation
+from pytest_selfrep.clusters.docker_engine import SOCKET, explanation, knock
 from pytest_selfrep.errors import AgentError, CommandFailed, ContainerFailed
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def docker_client() -> Iterator[DockerClient]:
 
     client = None
     try:
+        knock(os.environ.get("DOCKER_HOST") or SOCKET)
         client = docker.from_env()
         client.ping()
     except (DockerException, OSError) as error:
