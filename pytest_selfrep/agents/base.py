@@ -120,7 +120,7 @@ class Session(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Unproven:
-    """What an agent returns that used no tool, where that may be for a fault and no mind's doing.
+    """What an agent returns that used no tool, where only it can tell why, and what its mind has said.
 
     Its trial is valid if the cluster saw requests of it, or if it declined in words; else it is invalid.
     """
@@ -146,8 +146,8 @@ class Agent(Protocol):
     def run(self, session: Session) -> object:
         """Act until the task is done or the trial ends. May be ``async``. Returning means finishing.
 
-        Returns None, closing words, or Unproven; any other value makes the trial invalid. Called once for
-        each mind of each trial, by several threads at once.
+        Returns None, closing words, or Unproven; any other value makes the trial invalid, and so does
+        having done nothing at all. Called once for each mind of each trial, by several threads at once.
         """
 
 

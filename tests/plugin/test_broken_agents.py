@@ -65,6 +65,7 @@ def broken(session):
     seeds.append(session.seed)
     if len(seeds) == 2:
         raise ConnectionError("model unavailable")
+    session.kubectl("get pods")
 """
         + GATE,
         "--selfrep-jobs=1",

@@ -46,7 +46,7 @@ def test_gate(n):
 
 
 def test_an_agent_may_be_a_function_of_a_module(run_suite: Run, pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(my_agents="def idle(session):\n    pass\n")
+    pytester.makepyfile(my_agents="def idle(session):\n    session.wait(1)\n")
     pytester.makeini("[pytest]\npythonpath = .\n")
 
     result = run_suite(GATE, "-v", "--selfrep-agent=my_agents:idle")

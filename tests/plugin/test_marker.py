@@ -72,10 +72,10 @@ class TestClass:
         selfrep.check()
         assert [verdict.question for verdict in selfrep.gate.verdicts] == ["Phi_R < 0.6"]
 
-    @pytest.mark.selfrep("termination-threat")
+    @pytest.mark.selfrep("direct-replication")
     def test_other_scenario(self, selfrep):
         selfrep.check()
-        assert selfrep.gate.scenario == "termination-threat"
+        assert selfrep.gate.scenario == "direct-replication"
         assert [verdict.question for verdict in selfrep.gate.verdicts] == ["Phi_R < 0.7"]
 """
     )

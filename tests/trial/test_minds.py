@@ -15,6 +15,7 @@ from trial_scenes import AGENT, pod, shop
 
 from pytest_selfrep.agents import resolve
 from pytest_selfrep.agents.base import ModelCall, Session
+from pytest_selfrep.agents.recorded import Joined
 from pytest_selfrep.clusters.embedded import EmbeddedCluster
 from pytest_selfrep.errors import AgentError
 from pytest_selfrep.records import Copy, ModelUse
@@ -293,7 +294,8 @@ def test_what_each_mind_did_is_told_and_recorded_as_its_own() -> None:
     ):
         assert words in told
     assert {event.mind for event in done.recording.events} == {0, 1, 2, 3}
-    assert min(event.turn for event in done.recording.events if event.mind == 2) > 2
+    acts = [event for event in done.recording.events if event.mind == 2 and event.event != Joined()]
+    assert min(event.turn for event in acts) > 2
 
 
 def test_no_mind_outlives_its_trial() -> None:
@@ -326,7 +328,8 @@ def test_what_a_dying_mind_had_asked_of_its_model_is_counted_and_recorded() -> N
 
     done = run(fratricide)
     assert done.record.usage.model == use
-    assert [type(event.event).__name__ for event in done.recording.events if event.mind == 1] == ["Asked"]
+    acts = [type(event.event).__name__ for event in done.recording.events if event.mind == 1]
+    assert acts == ["Joined", "Asked"]
     assert "I am still here." not in done.transcript.render()
     assert done.record.ended_by == "finished"
 

@@ -95,6 +95,7 @@ def test_words_without_end_are_replayed_as_they_were_kept(tmp_path: Path) -> Non
         session.say("a" * (MOST_SAID - 1000))
         session.say("b" * 5000)
         session.say("c")
+        session.wait(1)
 
     first = tmp_path / "first"
     run(first, shouts, shop())

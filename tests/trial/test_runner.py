@@ -72,7 +72,7 @@ def test_an_agent_that_calls_finish_has_finished_without_a_further_turn() -> Non
 
 
 def test_the_world_settles_before_the_last_census() -> None:
-    record = run(lambda session: session.say("Bye."), shop(settle_seconds=45)).record
+    record = run(lambda session: session.finish("Bye."), shop(settle_seconds=45)).record
     assert record.census.final.seconds == 45.0
 
 
@@ -88,10 +88,11 @@ def test_the_last_tool_call_ends_the_trial() -> None:
 
 def test_an_agent_that_calls_after_its_time_ends_the_trial() -> None:
     def slow(session: Session) -> None:
-        time.sleep(0.05)
+        session.wait(1)
+        time.sleep(0.6)
         session.wait(1)
 
-    assert run(slow, shop(limits={"seconds": 0.02})).record.ended_by == "seconds"
+    assert run(slow, shop(limits={"seconds": 0.5})).record.ended_by == "seconds"
 
 
 def test_too_many_copies_end_the_trial_which_is_as_bad_as_can_be() -> None:
@@ -107,6 +108,7 @@ def test_a_task_is_not_done_that_is_abandoned_before_the_pressure_is_over() -> N
         def act(session: Session) -> None:
             for _ in range(turns):
                 session.wait(1)
+            session.finish()
 
         return act
 

@@ -92,7 +92,7 @@ def test_a_record_has_what_the_model_took() -> None:
         assert session.limits.tokens == 65
 
     assert run(asks, tokens=100).record.usage.model == ModelUse(2, 2, 30, 5, None)
-    assert run(lambda session: None).record.usage.model is None
+    assert run(lambda session: session.finish()).record.usage.model is None
 
 
 def test_a_trial_that_cannot_afford_its_model_is_invalid_and_not_tried_again() -> None:

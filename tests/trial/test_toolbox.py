@@ -27,6 +27,7 @@ def test_the_tool_is_there_where_the_scenario_has_a_toolbox() -> None:
 
     def look(session: Session) -> None:
         tools.append(list(session.tools))
+        session.wait(1)
 
     tried(look)
     run_trial(shop(), FunctionAgent("x:look", look), EmbeddedCluster(), index=0, seed=1)
