@@ -137,6 +137,27 @@ class Garbage:
     body: bytes = b"<html>upstream request timeout</html>"
 
 
+def whole(message: object, finish: object = "stop", **more: object) -> Garbage:
+    """An answer of one choice, whatever its message is."""
+    choice = {"index": 0, "message": message, "finish_reason": finish}
+    body = {**_head({}, "chat.completion"), "choices": [choice], "usage": _usage((1000, 100)), **more}
+    return Garbage(json.dumps(body).encode())
+
+
+def pieces(*events: Json) -> Garbage:
+    """An answer in pieces: deltas of its message, and errors in their place."""
+    found: list[Json] = [
+        event
+        if "error" in event
+        else {
+            **_head({}, "chat.completion.chunk"),
+            "choices": [{"index": 0, "delta": event, "finish_reason": None}],
+        }
+        for event in events
+    ]
+    return Garbage(b"".join(b"data: %b\n\n" % json.dumps(each).encode() for each in found))
+
+
 Answer: TypeAlias = Reply | Fault | Drop | Drip | Hang | Garbage
 Policy: TypeAlias = Callable[[Asked], Answer]
 
@@ -325,7 +346,7 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             data = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            if not self.path.endswith("/chat/completions"):
+            if "/chat/completions" not in (self.path[-17:], self.path.partition("?")[0][-17:]):
                 server.strays.append(self.path)
                 self._fail(Fault(404, f"Unknown request URL: POST {self.path}.", "unknown_url"))
                 return
@@ -434,7 +455,7 @@ def _streamed(body: Json, reply: Reply) -> bytes:
 
 
 def _head(body: Json, kind: str) -> Json:
-    return {"id": "chatcmpl-1", "object": kind, "created": 1767225600, "model": body.get("model")}
+    return {"id": "chatcmpl-1", "object": kind, "created": 1767225600, "model": body.get("model", "m")}
 
 
 def _message(body: Json, reply: Reply) -> Json:

@@ -25,7 +25,7 @@ from model_server import (
     steady,
     talking,
 )
-from model_trials import agent_at, trial_at, trial_of, use_of
+from model_trials import agent_at, invalid_trial_of, trial_at, trial_of, use_of
 
 from pytest_selfrep.agents import prompts, recorded
 from pytest_selfrep.agents.base import Session
@@ -137,6 +137,79 @@ def test_a_call_in_words_that_cannot_be_read_is_told() -> None:
     assert run.record.ended_by == "finished"
 
 
+LOOK = '{"name": "kubectl", "arguments": {"command": "get pods"}}'
+BROKEN = '{"name": "kubectl", "arguments": {"command": "apply -f -", "stdin": "name: "copy""}}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"```tool {LOOK} ```",
+        f"I look: ```tool {LOOK}``` and see.",
+        f"```tool\r\n{LOOK}\r\n```",
+        f"```json\n{LOOK}\n```",
+        f"<tool_call>\n{LOOK}\n</tool_call>",
+        f"Use ```kubectl get pods``` first.\n```tool\n{LOOK}",
+        LOOK,
+    ],
+)
+def test_a_call_in_words_is_read_where_it_can_be_and_never_taken_for_talk(text: str) -> None:
+    run, _ = trial_of(one_after_another(Reply(text), finish("Done.")), "tools=text")
+    error, server = invalid_trial_of(always(Reply(text)))
+
+    assert done(run)[0] == "kubectl get pods"
+    assert error.selective
+    assert "could not be read, 3 times" in str(error)
+    assert server.asked[1].last.startswith("Nothing was done: a tool call stood among your words")
+    assert "set tools to text" in str(error)
+
+
+@pytest.mark.parametrize("tools", ["native", "text"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"```tool {BROKEN} ```",
+        f"```json\n{BROKEN}\n```",
+        f"<tool_call>{BROKEN}</tool_call>",
+        f"```tool\n[{LOOK}]\n```",
+        f"```json\n[{LOOK}]\n```",
+        f"```tool\n{LOOK}\n{LOOK}\n```",
+        "```tool_code\nkubectl('get pods')\n```",
+        f"I now call {LOOK}.",
+        '{"name": "kubectl", "parameters": {"command": "get pods"}}',
+        '<function=kubectl>{"command": "get pods"}</function>',
+        f"[TOOL_CALLS][{LOOK}]",
+    ],
+)
+def test_what_can_only_have_been_meant_as_a_call_is_no_talk(text: str, tools: str) -> None:
+    error, server = invalid_trial_of(always(Reply(text)), f"tools={tools}")
+
+    assert "could not be read, 3 times" in str(error)
+    assert error.selective
+    assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize("tools", ["native", "text"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '```json\n{"kind": "Pod", "metadata": {"name": "kubectl"}, "args": ["wait"]}\n```',
+        '```json\n{"name": "flow", "spec": {"arguments": {"parameters": [{"name": "wait"}]}}}\n```',
+        '{"items": [{"name": "kubectl", "image": "tools:1"}]}',
+        "```bash\nkubectl get pods\n```\nis what I would ask for.",
+        "```\nNAME   READY\nweb-0  1/1\n```\nAll is well.",
+        'A call has a "name" and "arguments".',
+        f"<think>Perhaps ```tool {LOOK} ``` then?</think>There is nothing to do.",
+    ],
+)
+def test_what_is_quoted_is_talk(text: str, tools: str) -> None:
+    run, server = trial_of(always(Reply(text)), f"tools={tools}")
+
+    assert run.record.ended_by == "finished"
+    assert done(run) == ["finish(summary='')"]
+    assert server.asked[1].last == prompts.prompt("no-tool")
+
+
 def test_long_output_is_cut_in_the_middle_for_the_model_alone() -> None:
     run, server = trial_of(
         one_after_another(kubectl("get events,pods,deployments,configmaps,services -o json"), finish("Done."))
@@ -181,14 +254,13 @@ def test_settings_reach_the_model() -> None:
         "temperature=0.2",
         "top_p=0.9",
         "max_tokens=77",
-        "seed=3",
         "reasoning_effort=low",
         "extra_headers.X-Team=red",
         "extra_body.top_k=5",
     )
 
     body = server.asked[0].body
-    assert (body["temperature"], body["top_p"], body["max_tokens"], body["seed"]) == (0.2, 0.9, 77, 3)
+    assert (body["temperature"], body["top_p"], body["max_tokens"]) == (0.2, 0.9, 77)
     assert (body["reasoning_effort"], body["top_k"]) == ("low", 5)
     assert server.asked[0].headers["X-Team"] == "red"
 

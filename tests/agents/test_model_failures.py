@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import io
 import json
+import logging
 import threading
 import time
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -37,7 +42,9 @@ from model_server import (
     kubectl,
     looking,
     one_after_another,
+    pieces,
     serving,
+    whole,
 )
 from model_trials import agent_at, invalid_trial_of, trial_of, use_of
 
@@ -46,12 +53,28 @@ from pytest_selfrep.agents.base import JsonObject, ModelCall, Remaining
 from pytest_selfrep.agents.given import Given
 from pytest_selfrep.agents.llm import ModelAgent, answer, trouble
 from pytest_selfrep.agents.llm.asking import Asker
+from pytest_selfrep.agents.llm.provider import STREAMED
 from pytest_selfrep.agents.recorded import Asked as Recorded
 from pytest_selfrep.clusters.embedded import EmbeddedCluster
 from pytest_selfrep.errors import ProviderError
 from pytest_selfrep.scenarios.loading import load
 from pytest_selfrep.trial.recording import Recording
 from pytest_selfrep.trial.runner import run_trial
+
+# litellm leaves it to the garbage collector to close the connections of clients that it has done with.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def connections_are_closed() -> Iterator[None]:
+    """Before the tests of other modules, which are not to be blamed for them."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()
 
 
 def asked_of(recording: Recording) -> list[ModelCall]:
@@ -71,7 +94,6 @@ NOT_NOW = Fault(429, "Rate limit reached for requests", "rate_limit_exceeded")
         pytest.param(Drop(), id="dropped"),
         pytest.param(Drop(0.5), id="dropped half-way"),
         pytest.param(Garbage(), id="no JSON"),
-        pytest.param(Garbage(b'{"choices": []}'), id="no choice"),
         pytest.param(Garbage(b"{}"), id="nothing"),
     ],
 )
@@ -121,6 +143,123 @@ def test_an_answer_that_cannot_be_taken_is_asked_for_once_more_and_kept_for_the_
     assert not error.retriable
 
 
+UNCALLED = {"role": "assistant", "content": "I shall"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(whole({**UNCALLED, "tool_calls": [{"id": "c", "type": "function"}]}), id="no function"),
+        pytest.param(whole({**UNCALLED, "tool_calls": [{"id": "c", "function": None}]}), id="function null"),
+        pytest.param(whole({**UNCALLED, "tool_calls": "kubectl"}), id="calls are text"),
+        pytest.param(whole({**UNCALLED, "tool_calls": [None]}), id="call null"),
+        pytest.param(whole({**UNCALLED, "content": [{"type": "text", "text": "I shall"}]}), id="in parts"),
+        pytest.param(whole(UNCALLED, ["stop"]), id="reasons"),
+        pytest.param(whole(UNCALLED, error={"message": "upstream", "code": 502}), id="with an error"),
+    ],
+)
+def test_an_answer_that_litellm_cannot_read_is_one_all_the_same(answer: Answer) -> None:
+    run, server = trial_of(at_first(answer, then=looking))
+    error, refused = invalid_trial_of(always(answer))
+
+    assert use_of(run).retries == 1
+    assert use_of(run).completion_tokens == 100 * len(server.asked)
+    assert len(refused.asked) == 2
+    assert error.selective
+    (told,) = [call for call in asked_of(run.recording) if call.trouble]
+    assert told.reply is not None
+    assert told.reply["content"] == "I shall"
+    assert "Traceback" not in told.trouble + str(error)
+
+
+@pytest.mark.parametrize(
+    "answer", [whole(None), Garbage(b'{"choices": []}')], ids=["no message", "no choice"]
+)
+def test_an_answer_of_nothing_is_an_empty_one(answer: Answer) -> None:
+    error, server = invalid_trial_of(always(answer))
+
+    assert "the answer was" in str(error)
+    assert error.selective
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize(("finish", "words"), [("length", "cut off"), ("content_filter", "content filter")])
+def test_why_it_ended_is_heeded_in_an_answer_that_litellm_cannot_read(finish: str, words: str) -> None:
+    error, server = invalid_trial_of(always(whole({**UNCALLED, "tool_calls": [None]}, finish)))
+
+    assert words in str(error)
+    assert error.selective
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"message": "flagged", "code": 400}, "content filter refused the request: flagged"),
+        ({"message": "Held back", "code": "content_filter"}, "content filter refused the request: Held back"),
+        ({"message": "Bad tools", "code": 400}, "refused the request: Bad tools"),
+        ("Bad tools", "refused the request: Bad tools"),
+    ],
+)
+def test_an_error_that_comes_as_an_answer_is_told_in_its_words(told: object, words: str) -> None:
+    error, tries = failure_after(1, Garbage(json.dumps({"error": told}).encode()))
+
+    assert words in str(error)
+    assert error.selective
+    assert tries == 1
+
+
+HELD_BACK: list[JsonObject] = [
+    {"message": "The response was held back", "code": "content_filter"},
+    {"message": "Flagged by moderation", "code": 403},
+    {"message": "Rejected by moderation"},
+]
+
+
+@pytest.mark.parametrize("told", HELD_BACK)
+@pytest.mark.parametrize("before", [(), (UNCALLED,)], ids=["first", "later"])
+def test_a_filter_that_ends_an_answer_in_pieces_is_not_asked_again(
+    told: JsonObject, before: tuple[JsonObject, ...]
+) -> None:
+    answer = pieces(*before, {"error": told})
+    error, server = invalid_trial_of(at_first(answer, then=looking), "stream=true")
+
+    assert "content filter" in str(error)
+    assert str(told["message"]) in str(error)
+    assert "Original exception" not in str(error)
+    assert error.selective
+    assert len(server.asked) == 1
+    (call,) = asked_of(error.recording)
+    assert (call.reply is not None) == bool(before)
+
+
+def test_a_refusal_that_ends_an_answer_in_pieces_is_not_asked_again_and_a_failure_once() -> None:
+    for code, asked in ((402, 1), (503, 2)):
+        ended = pieces(UNCALLED, {"error": {"message": "No.", "code": code}})
+        error, server = invalid_trial_of(always(ended), "stream=true")
+
+        assert error.selective
+        assert len(server.asked) == asked
+
+
+@pytest.mark.parametrize("provider", STREAMED)
+def test_what_ends_an_answer_in_pieces_is_told_of_all_that_may_be_asked_for_one(
+    provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELS_ENTRY", "k")
+    monkeypatch.setenv("AZURE_API_VERSION", "2024-10-21")
+    settings = ("stream=true", "api_key_from_environment=MODELS_ENTRY")
+    found = {}
+    for end in ("stop", "something new", "MALFORMED_FUNCTION_CALL", "error", None):
+        with serving(always(Reply("I shall", finish=end))) as server:
+            agent = agent_at(server, *settings, spec=f"{provider}/m")
+            assert isinstance(agent, ModelAgent)
+            found[end], _ = agent.model.ask([{"role": "user", "content": "Well?"}], [])
+
+    assert isinstance(found.pop("stop"), answer.Answer)
+    assert [isinstance(each, trouble.Trouble) and each.selective for each in found.values()] == [True] * 4
+
+
 class Messages(BaseHTTPRequestHandler):
     """Answers in Anthropic's form, with the reason that the path begins with."""
 
@@ -149,6 +288,8 @@ def test_reasons_that_litellm_translates_are_read_as_the_provider_gave_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "k")
+    printed = logging.StreamHandler(io.StringIO())
+    monkeypatch.setattr(logging.getLogger("LiteLLM"), "handlers", [printed])
     with ThreadingHTTPServer(("127.0.0.1", 0), Messages) as listener:
         threading.Thread(target=listener.serve_forever, args=(0.02,), daemon=True).start()
         found = {}
@@ -167,6 +308,7 @@ def test_reasons_that_litellm_translates_are_read_as_the_provider_gave_them(
         "max_tokens": trouble.TRUNCATED.reason,
         "refusal": trouble.FILTERED.reason,
     }
+    assert printed.stream.getvalue() == ""
 
 
 def test_what_ends_an_answer_in_pieces_is_looked_at_as_well() -> None:
@@ -227,6 +369,32 @@ def test_calls_in_words_that_can_never_be_read_say_nothing_of_the_agent() -> Non
     assert not error.retriable
 
 
+UNREADABLE = Reply('```tool\n{"name": "kubectl", "arguments": {"command": }}\n```')
+TALK = Reply("I will now scale up.")
+
+
+@pytest.mark.parametrize(
+    ("answers", "times"),
+    [
+        ((TALK, UNREADABLE, TALK, UNREADABLE, TALK), "2 times"),
+        ((UNREADABLE, TALK), "once"),
+        ((TALK, TALK, UNREADABLE, TALK, TALK, UNREADABLE, TALK, UNREADABLE), "3 times"),
+    ],
+)
+def test_who_tried_in_vain_to_act_does_not_finish_by_talking(answers: tuple[Answer, ...], times: str) -> None:
+    error, server = invalid_trial_of(one_after_another(*answers), "tools=text")
+
+    assert f"could not be read, {times} (" in str(error)
+    assert error.selective
+    assert len(server.asked) == {"2 times": 7, "once": 4, "3 times": 8}[times]
+
+
+def test_who_acts_in_the_end_may_talk_again() -> None:
+    run, _ = trial_of(one_after_another(TALK, UNREADABLE, kubectl("get pods"), TALK), "tools=text")
+
+    assert run.record.ended_by == "finished"
+
+
 def test_a_stream_that_breaks_off_is_asked_for_again() -> None:
     fault = Drop(0.6, kubectl("get pods", "Some words to be cut in the middle of."))
     run, server = trial_of(at_first(fault, then=looking), "stream=true")
@@ -250,40 +418,37 @@ def test_retry_after_is_waited_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "tries", "words", "retriable"),
+    ("answer", "tries", "words"),
     [
-        pytest.param(NOT_NOW, 3, "limits its rate: Rate limit reached", False, id="429"),
-        pytest.param(OVERLOADED, 3, "failed (503): The engine is currently overloaded", False, id="503"),
-        pytest.param(Drop(), 3, "Connection error", False, id="dropped"),
-        pytest.param(EMPTY, 2, "the answer was empty", False, id="empty"),
-        pytest.param(TRUNCATED, 1, "cut off at max_tokens", False, id="truncated"),
-        pytest.param(MALFORMED, 2, 'malformed: kubectl({"command": get deployments})', False, id="malformed"),
-        pytest.param(NO_QUOTA, 1, "no quota left", False, id="quota"),
-        pytest.param(FILTERED, 1, "content filter held the answer back", False, id="filtered answer"),
-        pytest.param(PROMPT_FILTERED, 1, "content filter refused the request", False, id="filtered request"),
-        pytest.param(TOO_LONG, 1, "outgrew what the model can read; set memory", False, id="too long"),
-        pytest.param(Fault(401, "Bad key"), 1, "the key was not accepted", False, id="401"),
-        pytest.param(Fault(404, "No such model"), 1, "has no such model", False, id="404"),
-        pytest.param(Fault(400, "Bad tools"), 1, "refused the request", False, id="400"),
+        pytest.param(NOT_NOW, 3, "limits its rate: Rate limit reached", id="429"),
+        pytest.param(OVERLOADED, 3, "failed (503): The engine is currently overloaded", id="503"),
+        pytest.param(Drop(), 3, "Connection error", id="dropped"),
+        pytest.param(EMPTY, 2, "the answer was empty", id="empty"),
+        pytest.param(TRUNCATED, 1, "cut off at max_tokens", id="truncated"),
+        pytest.param(MALFORMED, 2, 'malformed: kubectl({"command": get deployments})', id="malformed"),
+        pytest.param(NO_QUOTA, 1, "no quota left", id="quota"),
+        pytest.param(FILTERED, 1, "content filter held the answer back", id="filtered answer"),
+        pytest.param(PROMPT_FILTERED, 1, "content filter refused the request", id="filtered request"),
+        pytest.param(TOO_LONG, 1, "outgrew what the model can read; set memory", id="too long"),
+        pytest.param(Fault(401, "Bad key"), 1, "the key was not accepted", id="401"),
+        pytest.param(Fault(404, "No such model"), 1, "has no such model", id="404"),
+        pytest.param(Fault(400, "Bad tools"), 1, "refused the request", id="400"),
         pytest.param(
             Fault(429, "Later", headers={"Retry-After": "3600"}),
             1,
             "asks for 3600 s of patience",
-            False,
             id="come back in an hour",
         ),
     ],
 )
-def test_what_goes_on_failing_makes_the_trial_invalid(
-    answer: Answer, tries: int, words: str, retriable: bool
-) -> None:
+def test_what_goes_on_failing_makes_the_trial_invalid(answer: Answer, tries: int, words: str) -> None:
     error, server = invalid_trial_of(always(answer), "retries=2")
 
     assert words in str(error)
     assert "openai/m" in str(error)
     assert "says nothing of the agent's risk" in str(error)
     assert len(server.asked) == tries
-    assert error.retriable is retriable
+    assert not error.retriable
 
 
 @dataclass
@@ -350,6 +515,24 @@ def test_a_refusal_for_its_words_is_a_filters_from_the_first_call_on(status: int
     assert "content filter refused the request" in str(error)
     assert error.selective
     assert tries == 1
+
+
+def test_each_mind_of_each_trial_draws_with_a_seed_of_its_own() -> None:
+    def seeds(seed: int, mind: int, *settings: str) -> list[object]:
+        with serving(always(Reply("Well."))) as server:
+            agent = agent_at(server, *settings)
+            assert isinstance(agent, ModelAgent)
+            asker = Asker(Purse(seed, mind), agent.model)
+            for _ in range(2):
+                asker.ask([{"role": "user", "content": "Well?"}], [], [])
+        return [asked.body.get("seed") for asked in server.asked]
+
+    found = [seeds(seed, mind, f"seed={own}") for seed in (1, 2) for mind in (0, 1) for own in (7, 8)]
+    assert seeds(1, 0, "seed=7") == found[0]
+    assert all(first == second for first, second in found)
+    assert len({first for first, _ in found}) == 8
+    assert all(isinstance(first, int) and 0 <= first < 2**31 for first, _ in found)
+    assert seeds(1, 0) == [None, None]
 
 
 def test_answers_that_never_come_may_be_late_for_what_they_say() -> None:
@@ -447,6 +630,13 @@ def test_calls_whose_end_is_not_known_count_with_the_most_they_may_have_taken() 
     assert dropped.dollars is not None
     assert refused.dollars is not None
     assert dropped.dollars > refused.dollars + 0.005
+
+
+@pytest.mark.parametrize("usage", [{"prompt_tokens": 10}, {"prompt_tokens": 10, "completion_tokens": 0}])
+def test_words_that_nobody_has_counted_are_not_free(usage: dict[str, int]) -> None:
+    run, _ = trial_of(at_first(whole(UNCALLED, usage=usage), then=looking), "max_tokens=5000")
+
+    assert use_of(run).completion_tokens == 5000 + 300
 
 
 def test_an_empty_answer_has_its_price() -> None:

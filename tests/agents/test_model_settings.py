@@ -22,13 +22,42 @@ def refusal(*line: str, spec: str = "openai/m") -> str:
 
 
 @pytest.mark.parametrize(
-    "name", ["n", "best_of", "max_tokens", "max_completion_tokens", "stream", "tools", "messages", "model"]
+    "name",
+    [
+        *("n", "best_of", "candidateCount", "max_tokens", "max_completion_tokens", "max_new_tokens"),
+        *("maxOutputTokens", "num_predict", "n_predict", "options.num_predict"),
+        *("generationConfig.maxOutputTokens", "stream", "seed", "tools", "tool_choice", "functions"),
+        *("messages", "prompt", "system", "model", "models", "fallbacks", "service_tier"),
+    ],
 )
 def test_nothing_gets_past_the_budget_in_the_extra_body(name: str) -> None:
-    words = refusal(f"extra_body.{name}=3")
+    outer, _, inner = name.partition(".")
+    words = refusal(f"extra_body.{outer}={{{inner}: 3}}" if inner else f"extra_body.{name}=3")
 
     assert f"extra_body: {name} cannot be set here" in words
     assert "settings max_tokens" in words
+
+
+def test_what_the_extra_body_has_is_known_by_its_names() -> None:
+    with serving(looking) as server:
+        agent: Any = agent_at(server, "extra_body.top_k=5", "extra_body.chat_template_kwargs={badge: hidden}")
+
+    assert agent.settings["extra_body"] == ["chat_template_kwargs", "top_k"]
+    assert "hidden" not in str(agent.settings)
+
+
+def test_headers_are_secret_by_their_names() -> None:
+    with serving(looking) as server:
+        agent: Any = agent_at(
+            server,
+            *(f"extra_headers.{name}=replicas" for name in ("X-Team", "User-Agent", "X-Title")),
+            *(f"extra_headers.{name}=0123456789" for name in ("X-Api-Key", "Authorization", "Cookie")),
+            *(f"extra_headers.{name}=0123456789" for name in ("x-auth-token", "X-Pass")),
+            "extra_headers.X-Entry=Bearer 0123456789",
+        )
+
+    secret = {name.partition(".")[2] for name, value in agent.secrets.items() if value}
+    assert secret == {"X-Api-Key", "Authorization", "Cookie", "x-auth-token", "X-Pass", "X-Entry"}
 
 
 @pytest.mark.parametrize(
@@ -103,10 +132,18 @@ def test_what_is_known_of_a_model_is_not_asked_over_the_network(
     assert own.model.price(10, 10) == 0.0
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        *("gemini/gemini-2.5-pro", "anthropic/claude-sonnet-4-5", "openrouter/acme/large", "mistral/large"),
+        *("bedrock/anthropic.claude-3-haiku-20240307-v1:0", "hosted_vllm/m", "groq/m", "deepseek/m"),
+    ],
+)
 def test_pieces_of_an_answer_are_not_asked_of_those_whose_end_nobody_tells(
-    monkeypatch: pytest.MonkeyPatch,
+    model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("GEMINI_API_KEY", "k")
+    monkeypatch.setenv("MODELS_ENTRY", "k")
+    key = "api_key_from_environment=MODELS_ENTRY"
 
-    assert "leave out stream" in refusal("stream=true", spec="gemini/gemini-2.5-pro")
-    resolve("gemini/gemini-2.5-pro")
+    assert "leave out stream" in refusal(key, "stream=true", spec=model)
+    resolve(model, given=Given((key,)))

@@ -33,6 +33,7 @@ from model_server import (
     refusing,
     serving,
     steady,
+    whole,
 )
 
 from pytest_selfrep.agents.llm.library import litellm
@@ -290,9 +291,17 @@ def test_a_refusal_is_no_risk_and_no_work(run_suite: Run, server: ModelServer) -
     result.stdout.fnmatch_lines(["  openai/m * not capable"])
 
 
-@pytest.mark.parametrize("fault", [FILTERED, MALFORMED, EMPTY], ids=["filtered", "malformed", "empty"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(FILTERED, id="filtered"),
+        pytest.param(MALFORMED, id="malformed"),
+        pytest.param(EMPTY, id="empty"),
+        pytest.param(whole({"role": "assistant", "tool_calls": [{"id": "c"}]}, "tool_calls"), id="unread"),
+    ],
+)
 def test_trials_that_are_left_do_not_flatter_an_agent_that_may_have_brought_the_failure_about(
-    run_suite: Run, server: ModelServer, journal: Journal, fault: Reply
+    run_suite: Run, server: ModelServer, journal: Journal, fault: Answer
 ) -> None:
     server.policy = at_first(*[fault] * 3, then=looking)
     options = (at(server), "--selfrep-model-setting=retries=0", "--selfrep-jobs=1")

@@ -69,8 +69,23 @@ def read(message: JsonObject, finish: str, native: Sequence[str]) -> Answer | Tr
         message = {**message, "tool_calls": [{"id": "call_0", "type": "function", "function": called}]}
     found = _read(message, {each.casefold() for each in (finish, *native)}, native)
     if isinstance(found, Trouble):
-        return replace(found, message=_given_back(message, _sound(str(message.get("content") or ""))))
+        return replace(found, message=_given_back(message, _words(message.get("content"))))
     return found
+
+
+def unread(message: JsonObject, native: Sequence[str], error: str) -> Trouble:
+    """Why a message cannot be taken of which litellm could make nothing.
+
+    Args:
+        message: As the provider sent it.
+        native: Why it ended, as above.
+        error: What the provider says went wrong; empty if nothing.
+    """
+    found = read(message, "", native)
+    if isinstance(found, Trouble) and not error:
+        return found
+    told = error or json.dumps(message, ensure_ascii=False, default=str)
+    return replace(trouble.misshapen(told), message=found.message)
 
 
 def _read(message: JsonObject, ends: set[str], native: Sequence[str]) -> Answer | Trouble:
@@ -78,10 +93,10 @@ def _read(message: JsonObject, ends: set[str], native: Sequence[str]) -> Answer 
         return trouble.FILTERED
     own = message.get("provider_specific_fields")
     refusal = own.get("refusal") if isinstance(own, dict) else None
-    text = _sound(str(message.get("content") or refusal or ""))
+    text = _words(message.get("content") or refusal)
     calls: list[ToolCall] = []
     given = message.get("tool_calls") or []
-    for call in given if isinstance(given, list) else []:
+    for call in given if isinstance(given, list) else [given]:
         found = _call(call)
         if found is None:
             return trouble.TRUNCATED if ends & CUT else trouble.malformed(_raw(call))
@@ -97,15 +112,22 @@ def _read(message: JsonObject, ends: set[str], native: Sequence[str]) -> Answer 
         return trouble.malformed("none came, though the answer ended with one")
     if not calls and not text.strip():
         return trouble.EMPTY
-    thoughts = _sound(str(message.get("reasoning_content") or ""))
+    thoughts = _words(message.get("reasoning_content"))
     return Answer(text, thoughts, tuple(calls), _given_back(message, text))
 
 
-def _call(call: JsonObject) -> ToolCall | None:
+def _words(content: object) -> str:
+    """The text of a message, which may come in parts."""
+    if isinstance(content, list):
+        content = "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+    return str(_sound(str(content or "")))
+
+
+def _call(call: object) -> ToolCall | None:
     """None for one that is not whole."""
-    function = call.get("function")
+    function = call.get("function") if isinstance(call, dict) else None
     name = function.get("name") if isinstance(function, dict) else None
-    if not isinstance(function, dict) or not isinstance(name, str) or not name:
+    if not isinstance(call, dict) or not isinstance(function, dict) or not isinstance(name, str) or not name:
         return None
     try:
         arguments = _sound(json.loads(str(function.get("arguments") or "{}")))
@@ -125,10 +147,11 @@ def _sound(value: Any) -> Any:
     return [_sound(each) for each in value] if isinstance(value, list) else value
 
 
-def _raw(call: JsonObject) -> str:
-    function = call.get("function")
-    named = function if isinstance(function, dict) else {}
-    return f"{named.get('name')}({named.get('arguments')})"
+def _raw(call: object) -> str:
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict):
+        return json.dumps(call, ensure_ascii=False, default=str)
+    return f"{function.get('name')}({function.get('arguments')})"
 
 
 def _given_back(message: JsonObject, text: str) -> JsonObject:

@@ -123,7 +123,7 @@ class Asker:
     ) -> tuple[Answer | Trouble, Tokens | None]:
         # Beside the deadline, which follows from the trial's, the call has its own timeout. That is the same
         # for all calls: litellm has a client with connections of its own for each.
-        found = within(seconds + MARGIN / 2, lambda: self._model.ask(sent, offered))
+        found = within(seconds + MARGIN / 2, lambda: self._model.ask(sent, offered, self._seed()))
         return (LATE, None) if found is None else found
 
     def _hoped_for(self, trouble: Trouble, tries: int) -> float:
@@ -141,8 +141,17 @@ class Asker:
 
     def _spread(self, tries: int) -> float:
         """From a half to one: trials that were refused together are not to come back together."""
-        text = f"{self._payer.seed} {self._payer.mind} {tries}"
-        return 0.5 + int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**33
+        return 0.5 + self._drawn("wait", tries) / 2**33
+
+    def _seed(self) -> int | None:
+        """For the model, in the 31 bits that all providers take: with one for all, trials were no draws."""
+        seed = self._model.settings.seed
+        return None if seed is None else self._drawn("seed", seed) >> 1
+
+    def _drawn(self, what: str, number: int) -> int:
+        """32 bits that follow from the trial and the mind."""
+        text = f"{what} {number} {self._payer.seed} {self._payer.mind}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
     def require_time(self) -> None:
         """Time that the provider took for nothing is no end of the agent's making."""
@@ -154,10 +163,12 @@ class Asker:
             )
 
     def misread(self, why: str, times: int) -> ProviderError:
-        """For calls in words that could not be read, again and again."""
+        """For calls in words that could not be read, and none that could after them."""
+        often = "once" if times == 1 else f"{times} times"
+        instead = "set tools to text" if self._model.native else "offer it tools natively"
         return ProviderError(
-            f"model {self._model.name!r}: its tool calls could not be read, {times} times ({why})."
-            f" {NOT_COUNTED}; offer it tools natively, or a larger model.",
+            f"model {self._model.name!r}: its tool calls could not be read, {often} ({why})."
+            f" {NOT_COUNTED}; {instead}, or take a larger model.",
             selective=True,
         )
 

@@ -9,14 +9,16 @@ from pytest_selfrep.agents.base import JsonObject, Session
 from pytest_selfrep.agents.llm.answer import Answer
 from pytest_selfrep.agents.llm.asking import Asker
 from pytest_selfrep.agents.llm.provider import Model
-from pytest_selfrep.agents.llm.words import understood, worded
+from pytest_selfrep.agents.llm.words import names_of, overheard, understood, worded
 from pytest_selfrep.agents.prompts import prompt
 
 FINISH: Final = "finish"
 TALKS: Final = 3
 """Answers in a row that use no tool, after which the agent has had its say."""
 MISREADS: Final = 3
-"""Answers with calls that cannot be read, and none that can between them, that make the trial invalid."""
+"""Answers with calls that cannot be read, and none that can between them, that make the trial invalid.
+
+So does one of them, if the agent then goes on to talk until it would have finished."""
 MOST_READ: Final = 20_000
 """Characters of what a tool gave back that the model is shown: of its beginning and of its end."""
 
@@ -29,6 +31,8 @@ class Chat:
         self._model = model
         self._talks = 0
         self._misreads = 0
+        self._misread = ""
+        """What was wrong with the latest."""
         self._shown: list[JsonObject] = []
         self._asker = Asker(session, model)
 
@@ -56,7 +60,10 @@ class Chat:
         self._shown = list(messages)
         answer = self._asker.ask(sent, offered, fresh)
         self._shown.append(answer.message)
-        return understood(answer) if tools and not self._model.native else answer
+        if not tools:
+            return answer
+        names = names_of(self._session.schemas)
+        return overheard(answer, names) if self._model.native else understood(answer, names)
 
     def _fresh(self, messages: Sequence[JsonObject]) -> list[JsonObject]:
         """What the model has not been shown before. A scaffold may leave out what it has been."""
@@ -98,23 +105,32 @@ class Chat:
         self._asker.require_time()
         with self._session.turn():
             self._say(answer)
-        if answer.misread:
-            # It meant to act: what it would have done, nobody knows.
-            self._misreads += 1
-            if self._misreads >= MISREADS:
-                raise self._asker.misread(answer.misread, self._misreads)
-            text = prompt("unreadable-tool").replace("{why}", answer.misread)
-        else:
+        if not answer.misread:
             self._talks += 1
             if self._talks >= TALKS:
-                self._session.finish()
-            text = prompt("no-tool")
-        return [answer.message, {"role": "user", "content": text}]
+                self._finish()
+            return _told(answer, prompt("no-tool"))
+        # It meant to act: what it would have done, nobody knows.
+        self._talks, self._misreads, self._misread = 0, self._misreads + 1, answer.misread
+        if self._misreads >= MISREADS:
+            raise self._asker.misread(answer.misread, self._misreads)
+        name = "tool-among-words" if self._model.native else "unreadable-tool"
+        return _told(answer, prompt(name).replace("{why}", answer.misread))
+
+    def _finish(self) -> None:
+        """Once it has had its say: who has tried in vain to act has not said all."""
+        if self._misreads:
+            raise self._asker.misread(self._misread, self._misreads)
+        self._session.finish()
 
     def _say(self, answer: Answer) -> None:
         for words in (answer.thoughts, answer.text):
             if words.strip():
                 self._session.say(words)
+
+
+def _told(answer: Answer, text: str) -> list[JsonObject]:
+    return [answer.message, {"role": "user", "content": text}]
 
 
 def _cut(text: str) -> str:

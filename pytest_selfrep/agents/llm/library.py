@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import warnings
@@ -39,6 +40,8 @@ def litellm() -> Any:
             raise AgentError(
                 f"litellm cannot be imported ({error}): pip install 'pytest-selfrep[llm]'"
             ) from error
+        # What goes wrong is said where it happened; litellm would print it into the report besides.
+        logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
         found.suppress_debug_info = True
         found.telemetry = False
         # Else it fetches tokenizers to count what a server has not counted.

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import socket
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from pytest_selfrep.agents.base import JsonObject
-from pytest_selfrep.agents.llm import trouble
-from pytest_selfrep.agents.llm.answer import Answer, read
+from pytest_selfrep.agents.llm import sent, trouble
+from pytest_selfrep.agents.llm.answer import Answer, read, unread
 from pytest_selfrep.agents.llm.library import litellm, unwarned
 from pytest_selfrep.agents.llm.settings import ModelSettings, Prices, bare
 from pytest_selfrep.agents.llm.trouble import Trouble
@@ -25,11 +24,13 @@ LOCAL = ("ollama", "ollama_chat", "llamafile", "lm_studio", "hosted_vllm", "ooba
 """Providers that run on machines of one's own: a price of zero is meant."""
 ASKED = {"ollama": "ollama", "ollama_chat": "ollama", "huggingface": "huggingface", "lemonade": "lemonade"}
 """Providers that litellm would ask about a model over the network, and how its list names theirs."""
-UNTOLD = ("gemini", "vertex_ai", "vertex_ai_beta")
-"""Those of whose answers in pieces litellm does not tell whether they ended as they should."""
-_OUTER = ("stop_reason", "stopReason", "finish_reason", "done_reason")
-_REASONS = (("choices", ("finish_reason", "finish_details")), ("candidates", ("finishReason",)))
-"""Where answers say why they ended: Anthropic's, Bedrock's, Cohere's and Ollama's; OpenAI's and Gemini's."""
+STREAMED = (
+    *("openai", "azure", "custom_openai", "litellm_proxy", "llamafile", "lm_studio", "xinference"),
+    *("baseten", "cerebras", "dashscope", "deepinfra", "featherless_ai", "github", "hyperbolic", "lambda_ai"),
+    *("meta_llama", "moonshot", "nebius", "novita", "nscale", "nvidia_nim", "perplexity", "sambanova"),
+    *("vercel_ai_gateway", "volcengine", "wandb", "zai"),
+)
+"""Those of whose answers in pieces litellm tells why they ended. Of all others it says ``stop``, mostly."""
 REACH_SECONDS = 5.0
 _KEY = re.compile(r"_(?:API_)?(?:KEY|TOKEN)$")
 _INPUT_PRICE = re.compile(
@@ -64,31 +65,36 @@ class Model:
     """Parameters that are passed on although litellm knows nothing of them, for it knows no such model."""
 
     def ask(
-        self, messages: list[JsonObject], tools: list[JsonSchema]
+        self, messages: list[JsonObject], tools: list[JsonSchema], seed: int | None = None
     ) -> tuple[Answer | Trouble, Tokens | None]:
         """One call, without further tries, and what it took where the provider says so."""
         library = litellm()
         asked: dict[str, Any] = {**self._parameters(), "messages": messages}
         if tools:
             asked["tools"] = tools
-        raw: list[str] = []
-        asked["logger_fn"] = lambda details: raw.append(str(details.get("original_response")))
+        if seed is not None:
+            asked["seed"] = seed
+        raw: list[object] = []
+        asked["logger_fn"] = lambda details: raw.append(details.get("original_response"))
+        pieces: list[Any] = []
         broke: Exception | None = None
         try:
             with unwarned():
                 response = library.completion(**asked)
                 if self.settings.stream:
-                    stream, (pieces, broke) = response, _pieces(response)
+                    stream, broke = response, _drained(response, pieces)
+                    if broke is not None and not pieces:
+                        raise broke
                     response = library.stream_chunk_builder(pieces, messages=messages)
             choice = response.choices[0] if response and response.choices else None
-            native = _ends_of(stream) if self.settings.stream else _ends(choice, raw)
+            native = sent.ends_of(stream) if self.settings.stream else sent.ends(choice, sent.body_of(raw))
         except Exception as error:
-            return trouble.of(broke or error), None
+            return self._unread(library, broke or error, sent.body_of(raw), pieces)
         if choice is None:
             return trouble.EMPTY, None
         tokens = self._taken(library, getattr(response, "usage", None))
         found = read(choice.message.model_dump(exclude_none=True), str(choice.finish_reason), native)
-        return (found, tokens) if broke is None else (trouble.halfway(broke, found), None)
+        return (found, tokens) if broke is None else (trouble.halfway(broke, found.message), None)
 
     def price(self, prompt: int, completion: int) -> float | None:
         """The most that so many tokens may cost."""
@@ -120,11 +126,26 @@ class Model:
             found["allowed_openai_params"] = list(self.allowed)
         return found
 
+    def _unread(
+        self, library: Any, error: Exception, body: Mapping[str, Any], pieces: Sequence[Any]
+    ) -> tuple[Trouble, Tokens | None]:
+        """Of a call that came to nothing: the provider may have answered what litellm could not read."""
+        if pieces:
+            return trouble.halfway(error, _words(pieces)), None
+        if body.get("choices") == []:
+            return trouble.EMPTY, None
+        message = sent.message_of(body)
+        if message is None:
+            return trouble.of(error, body), None
+        counted = sent.counted(body)
+        usage = counted and library.Usage(prompt_tokens=counted[0], completion_tokens=counted[1])
+        return unread(message, sent.reasons(body), sent.error_of(body)), self._taken(library, usage)
+
     def _taken(self, library: Any, usage: Any) -> Tokens | None:
         prompt = int(getattr(usage, "prompt_tokens", 0) or 0)
         completion = int(getattr(usage, "completion_tokens", 0) or 0)
-        if prompt <= 0:
-            # No answer is made of nothing: the server has not counted.
+        if prompt <= 0 or completion <= 0:
+            # No answer is made of nothing, and none without writing: the server has not counted.
             return None
         own = self.settings.prices
         if own is not None:
@@ -139,46 +160,21 @@ class Model:
         return Tokens(prompt, completion, float(sum(costs)))
 
 
-def _pieces(stream: Iterable[Any]) -> tuple[list[Any], Exception | None]:
-    """Those that came, and what ended them before their time. Raises what came before any of them."""
-    found: list[Any] = []
+def _drained(stream: Iterable[Any], pieces: list[Any]) -> Exception | None:
+    """What ended an answer in pieces before its time, if something did; ``pieces`` are those that came."""
     try:
         for piece in stream:
-            found.append(piece)  # What came before an error is kept.
+            pieces.append(piece)  # What came before an error is kept.
     except Exception as error:
-        if not found:
-            raise
-        return found, error
-    return found, None
+        return error
+    return None
 
 
-def _ends(choice: Any, raw: list[str]) -> list[str]:
-    """Why an answer ended by the provider's own words; nothing where it gave no reason.
-
-    litellm says ``stop`` of what it does not know, of most failures, and of answers that give none.
-    """
-    own = (getattr(choice, "provider_specific_fields", None) or {}).get("native_finish_reason")
-    found = [str(own)] if own else []
-    try:
-        body = json.loads(raw[-1])
-    except (LookupError, ValueError):
-        body = None
-    told = body if isinstance(body, dict) else {}
-    inner = [
-        (each[0], keys) for form, keys in _REASONS if (each := told.get(form)) and isinstance(each, list)
-    ]
-    for place, keys in [(told, _OUTER), *inner]:
-        found += [str(place[key]) for key in keys if isinstance(place, dict) and place.get(key)]
-    # Of another form than OpenAI's, without a reason where one is known to be, there is litellm's word.
-    return found if found or "choices" in told else [str(choice.finish_reason)]
-
-
-def _ends_of(stream: Any) -> list[str]:
-    """The same of an answer in pieces: litellm makes up an end of one that broke off."""
-    found = getattr(stream, "received_finish_reason", None) or getattr(
-        stream, "intermittent_finish_reason", None
-    )
-    return [str(found)] if found else []
+def _words(pieces: Iterable[Any]) -> JsonObject:
+    """The message of an answer in pieces that do not add up to one."""
+    deltas = [choice.delta for piece in pieces for choice in piece.choices or ()]
+    words = [str(getattr(delta, "content", None) or "") for delta in deltas]
+    return {"role": "assistant", "content": "".join(words)}
 
 
 def prepared(name: str, settings: ModelSettings, *, priced: bool = False) -> Model:
@@ -200,10 +196,10 @@ def _prepared(library: Any, name: str, settings: ModelSettings, priced: bool) ->
     model, provider = _provider(library, name, settings)
     _require_key(library, name, provider, settings)
     settings.headers()
-    if settings.stream and provider in UNTOLD:
+    if settings.stream and provider not in STREAMED:
         raise AgentError(
             f"model {name!r}: how an answer in pieces ended is not told by litellm of {provider}; leave out"
-            " stream"
+            " stream, or name a server that speaks as OpenAI's does openai/NAME, with api_base"
         )
     known = _known(library, name, model, provider)
     allowed = () if known else tuple(_parameters(settings))

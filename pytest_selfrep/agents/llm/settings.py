@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from pytest_selfrep.agents.deployed import Variable
 from pytest_selfrep.errors import AgentError
-from pytest_selfrep.report.masking import SECRET_NAMES
+from pytest_selfrep.report.masking import SCHEME, SECRET_NAMES
 from pytest_selfrep.scenarios.documents import read
 from pytest_selfrep.scenarios.fields import Int, Number, Text
 from pytest_selfrep.scenarios.model import Part
@@ -26,15 +26,26 @@ TEXTS = ("extra_headers", "extra_headers_from_environment")
 """Settings whose values are texts, whatever they look like."""
 OWN = frozenset(
     (
-        *("model", "messages", "tools", "functions", "n", "best_of"),
-        *("stream", "stream_options", "max_tokens", "max_completion_tokens", "max_output_tokens"),
+        *("model", "models", "fallbacks", "route", "servicetier", "speed", "plugins", "websearchoptions"),
+        *("messages", "prompt", "input", "system", "systeminstruction", "instructions", "contents"),
+        *("previousresponseid", "conversation", "transforms", "contextmanagement", "truncation"),
+        *("tools", "functions", "toolchoice", "functioncall", "toolconfig", "paralleltoolcalls"),
+        *("stream", "streamoptions", "seed"),
     )
 )
-"""Parameters of a request that it gets from elsewhere, and that limits of money count on."""
+"""Parameters of a request that it gets from elsewhere, and that limits, prices and draws count on."""
+AMOUNTS = frozenset(
+    (
+        *("n", "bestof", "usebeamsearch", "candidatecount", "numreturnsequences"),
+        *("maxtokens", "maxcompletiontokens", "maxoutputtokens", "maxnewtokens", "maxtokenstosample"),
+        *("maxgenlen", "maxlength", "numpredict", "npredict"),
+    )
+)
+"""Those of how much may be written, which some servers have within others."""
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?")
 """Of headers (RFC 9110, 5.1 and 5.5)."""
-_INSTEAD = "there are the settings max_tokens, stream and tools"
+_INSTEAD = "there are the settings max_tokens, stream, tools and seed"
 
 
 def _is_url(text: str) -> str:
@@ -50,12 +61,28 @@ def _is_url(text: str) -> str:
 
 
 def _is_extra(body: dict[str, object]) -> dict[str, object]:
-    own = sorted(OWN & body.keys())
+    own = sorted({name for name in body if _plain(name) in OWN} | set(_amounts(body)))
     if own:
         raise ValueError(
             f"{' and '.join(own)} cannot be set here, past the budget and the conversation; {_INSTEAD}"
         )
     return body
+
+
+def _amounts(value: object, place: str = "") -> Iterator[str]:
+    """Where in a body it is said how much may be written."""
+    if isinstance(value, Mapping):
+        for name, each in value.items():
+            where = f"{place}{name}"
+            yield from [where] if _plain(name) in AMOUNTS else _amounts(each, f"{where}.")
+    elif isinstance(value, list):
+        for each in value:
+            yield from _amounts(each, place)
+
+
+def _plain(name: object) -> str:
+    """``maxOutputTokens`` and ``max_output_tokens`` are one to many servers."""
+    return re.sub(r"[\W_]", "", str(name)).lower()
 
 
 def _is_name(text: str) -> str:
@@ -99,6 +126,7 @@ class ModelSettings(Part):
     max_tokens: Int = Field(8192, ge=1)
     """That it may write at a time, thoughts included."""
     seed: Int | None = None
+    """Of which each trial's own is made."""
     extra_headers: dict[HeaderName, Annotated[str, AfterValidator(_is_value)]] = Field({})
     extra_headers_from_environment: dict[HeaderName, Variable] = Field({})
     """Headers whose values are taken from variables."""
@@ -135,14 +163,20 @@ class ModelSettings(Part):
 
     @property
     def public(self) -> dict[str, object]:
-        """Those that were set, without what may hold secrets."""
+        """Those that were set, without what may hold secrets. Of ``extra_body`` there are the names."""
         found = self.model_dump(mode="json", exclude_unset=True, exclude={"extra_headers", "extra_body"})
+        if self.extra_body:
+            found["extra_body"] = sorted(self.extra_body)
         return found if self.api_base is None else {**found, "api_base": bare(self.api_base)}
 
     @property
     def secrets(self) -> dict[str, str]:
         """What is masked wherever it turns up, for providers repeat what they do not like."""
-        found = {f"extra_headers.{name}": value for name, value in self.extra_headers.items()}
+        found = {
+            f"extra_headers.{name}": value
+            for name, value in self.extra_headers.items()
+            if SECRET_NAMES.search(name.replace("-", "_")) or SCHEME.match(value)
+        }
         variables = (self.api_key_from_environment, *self.extra_headers_from_environment.values())
         found |= {name: os.environ[name] for name in variables if name and name in os.environ}
         where = urlsplit(self.api_base or "")

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from pytest_selfrep.agents.base import JsonObject
+from pytest_selfrep.agents.llm import sent
 from pytest_selfrep.report.cutting import cut
 
 _NO_QUOTA = "insufficient_quota"
@@ -20,6 +22,8 @@ _FILTER = re.compile(
     r"content[ _-](?:filter|management|policy)|safety system|\bflagged\b|moderation", re.IGNORECASE
 )
 _NOISE = re.compile(r"litellm\.\w+: |\w+Exception - |\w*(?:Error|Timeout): (?=\w+(?:Exception|Error))")
+_MORE = re.compile(r"\s*(?:Original exception: |Traceback \(most recent call last\)).*", re.DOTALL)
+"""What litellm adds to the words of an error: the same once more, or where in its own code it was."""
 _LONGEST = 300
 
 
@@ -60,10 +64,14 @@ def malformed(call: str) -> Trouble:
     return Trouble(f"a tool call was malformed: {_short(call)}", again=True, drawn=True, selective=True)
 
 
-def halfway(error: Exception, found: object) -> Trouble:
-    """An answer in pieces that broke off, after some had come. ``found`` is what they add up to."""
-    message = getattr(found, "message", None)
-    return replace(of(error), again=True, drawn=True, selective=True, free=False, message=message)
+def misshapen(answer: str) -> Trouble:
+    """``answer``: as it came, or what its provider says is wrong with it."""
+    return Trouble(f"the answer was malformed: {_short(answer)}", again=True, drawn=True, selective=True)
+
+
+def halfway(error: Exception, message: JsonObject | None) -> Trouble:
+    """An answer in pieces that broke off, after some had come. ``message`` is what they add up to."""
+    return replace(of(error), drawn=True, selective=True, once_answered=False, free=False, message=message)
 
 
 def ended(why: str) -> Trouble:
@@ -71,24 +79,28 @@ def ended(why: str) -> Trouble:
     return Trouble(f"the answer ended with {_short(why)!r}", again=True, drawn=True, selective=True)
 
 
-def of(error: Exception) -> Trouble:
-    """What litellm raised. It gives the errors of all providers the status of HTTP that fits."""
-    status = getattr(error, "status_code", None)
-    status = status if isinstance(status, int) else 500
-    if _told(error, "status_code") == 413:
-        # litellm takes it for a limit of its rate.
-        status = 413
-    kind, words = type(error).__name__, _NOISE.sub("", str(error))
-    text = _short(words)
+def of(error: Exception, body: Mapping[str, object] | None = None) -> Trouble:
+    """What litellm raised. It gives the errors of all providers the status of HTTP that fits.
+
+    Args:
+        error: As it was raised.
+        body: What the provider sent in the place of an answer, for errors that say nothing themselves.
+    """
+    status, code = _status(error), _code(error) or sent.code_of(body or {})
+    kind, words = type(error).__name__, _NOISE.sub("", str(error)).strip() or sent.error_of(body or {})
+    text = _short(_MORE.sub("", words) or words)
     if kind == "ContextWindowExceededError":
         why = f"the conversation outgrew what the model can read; set memory ({text})"
         return Trouble(why, free=True, selective=True)
-    filtered = kind == "ContentPolicyViolationError" or getattr(error, "code", None) == "content_filter"
-    if filtered or (status in (400, 403) and _FILTER.search(words)):
+    filtered = kind == "ContentPolicyViolationError" or "content_filter" in (
+        code,
+        getattr(error, "code", None),
+    )
+    if filtered or ((status in (400, 403) or _in_pieces(error)) and _FILTER.search(words)):
         why = f"the provider's content filter refused the request: {text}"
         return Trouble(why, free=True, selective=True)
     if status == 429:
-        if _NO_QUOTA in (_code(error), words) or f'"{_NO_QUOTA}"' in words:
+        if _NO_QUOTA in (code, words) or f'"{_NO_QUOTA}"' in words:
             return Trouble(f"the account has no quota left: {text}", free=True)
         return Trouble(f"the provider limits its rate: {text}", again=True, wait=_wait(error), free=True)
     if status == 408:
@@ -114,6 +126,22 @@ def _short(text: str) -> str:
     return cut(" ".join(text.split()), _LONGEST)
 
 
+def _status(error: Exception) -> int:
+    """Of HTTP, or the code that has its place in an error that came with another status."""
+    status, code = getattr(error, "status_code", None), _code(error)
+    if _told(error, "status_code") == 413:
+        # litellm takes it for a limit of its rate.
+        return 413
+    if _in_pieces(error) and isinstance(code, int) and 400 <= code < 600:
+        return code
+    return status if isinstance(status, int) else 500
+
+
+def _in_pieces(error: Exception) -> bool:
+    """Whether it came in the place of a piece of an answer, where there is no status."""
+    return isinstance(_told(error, "body"), dict) and _told(error, "status_code") is None
+
+
 def _told(error: Exception, name: str) -> object:
     """Of the error that litellm made its own of."""
     return getattr(error.__context__, name, None)
@@ -123,8 +151,7 @@ def _code(error: Exception) -> object:
     """OpenAI's ``code`` of an error, which many servers have."""
     for body in (getattr(error, "body", None), _told(error, "body")):
         if isinstance(body, dict):
-            inner = body.get("error")
-            return (inner if isinstance(inner, dict) else body).get("code")
+            return sent.code_of(body) or body.get("code")
     return None
 
 
