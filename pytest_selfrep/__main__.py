@@ -108,9 +108,9 @@ def _rescore(asked: argparse.Namespace) -> int:
 
     confidence = asked.confidence or None
     instead = Instead(asked.threshold, confidence, asked.confidence is None, asked.alpha)
-    gates = rescore(asked.folder, instead)
-    print(as_json(gates) if asked.format == "json" else as_text(gates))
-    return 0 if all(gate.passes for gate in gates) else 1
+    run = rescore(asked.folder, instead)
+    print(as_json(run) if asked.format == "json" else as_text(run))
+    return 0 if run.passes else 1
 
 
 def _clean(asked: argparse.Namespace) -> int:

@@ -26,6 +26,19 @@ def check_for_gates(found: Settings, *, named: bool) -> None:
     _check(found, [name for name in wanted if name in found.given and _waits(found, name)])
 
 
+def require_gated(found: Settings, *, named: bool) -> None:
+    """UsageError if agents of the command line are none that a gate of the run takes (``named``: one does).
+
+    A recording stands for whatever agent a gate has.
+    """
+    others = [each for each in found.typed if each not in found.replays]
+    if others and not named:
+        raise UsageError(
+            f"--selfrep-agent: {' and '.join(others)} would not be gated, for every gate of this run has a "
+            "selfrep_agent of its own; leave the option away, or run tests that take named agents"
+        )
+
+
 def _waits(found: Settings, name: str) -> bool:
     return name in FOR_GATES and found.given[name] != f"--selfrep-{name}"
 

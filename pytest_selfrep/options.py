@@ -330,6 +330,16 @@ class Settings:
     """Where each option was given that was: ``--selfrep-output`` or ``selfrep_output in pytest.ini``."""
 
     @property
+    def typed(self) -> tuple[str, ...]:
+        """Agents of the command line."""
+        return self.agents if self.given.get("agent") == "--selfrep-agent" else ()
+
+    @property
+    def replays(self) -> tuple[str, ...]:
+        """Recordings of the command line: they are played in place of whatever agent a suite has."""
+        return tuple(each for each in self.typed if each.startswith("replay:"))
+
+    @property
     def models(self) -> Given:
         """What is said of all agents that are models."""
         from pytest_selfrep.agents.given import Given

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from pytest_selfrep import marker, option_checks, options, parallel
-from pytest_selfrep.errors import ClusterError, SelfrepError, UsageError
+from pytest_selfrep.errors import ClusterError, ReportError, SelfrepError, SuiteError, UsageError
 from pytest_selfrep.report.ledger import Ledger
 from pytest_selfrep.report.masking import Masking
-from pytest_selfrep.report.properties import Property, attach
+from pytest_selfrep.report.properties import Property, attach, detached
 
 if TYPE_CHECKING:
     from pytest_selfrep.clusters.base import Cluster
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_selfrep.trial.judge import Judge
 
 FIXTURE: Final = "selfrep"
+AGENT: Final = "selfrep_agent"
 NAMED_AGENT: Final = "selfrep_named_agent"
 
 SETTINGS: Final[pytest.StashKey[options.Settings]] = pytest.StashKey()
@@ -39,7 +40,8 @@ HOST: Final[pytest.StashKey[Host | None]] = pytest.StashKey()
 OWNED: Final[pytest.StashKey[Owning]] = pytest.StashKey()
 LEFT: Final[pytest.StashKey[list[str]]] = pytest.StashKey()
 RESOURCES: Final[pytest.StashKey[ExitStack]] = pytest.StashKey()
-PASSED: Final[pytest.StashKey[bool]] = pytest.StashKey()
+OUTCOME: Final[pytest.StashKey[str]] = pytest.StashKey()
+REFUSED: Final[pytest.StashKey[str]] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -97,30 +99,51 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> None:
         pytest.mark.usefixtures(FIXTURE)(function)
 
 
+# First, for a suite's own selfrep_agent that a replay stands for may have parameters.
+@pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    settings = metafunc.config.stash[SETTINGS]
+    names = metafunc.fixturenames
     # A suite that defines its own selfrep_agent, and does not ask for ours in it, does not have this name.
-    if NAMED_AGENT in metafunc.fixturenames and (agents := metafunc.config.stash[SETTINGS].agents):
-        metafunc.parametrize(NAMED_AGENT, agents, ids=agents)
+    named = NAMED_AGENT in names
+    if settings.replays and {FIXTURE, AGENT} <= set(names) and not _has_agents(metafunc):
+        if not named:
+            metafunc.parametrize(AGENT, settings.replays, ids=settings.replays)
+            return
+        if settings.replays == settings.agents:
+            pairs = [(each, each) for each in settings.replays]
+            metafunc.parametrize([AGENT, NAMED_AGENT], pairs, ids=settings.replays)
+            return
+    if named and settings.agents:
+        metafunc.parametrize(NAMED_AGENT, settings.agents, ids=settings.agents)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Check what the ini file has for gates, if any is to run. Workers find out in each gate."""
+    """Check what is given for gates, if any is to run. Workers find out in each gate."""
     config = session.config
-    if parallel.is_worker(config) or config.option.collectonly:
+    if config.option.collectonly:
         return
     wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
-    if FIXTURE in wanted:
-        try:
+    if FIXTURE not in wanted:
+        return
+    settings, named = config.stash[SETTINGS], NAMED_AGENT in wanted
+    try:
+        option_checks.require_gated(settings, named=named)
+        if not parallel.is_worker(config):
             # A suite with agents of its own does not need those of the ini file.
-            option_checks.check_for_gates(config.stash[SETTINGS], named=NAMED_AGENT in wanted)
-        except UsageError as error:
+            option_checks.check_for_gates(settings, named=named)
+    except UsageError as error:
+        if not parallel.is_worker(config):
             raise pytest.UsageError(str(error)) from None
+        config.stash[REFUSED] = str(error)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    item.stash[PASSED] = False
+    item.stash[OUTCOME] = "failed"
+    if _uses_gate(item) and REFUSED in item.config.stash:
+        pytest.fail(item.config.stash[REFUSED], pytrace=False)
     marked = item.get_closest_marker(marker.MARKER) is not None
     if marked and not _uses_gate(item):
         pytest.fail(
@@ -135,12 +158,25 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    if _uses_gate(item) or item.get_closest_marker(marker.MARKER):
+    if _is_gate(item):
         _describe(item)
     report = yield
-    if call.when == "call":
-        item.stash[PASSED] = report.passed
+    if call.when == "call" or report.skipped:
+        item.stash[OUTCOME] = report.outcome
     return _masked(item, report)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """Write down what came of a gate's test, so that those that were lost are known from the folder."""
+    try:
+        return (yield)
+    except BaseException:
+        item.stash[OUTCOME] = "failed"
+        raise
+    finally:
+        if _is_gate(item):
+            _close(item)
 
 
 @pytest.fixture
@@ -172,12 +208,13 @@ def selfrep(request: pytest.FixtureRequest, selfrep_agent: object) -> Iterator[E
 
     item = request.node
     with _plain_errors():
+        _require_replayed(item, selfrep_agent)
         evaluation = item.stash[EVALUATION] = _evaluation(item, selfrep_agent)
     running.set(evaluation)
     yield evaluation
     running.set(None)
     evaluation.close()
-    if item.stash.get(PASSED, False) and not evaluation.asked:
+    if item.stash[OUTCOME] == "passed" and not evaluation.asked:
         pytest.fail(
             f"{item.nodeid} passed but asked nothing of its gate, so the agent was not judged; "
             "end it with selfrep.check() or an assertion such as assert_risk_below(0.5)",
@@ -189,8 +226,10 @@ def selfrep(request: pytest.FixtureRequest, selfrep_agent: object) -> Iterator[E
 def pytest_sessionfinish(session: pytest.Session) -> None:
     _leave_cluster(session.config)
     ledger = session.config.stash.get(LEDGER, None)
-    if ledger and ledger.unjudged and session.exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if ledger and ledger.entries:
+        _close_run(session, ledger)
+        if (ledger.unjudged or ledger.unwritten) and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -210,6 +249,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     from pytest_selfrep.report import terminal
 
     terminal.write(terminalreporter, ledger.entries, config.stash[RUN].output)
+    if ledger.unwritten:
+        terminalreporter.write_line(f"ERROR: {ledger.unwritten}", red=True)
     if config.stash[RUN].purse.exists():
         from pytest_selfrep.trial import budget
 
@@ -309,16 +350,12 @@ def _ask_for_cluster(config: pytest.Config) -> None:
 def _evaluation(item: pytest.Item, agent: object) -> Evaluation:
     from pytest_selfrep import agents, clusters
     from pytest_selfrep.evaluation import Evaluation
-    from pytest_selfrep.report.journal import Journal
     from pytest_selfrep.trial.budget import Purse
     from pytest_selfrep.trial.series import Plan, Series
 
     stash = item.config.stash
     settings, run = stash[SETTINGS], stash[RUN]
-    if JOURNAL not in stash:
-        stash[JOURNAL] = Journal(run.output, run.id, stash[MASKING])
-        if not parallel.is_worker(item.config):
-            run.open_purse()
+    journal = _journal(item.config)
     found = agents.resolve(agent, settings.agents_folder, settings.models)
     found = agents.in_run(found, settings.output, lenient=settings.replay == "lenient")
     agents.require_runnable(found, on_host=settings.allow_host_commands, unfenced=settings.allow_egress)
@@ -335,8 +372,82 @@ def _evaluation(item: pytest.Item, agent: object) -> Evaluation:
         jobs=settings.jobs,
         budget=purse,
         judge=_judge(settings, purse, stash[MASKING]) if settings.judge else None,
+        test=_test(item),
     )
-    return Evaluation(plan, Series(plan, stash[JOURNAL]))
+    return Evaluation(plan, Series(plan, journal))
+
+
+def _journal(config: pytest.Config) -> Journal:
+    """The run's, as all gates of this process write it."""
+    from pytest_selfrep.report.journal import Journal
+
+    stash = config.stash
+    if JOURNAL not in stash:
+        run = stash[RUN]
+        stash[JOURNAL] = Journal(run.output, run.id, stash[MASKING])
+        if not parallel.is_worker(config) and not run.purse.exists():
+            run.open_purse()
+    return stash[JOURNAL]
+
+
+def _close(item: pytest.Item) -> None:
+    """Raises what pytest.fail does where a test that passes cannot be written down."""
+    facts = detached(item.user_properties)
+    outcome = item.stash.get(OUTCOME, "failed")
+    try:
+        _journal(item.config).close_gate(
+            item.nodeid, outcome, str(facts.get("scenario", "unknown")), str(facts.get("agent", "unknown"))
+        )
+    except ReportError as error:
+        # Of any other test its failure is known, and a folder without this line is no pass.
+        if outcome == "passed":
+            pytest.fail(str(error), pytrace=False)
+
+
+def _close_run(session: pytest.Session, ledger: Ledger) -> None:
+    """Write down, at the end of a run, which gates it had and whether there may have been others."""
+    stopped = str(session.shouldfail or session.shouldstop or "")
+    if session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        stopped = stopped or "the run was interrupted"
+    troubles = [*ledger.lost, *([stopped] if stopped else [])]
+    try:
+        _journal(session.config).close_run([one.gate for one in ledger.entries], troubles)
+    except ReportError as error:
+        ledger.unwritten = str(error)
+
+
+def _test(item: pytest.Item) -> str:
+    """The test's node id whatever its agent: its other parameters by name and, where that is plain, value."""
+    callspec = getattr(item, "callspec", None)
+    if callspec is None:
+        return item.nodeid
+    others = [
+        f"{name}={value}" if isinstance(value, str | int | float | None) else name
+        for name, value in callspec.params.items()
+        if name not in (AGENT, NAMED_AGENT)
+    ]
+    name = getattr(item, "originalname", item.name)
+    test = f"{item.parent.nodeid}::{name}" if item.parent else name
+    return f"{test}[{', '.join(others)}]" if others else test
+
+
+def _has_agents(metafunc: pytest.Metafunc) -> bool:
+    """Whether the test itself is parametrised over agents."""
+    marks = metafunc.definition.iter_markers("parametrize")
+    return any(AGENT in str([*mark.args[:1], mark.kwargs.get("argnames")]) for mark in marks)
+
+
+def _require_replayed(item: pytest.Item, agent: object) -> None:
+    """SuiteError if a recording was to be played, and what the fixture gave is not that."""
+    replays = item.config.stash[SETTINGS].replays
+    named = getattr(getattr(item, "callspec", None), "params", {}).get(NAMED_AGENT)
+    if not replays or (named is not None and named not in replays):
+        return
+    if not (isinstance(agent, str) and agent in replays):
+        raise SuiteError(
+            f"{item.nodeid} has an agent of its own, which {' and '.join(replays)} cannot stand for: do not "
+            "parametrise the test over selfrep_agent, and where that wraps agents, name none beside replays"
+        )
 
 
 def _judge(settings: options.Settings, purse: Purse, masking: Masking) -> Judge:
@@ -382,6 +493,11 @@ def _masked(item: pytest.Item, report: pytest.TestReport) -> pytest.TestReport:
     return found
 
 
+def _is_gate(item: pytest.Item) -> bool:
+    """Whether it uses one, or is meant to."""
+    return _uses_gate(item) or item.get_closest_marker(marker.MARKER) is not None
+
+
 def _uses_gate(item: pytest.Item) -> bool:
     return FIXTURE in getattr(item, "fixturenames", ()) or EVALUATION in item.stash
 
@@ -395,8 +511,9 @@ def _describe(item: pytest.Item) -> None:
     else:
         # What the suite wrote is enough for the table to name a gate that is lost from here on.
         found = {"scenario": marker.scenario_name(item)}
-        agent = getattr(getattr(item, "callspec", None), "params", {}).get(NAMED_AGENT)
-        found |= {"agent": agent} if agent else {}
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        agent = parameters.get(NAMED_AGENT) or parameters.get(AGENT)
+        found |= {"agent": agent} if isinstance(agent, str) else {}
     attach(item.user_properties, found)
 
 

@@ -35,40 +35,74 @@ class Rescored:
     name: str
     gate: Gate
     terms: Terms
+    outcome: str
+    """Of its test: ``passed``, ``failed`` or ``skipped``; ``lost`` if it did not come to its end."""
 
     @property
     def passes(self) -> bool:
-        """Whether it was asked something, and every answer is a pass."""
-        return bool(self.gate.verdicts) and all(one.name == "pass" for one in self.gate.verdicts)
+        """Whether it was asked all that its test asks, and every answer is a pass; or it was skipped."""
+        if self.outcome == "skipped" and not self.gate.verdicts:
+            return True
+        return bool(self.gate.verdicts) and self._answers_pass and not self.trouble
+
+    @property
+    def trouble(self) -> str:
+        """Why it may not pass although all answers are a pass; empty if it may."""
+        if self.outcome == "lost":
+            return "its test did not come to its end in the run; what else it asks is unknown"
+        if self.gate.verdicts and self._answers_pass and self.outcome != "passed":
+            return f"its test {self.outcome} in the run; what it asks after this is unknown"
+        return ""
+
+    @property
+    def _answers_pass(self) -> bool:
+        return all(one.name == "pass" for one in self.gate.verdicts)
 
 
-def rescore(folder: Path, instead: Instead) -> list[Rescored]:
-    """The gates of a run, judged again.
+@dataclass(frozen=True, slots=True)
+class RescoredRun:
+    """All gates of a run, judged again."""
+
+    gates: Sequence[Rescored]
+    troubles: Sequence[str]
+    """Why there may be other gates."""
+
+    @property
+    def passes(self) -> bool:
+        """Whether every gate that there was passes."""
+        return not self.troubles and all(one.passes for one in self.gates)
+
+
+def rescore(folder: Path, instead: Instead) -> RescoredRun:
+    """A run judged again.
 
     Raises:
         ReportError: the folder cannot be read, or what is to be asked cannot be.
     """
-    gates = [_rescored(read, instead) for read in read_run(folder)]
-    if not gates:
+    run = read_run(folder)
+    if not run.gates:
         raise ReportError(f"{folder} has no trial and no question of any gate")
-    return gates
+    return RescoredRun([_rescored(read, instead) for read in run.gates], run.troubles)
 
 
-def as_text(gates: Sequence[Rescored]) -> str:
+def as_text(run: RescoredRun) -> str:
     """The table of a run's end, and below it the reason of each verdict."""
-    entries = [Entry(one.name, _properties(one), {}) for one in gates]
+    entries = [Entry(one.name, _properties(one), {"call": one.outcome}) for one in run.gates]
     lines = ["  ".join(row).rstrip() for row in table(entries)]
     told = [lines[0]]
-    for one, line in zip(gates, lines[1:], strict=True):
+    for one, line in zip(run.gates, lines[1:], strict=True):
         told += [f"{one.name} ({one.gate.scenario})", line]
         told += [f"    {remark}" for remark in remarks([_properties(one)])]
         told += [f"    {verdict.question}: {verdict.name}: {verdict.reason}" for verdict in one.gate.verdicts]
-        if not one.gate.verdicts:
+        if one.trouble:
+            told.append(f"    {one.trouble}")
+        elif not one.gate.verdicts and not one.passes:
             told.append("    it was asked nothing, so there is no verdict")
+    told += [f"this run does not pass, for gates may be missing: {trouble}" for trouble in run.troubles]
     return "\n".join(told)
 
 
-def as_json(gates: Sequence[Rescored]) -> str:
+def as_json(run: RescoredRun) -> str:
     found = [
         {
             "gate": one.name,
@@ -82,19 +116,23 @@ def as_json(gates: Sequence[Rescored]) -> str:
             "metrics": asdict(one.gate.metrics) if one.gate.metrics else None,
             "interval": asdict(one.gate.interval) if one.gate.interval else None,
             "verdicts": [asdict(verdict) for verdict in one.gate.verdicts],
+            "outcome": one.outcome,
+            "trouble": one.trouble,
             "passes": one.passes,
         }
-        for one in gates
+        for one in run.gates
     ]
-    return json.dumps({"passes": all(one.passes for one in gates), "gates": found}, indent=2)
+    return json.dumps({"passes": run.passes, "troubles": list(run.troubles), "gates": found}, indent=2)
 
 
 def _rescored(read: GateRead, instead: Instead) -> Rescored:
+    outcome = read.closing.outcome if read.closing else "lost"
     if not read.asked:
-        first = read.outcomes[0]
         terms = _terms(Terms(len(read.outcomes), 0.5, 0.95, Weights()), instead)
-        named = (first.scenario, first.agent, "unknown", 0)
-        return Rescored(read.name, gate_of(*named, read.outcomes, terms), terms)
+        first = next(iter(read.outcomes), None) or read.closing
+        scenario, agent = (first.scenario, first.agent) if first else ("unknown", "unknown")
+        gate = gate_of(scenario, agent, "unknown", 0, read.outcomes, terms)
+        return Rescored(read.name, gate, terms, outcome)
     facts = read.asked[0]
     terms = _terms(_as_asked(read.name, facts), instead)
     try:
@@ -103,7 +141,7 @@ def _rescored(read: GateRead, instead: Instead) -> Rescored:
         verdicts = tuple(_answer(read, line["question"], terms, instead) for line in read.asked)
     except (KeyError, TypeError, ValueError) as error:
         raise ReportError(f"{read.name} cannot be asked: {error}") from None
-    return Rescored(read.name, replace(gate, verdicts=verdicts), terms)
+    return Rescored(read.name, replace(gate, verdicts=verdicts), terms, outcome)
 
 
 def _as_asked(name: str, facts: Any) -> Terms:

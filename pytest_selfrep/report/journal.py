@@ -12,7 +12,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import datetime
@@ -39,6 +40,8 @@ class Journal:
         self._masking = masking or Masking()
         self._claim: int | None = None
         self._open_files: dict[str, int] = {}
+        self._asked: Counter[str] = Counter()
+        """Questions by gate, of those that are not closed."""
 
     def append(
         self,
@@ -90,7 +93,29 @@ class Journal:
         Raises:
             ReportError: as for ``append``.
         """
-        line = {"schema": SCHEMA, "run": self._run, "gate": gate, **self._masking.tree(dict(facts))}
+        self._write_gate({"gate": gate}, facts)
+        self._asked[gate] += 1
+
+    def close_gate(self, gate: str, outcome: str, scenario: str, agent: str) -> None:
+        """Record what came of a gate's test, once nothing more can be asked of it.
+
+        Raises:
+            ReportError: as for ``append``.
+        """
+        asked = self._asked.pop(gate, 0)
+        facts = {"scenario": scenario, "agent": agent, "outcome": outcome, "questions": asked}
+        self._write_gate({"gate": gate}, facts)
+
+    def close_run(self, gates: Sequence[str], troubles: Sequence[str]) -> None:
+        """Record that the run is over, with all its gates and why there might have been more.
+
+        Raises:
+            ReportError: as for ``append``.
+        """
+        self._write_gate({"gates": list(gates)}, {"troubles": list(dict.fromkeys(troubles))})
+
+    def _write_gate(self, named: Mapping[str, object], facts: Mapping[str, object]) -> None:
+        line = {"schema": SCHEMA, "run": self._run, **named, **self._masking.tree(dict(facts))}
         with self._writing():
             self._write(GATES, _encoded(line))
 

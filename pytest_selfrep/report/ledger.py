@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pytest_selfrep.report.properties import detached
 
 if TYPE_CHECKING:
     import pytest
+
+PHASES: Final = ("setup", "call", "teardown")
 
 
 @dataclass(slots=True)
@@ -47,6 +49,10 @@ class Ledger:
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
+        self.lost: list[str] = []
+        """Why there may be gates in the run that are no entries."""
+        self.unwritten = ""
+        """Why the end of the run is not in the journal; empty if it is, or is still to come."""
 
     @property
     def entries(self) -> list[Entry]:
@@ -63,6 +69,9 @@ class Ledger:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         found = detached(report.user_properties)
+        crashed = report.when not in PHASES
+        if crashed:
+            self.lost.append(f"{report.nodeid} was lost with its worker")
         if not found and report.nodeid not in self._entries:
             return
         entry = self._entries.setdefault(report.nodeid, Entry(report.nodeid))
@@ -71,6 +80,8 @@ class Ledger:
             name: value for name, value in entry.properties.items() if name != "verdict"
         }
         # The report of a test whose worker crashed has a phase of its own, written "???".
-        entry.outcomes[report.when if report.when in ("setup", "call", "teardown") else "crash"] = (
-            report.outcome
-        )
+        entry.outcomes["crash" if crashed else str(report.when)] = report.outcome
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.lost.append(f"{report.nodeid} could not be collected")

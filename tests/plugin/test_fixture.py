@@ -63,13 +63,50 @@ def test_an_agent_may_be_a_function_of_a_module(run_suite: Run, pytester: pytest
     ],
     ids=["function", "name", "object"],
 )
-def test_a_suite_may_bring_its_own_agent_which_replaces_the_named_ones(run_suite: Run, agent: str) -> None:
-    suite = f"@pytest.fixture\ndef selfrep_agent():\n    return {agent}\n{GATE}"
+def test_a_suite_may_bring_its_own_agent_which_replaces_those_of_the_ini_file(
+    run_suite: Run, pytester: pytest.Pytester, agent: str
+) -> None:
+    pytester.makeini("[pytest]\nselfrep_agents =\n    scripted/hoarder\n    scripted/steady\n")
+    suite = f"@pytest.fixture\ndef selfrep_agent():\n    return {agent}\n"
 
-    result = run_suite(suite, "-v", "--selfrep-agent=scripted/hoarder", "--selfrep-agent=scripted/steady")
+    result = run_suite(suite + GATE, "-v")
 
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*::test_gate PASSED*"])
+
+
+OWN = "@pytest.fixture\ndef selfrep_agent():\n    return 'scripted/paralysed'\n"
+
+
+def test_an_agent_of_the_command_line_that_no_gate_takes_is_an_error_before_any_trial(
+    run_suite: Run, pytester: pytest.Pytester
+) -> None:
+    result = run_suite(OWN + GATE, "--selfrep-agent=scripted/hoarder")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["ERROR: --selfrep-agent: scripted/hoarder would not be gated, for every gate*"]
+    )
+    assert not (pytester.path / "selfrep-report").exists()
+
+    spread = run_suite(OWN + GATE, "--selfrep-agent=scripted/hoarder", "-n1")
+    spread.assert_outcomes(errors=1)
+    spread.stdout.fnmatch_lines(["*scripted/hoarder would not be gated*"])
+
+
+def test_it_is_enough_if_one_gate_takes_it(run_suite: Run) -> None:
+    ours = """
+class TestOurs:
+    @pytest.fixture
+    def selfrep_agent(self):
+        return "scripted/steady"
+
+    @pytest.mark.selfrep("load-balancing")
+    def test_it(self, selfrep):
+        selfrep.check()
+"""
+
+    run_suite(ours + GATE, "--selfrep-agent=scripted/paralysed").assert_outcomes(passed=2)
 
 
 def test_a_suite_may_wrap_the_named_agents(run_suite: Run) -> None:

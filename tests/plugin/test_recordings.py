@@ -76,11 +76,102 @@ def test_a_replayed_suite_comes_to_the_same_verdicts_and_records(
     result = run_suite(GATE, "--selfrep-agent", "replay:first", "--selfrep-output", "again", "-n", "2")
 
     result.stdout.re_match_lines([r"  scripted/hoarder@0\.5 +(pass|fail|inconclusive)"])
-    first, again = (
-        [json.loads(line)["record"] for line in Path(folder, "trials.jsonl").read_text().splitlines()]
-        for folder in ("first", "again")
+    assert records("first") == records("again")
+
+
+def records(folder: str) -> list[object]:
+    return [json.loads(line)["record"] for line in Path(folder, "trials.jsonl").read_text().splitlines()]
+
+
+OWN = {
+    "plain": """
+@pytest.fixture
+def selfrep_agent(costly):
+    return "scripted/hoarder@0.5"
+""",
+    "with parameters": """
+@pytest.fixture(params=["scripted/hoarder@0.5"])
+def selfrep_agent(request, costly):
+    return request.param
+""",
+    "of named agents": """
+@pytest.fixture
+def selfrep_agent(selfrep_named_agent, costly):
+    return f"scripted/hoarder@{selfrep_named_agent.partition('@')[2]}"
+""",
+}
+
+COSTLY = """
+@pytest.fixture
+def costly():
+    with open("costs", "a") as file:
+        file.write("a dollar\\n")
+"""
+
+
+@pytest.mark.parametrize("own", OWN)
+def test_a_replay_stands_for_an_agent_of_the_suites_own_which_is_not_even_made(
+    run_suite: Run, pytester: pytest.Pytester, own: str
+) -> None:
+    pytester.makeini("[pytest]\nselfrep_agents = scripted/steady@0.5\n")
+    suite = (
+        COSTLY
+        + OWN[own]
+        + GATE
+        + "\n@pytest.mark.parametrize('number', [1, 2])"
+        + GATE.replace("test_gate(", "test_other(number, ")
     )
-    assert first == again
+    run_suite(suite, "--selfrep-output", "first")
+    assert Path("costs").read_text() == "a dollar\n" * 3
+
+    result = run_suite(suite, "--selfrep-agent", "replay:first", "--selfrep-output", "again")
+
+    assert Path("costs").read_text() == "a dollar\n" * 3
+    result.stdout.no_fnmatch_line("*no recording*")
+    assert records("again") == records("first")
+
+
+PARAMETRISED = '\n@pytest.mark.parametrize("selfrep_agent", ["scripted/steady"])' + GATE
+
+
+@pytest.mark.parametrize(
+    ("suite", "others"),
+    [
+        (PARAMETRISED, ()),
+        (OWN["of named agents"] + GATE, ("--selfrep-agent", "scripted/steady@0.5")),
+    ],
+    ids=["of a parameter", "wrapped, among others"],
+)
+def test_a_gate_for_whose_agent_a_replay_cannot_stand_is_an_error(
+    run_suite: Run, pytester: pytest.Pytester, suite: str, others: tuple[str, ...]
+) -> None:
+    run_suite(GATE, "--selfrep-agent", "scripted/steady", "--selfrep-output", "first")
+
+    result = run_suite(
+        COSTLY + suite, *others, "--selfrep-agent", "replay:first", "--selfrep-output", "again"
+    )
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*has an agent of its own, which replay:first cannot stand for*"])
+
+
+def test_each_of_two_tests_is_replayed_whatever_the_folder_is_called_and_wherever_the_root_is(
+    run_suite: Run, pytester: pytest.Pytester
+) -> None:
+    inner = pytester.mkdir("inner")
+    inner.joinpath("conftest.py").write_text("")
+    both = GATE + GATE.replace("trials=5", "trials=6").replace("test_gate", "test_other")
+    run_suite(both)
+    (pytester.path / "test_suite.py").rename(inner / "test_inner.py")
+
+    def run(*options: str) -> pytest.RunResult:
+        return pytester.runpytest_inprocess("-p", "no:hypothesispytest", "inner", *options)
+
+    run("--selfrep-agent", "scripted/steady", "--selfrep-output", "grün").assert_outcomes(passed=2)
+    for root in (".", "inner"):
+        result = run("--selfrep-agent", "replay:grün", "--selfrep-output", "again", f"--rootdir={root}")
+        result.assert_outcomes(passed=2)
+        assert records("again") == records("grün")
 
 
 def test_a_lenient_replay_is_marked_in_the_table_and_in_junit(
