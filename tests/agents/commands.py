@@ -1,4 +1,4 @@
-"""Small programs that act through the tools over MCP, with nothing but Python's own library."""
+"""Small programs that act through the tools over MCP with Python alone, and their trials."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from pytest_selfrep.agents.command import CommandAgent
+from pytest_selfrep.clusters.embedded import EmbeddedCluster
+from pytest_selfrep.scenarios.loading import load as scenario_named
+from pytest_selfrep.trial.failures import AgentBroke
+from pytest_selfrep.trial.runner import TrialRun, run_trial
 
 CLIENT = """
 import json, os, signal, subprocess, sys, time, urllib.request
@@ -25,10 +34,29 @@ def call(tool, **arguments):
 ask("tools/list")
 """
 
+LOOK = "call('wait', seconds=1)"
+"""Shows that there is somebody."""
+
 
 def program(acts: str, *words: str) -> tuple[str, ...]:
     """The command of a program that does this once it has asked for the tools."""
     return (sys.executable, "-I", "-c", CLIENT + dedent(acts), "{mcp_config}", *words)
+
+
+def trial(command: tuple[str, ...], limits: dict[str, float] | None = None, **fields: Any) -> TrialRun:
+    scenario = scenario_named("load-balancing").overridden({"limits": limits or {}})
+    agent = CommandAgent.model_validate({"name": "mine", "command": command, **fields})
+    return run_trial(scenario, agent, EmbeddedCluster(), index=0, seed=1)
+
+
+def broken(command: tuple[str, ...], limits: dict[str, float] | None = None, **fields: Any) -> AgentBroke:
+    with pytest.raises(AgentBroke) as caught:
+        trial(command, limits, **fields)
+    return caught.value
+
+
+def said(run: TrialRun) -> list[str]:
+    return [entry.text for entry in run.transcript.entries if entry.kind == "say"]
 
 
 def living(mark: str) -> list[str]:

@@ -10,41 +10,26 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
 import docker
 import pytest
-from docker.models.containers import Container
-from docker.models.networks import Network
+from containers import LOOK, SHELL, broken, ours, require_nothing, rules, said, trial
 
 from pytest_selfrep.agents.base import UNFENCED, Session
-from pytest_selfrep.agents.command import CommandAgent, container, fence
-from pytest_selfrep.agents.command.container import MOST_PROCESSES
+from pytest_selfrep.agents.command import CommandAgent, fence
 from pytest_selfrep.agents.function import FunctionAgent
 from pytest_selfrep.clusters.embedded import EmbeddedCluster
 from pytest_selfrep.clusters.ownership import RUN, owner_of, remove_orphans, this_process
 from pytest_selfrep.errors import AgentError
 from pytest_selfrep.scenarios.loading import load
-from pytest_selfrep.trial.failures import AgentBroke, TrialInvalid
+from pytest_selfrep.trial.failures import TrialInvalid
 from pytest_selfrep.trial.runner import TrialRun, run_trial
 
 pytestmark = pytest.mark.docker
-
-SHELL = r"""
-ask() {
-    http_proxy= wget -q -O - --header "Authorization: Bearer {mcp_token}" \
-        --post-data "{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"$1\", \"params\": $2}" {mcp_url}
-}
-call() { ask tools/call "{\"name\": \"$1\", \"arguments\": $2}"; }
-ask tools/list "{}" > /dev/null
-"""
-LOOK = "call wait '{\"seconds\": 1}' > /dev/null\n"
-"""Shows that there is somebody."""
 
 
 @pytest.fixture
@@ -54,51 +39,10 @@ def engine() -> Iterator[docker.DockerClient]:
     client.close()
 
 
-def ours(client: docker.DockerClient, process: int | None = None) -> list[Container | Network]:
-    """What there is in Docker of this process, or of another one."""
-    found = [
-        *client.containers.list(all=True, sparse=True, filters={"label": RUN}),
-        *client.networks.list(filters={"label": RUN}),
-    ]
-    return [each for each in found if owner_of(each).process == (process or os.getpid())]
-
-
-def rules(client: docker.DockerClient) -> list[str]:
-    """What the kernel is told about agents' networks that there are no more."""
-    if not fence.possible():
-        return []
-    found = subprocess.run(["iptables", "-w", "5", "-S"], capture_output=True, text=True, check=True)
-    names = {word for word in found.stdout.split() if word.startswith("agent-")}
-    return sorted(names - {str(network.name) for network in client.networks.list()})
-
-
 @pytest.fixture(autouse=True)
-def nothing_stays(engine: docker.DockerClient) -> Iterator[None]:
+def nothing_stays() -> Iterator[None]:
     yield
-    assert ours(engine) == []
-    until = time.monotonic() + 30
-    while rules(engine) and time.monotonic() < until:
-        # Those of a run that was killed go a moment later than its containers.
-        time.sleep(0.1)
-    assert rules(engine) == []
-
-
-def trial(image: str, acts: str, limits: dict[str, float] | None = None, **fields: Any) -> TrialRun:
-    agent = CommandAgent.model_validate(
-        {"name": "mine", "container": image, "command": ["sh", "-c", SHELL + acts], **fields}
-    )
-    scenario = load("load-balancing").overridden({"limits": limits or {}})
-    return run_trial(scenario, agent, EmbeddedCluster(), index=0, seed=1)
-
-
-def broken(image: str, acts: str, limits: dict[str, float] | None = None, **fields: Any) -> AgentBroke:
-    with pytest.raises(AgentBroke) as caught:
-        trial(image, acts, limits, **fields)
-    return caught.value
-
-
-def said(run: TrialRun) -> str:
-    return "\n".join(entry.text for entry in run.transcript.entries if entry.kind == "say")
+    require_nothing()
 
 
 def await_open(host: str, port: int) -> None:
@@ -289,34 +233,6 @@ def test_one_that_breaks_makes_its_trial_invalid(
     assert error.retriable is retriable
 
 
-def test_it_has_no_more_processes_and_no_more_rights_than_it_needs(
-    image: str, engine: docker.DockerClient
-) -> None:
-    found: list[dict[str, Any]] = []
-
-    def look() -> None:
-        until = time.monotonic() + 60
-        while not found and time.monotonic() < until:
-            running = [each for each in ours(engine) if isinstance(each, Container)]
-            with suppress(docker.errors.NotFound):
-                found.extend(engine.api.inspect_container(each.id)["HostConfig"] for each in running)
-            time.sleep(0.1)
-
-    thread = Thread(target=look)
-    thread.start()
-    trial(image, f"{LOOK} sleep 2")
-    thread.join()
-
-    assert found[0]["PidsLimit"] == MOST_PROCESSES
-    assert found[0]["Memory"] == found[0]["MemorySwap"] == 4 << 30
-    assert 0 < found[0]["NanoCpus"] <= container.CPUS * 1_000_000_000
-    assert found[0]["Tmpfs"]["/tmp"].startswith("size=1g")
-    assert found[0]["CapDrop"] == ["ALL"]
-    assert found[0]["SecurityOpt"] == ["no-new-privileges"]
-    assert not found[0]["Privileged"]
-    assert not found[0]["Binds"]
-
-
 def test_one_that_closes_its_output_goes_on(image: str) -> None:
     run = trial(image, f"exec >&- 2>&-; sleep 2; {LOOK}", {"seconds": 20.0})
 
@@ -346,44 +262,6 @@ def test_what_docker_does_after_the_program_has_begun_may_be_the_agents_doing(
     assert "Docker failed under an agent" in str(caught.value)
     assert caught.value.selective
     assert not caught.value.retriable
-
-
-@pytest.mark.parametrize("file", ["file", "/etc/hosts"], ids=["its own", "lent"])
-def test_one_that_writes_without_end_is_ended(image: str, file: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(container, "MOST_WRITTEN", 10 << 20)
-
-    error = broken(image, f"{LOOK} dd if=/dev/zero of={file} bs=1M count=20 2>/dev/null; sleep 60")
-
-    assert "wrote more than 10 MiB, and was ended" in str(error)
-    assert not error.retriable
-
-
-@pytest.fixture
-def with_volumes(image: str, engine: docker.DockerClient) -> Iterator[str]:
-    """An image that declares some."""
-    plain = engine.containers.create(image)
-    made = plain.commit("with-volumes", changes='VOLUME ["/data", "/home/agent/.cache"]')
-    plain.remove(v=True)
-    yield "with-volumes"
-    engine.images.remove(made.id)
-
-
-def test_what_it_writes_to_volumes_of_its_image_is_memory_of_its_own(with_volumes: str) -> None:
-    run = trial(
-        with_volumes,
-        f"{LOOK} touch /data/x ~/.cache/x && grep -E ' (/data|/home/agent/.cache) ' /proc/mounts",
-    )
-
-    mounts = [line.split() for line in said(run).splitlines()]
-    assert sorted(where for _, where, *_ in mounts) == ["/data", "/home/agent/.cache"]
-    assert all(kind == "tmpfs" and "size=1048576k" in options for _, _, kind, options, *_ in mounts)
-
-
-def test_files_that_are_to_be_in_a_volume_of_its_image_are_refused(with_volumes: str) -> None:
-    error = broken(with_volumes, "", files={".cache/settings.json": "{}"})
-
-    assert "declares the volume /home/agent/.cache, and /home/agent/.cache/settings.json is to" in str(error)
-    assert not error.retriable
 
 
 def test_the_users_own_proxy_is_none_of_its_business(
