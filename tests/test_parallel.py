@@ -224,6 +224,7 @@ from pytest_selfrep import assert_risk_below
 def slow(session):
     if len(list(Path("begun").iterdir())) >= {after}:
         time.sleep(3600)
+    session.kubectl("get pods")
     (Path("begun") / f"{{time.monotonic_ns()}}").touch()
 
 @pytest.fixture
