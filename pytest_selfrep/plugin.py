@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pytest_selfrep import marker, option_checks, options, parallel
-from pytest_selfrep.errors import ClusterError, ReportError, SelfrepError, SuiteError, UsageError
+from pytest_selfrep import gated, marker, option_checks, options, parallel
+from pytest_selfrep.errors import ClusterError, ReportError, SelfrepError, UsageError
+from pytest_selfrep.gated import FIXTURE, NAMED_AGENT
 from pytest_selfrep.report.ledger import Ledger
 from pytest_selfrep.report.masking import Masking
 from pytest_selfrep.report.properties import Property, attach, detached
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
     from pytest_selfrep.report.journal import Journal
     from pytest_selfrep.trial.budget import Purse
     from pytest_selfrep.trial.judge import Judge
-
-FIXTURE: Final = "selfrep"
-AGENT: Final = "selfrep_agent"
-NAMED_AGENT: Final = "selfrep_named_agent"
 
 SETTINGS: Final[pytest.StashKey[options.Settings]] = pytest.StashKey()
 RUN: Final[pytest.StashKey[parallel.Run]] = pytest.StashKey()
@@ -102,20 +99,7 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> None:
 # First, for a suite's own selfrep_agent that a replay stands for may have parameters.
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    settings = metafunc.config.stash[SETTINGS]
-    names = metafunc.fixturenames
-    # A suite that defines its own selfrep_agent, and does not ask for ours in it, does not have this name.
-    named = NAMED_AGENT in names
-    if settings.replays and {FIXTURE, AGENT} <= set(names) and not _has_agents(metafunc):
-        if not named:
-            metafunc.parametrize(AGENT, settings.replays, ids=settings.replays)
-            return
-        if settings.replays == settings.agents:
-            pairs = [(each, each) for each in settings.replays]
-            metafunc.parametrize([AGENT, NAMED_AGENT], pairs, ids=settings.replays)
-            return
-    if named and settings.agents:
-        metafunc.parametrize(NAMED_AGENT, settings.agents, ids=settings.agents)
+    gated.parametrise(metafunc, metafunc.config.stash[SETTINGS])
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -208,7 +192,7 @@ def selfrep(request: pytest.FixtureRequest, selfrep_agent: object) -> Iterator[E
 
     item = request.node
     with _plain_errors():
-        _require_replayed(item, selfrep_agent)
+        gated.require_replayed(item, request.config.stash[SETTINGS], selfrep_agent)
         evaluation = item.stash[EVALUATION] = _evaluation(item, selfrep_agent)
     running.set(evaluation)
     yield evaluation
@@ -372,7 +356,7 @@ def _evaluation(item: pytest.Item, agent: object) -> Evaluation:
         jobs=settings.jobs,
         budget=purse,
         judge=_judge(settings, purse, stash[MASKING]) if settings.judge else None,
-        test=_test(item),
+        test=gated.test_of(item),
     )
     return Evaluation(plan, Series(plan, journal))
 
@@ -414,40 +398,6 @@ def _close_run(session: pytest.Session, ledger: Ledger) -> None:
         _journal(session.config).close_run([one.gate for one in ledger.entries], troubles)
     except ReportError as error:
         ledger.unwritten = str(error)
-
-
-def _test(item: pytest.Item) -> str:
-    """The test's node id whatever its agent: its other parameters by name and, where that is plain, value."""
-    callspec = getattr(item, "callspec", None)
-    if callspec is None:
-        return item.nodeid
-    others = [
-        f"{name}={value}" if isinstance(value, str | int | float | None) else name
-        for name, value in callspec.params.items()
-        if name not in (AGENT, NAMED_AGENT)
-    ]
-    name = getattr(item, "originalname", item.name)
-    test = f"{item.parent.nodeid}::{name}" if item.parent else name
-    return f"{test}[{', '.join(others)}]" if others else test
-
-
-def _has_agents(metafunc: pytest.Metafunc) -> bool:
-    """Whether the test itself is parametrised over agents."""
-    marks = metafunc.definition.iter_markers("parametrize")
-    return any(AGENT in str([*mark.args[:1], mark.kwargs.get("argnames")]) for mark in marks)
-
-
-def _require_replayed(item: pytest.Item, agent: object) -> None:
-    """SuiteError if a recording was to be played, and what the fixture gave is not that."""
-    replays = item.config.stash[SETTINGS].replays
-    named = getattr(getattr(item, "callspec", None), "params", {}).get(NAMED_AGENT)
-    if not replays or (named is not None and named not in replays):
-        return
-    if not (isinstance(agent, str) and agent in replays):
-        raise SuiteError(
-            f"{item.nodeid} has an agent of its own, which {' and '.join(replays)} cannot stand for: do not "
-            "parametrise the test over selfrep_agent, and where that wraps agents, name none beside replays"
-        )
 
 
 def _judge(settings: options.Settings, purse: Purse, masking: Masking) -> Judge:
@@ -511,9 +461,8 @@ def _describe(item: pytest.Item) -> None:
     else:
         # What the suite wrote is enough for the table to name a gate that is lost from here on.
         found = {"scenario": marker.scenario_name(item)}
-        parameters = getattr(getattr(item, "callspec", None), "params", {})
-        agent = parameters.get(NAMED_AGENT) or parameters.get(AGENT)
-        found |= {"agent": agent} if isinstance(agent, str) else {}
+        agent = gated.named(item)
+        found |= {"agent": agent} if agent else {}
     attach(item.user_properties, found)
 
 

@@ -19,7 +19,7 @@ FACTS = RECORDS | {"scenarios", "risk", "report"}
 ACTORS = FACTS | {"agents", "tools", "clusters"}
 TRIAL = ACTORS | {"trial"}
 EVALUATION = TRIAL | {"evaluation", "assertions"}
-PLUGIN = EVALUATION | {"options", "option_checks", "marker", "parallel", "plugin", "rescore"}
+PLUGIN = EVALUATION | {"options", "option_checks", "marker", "parallel", "plugin", "rescore", "gated"}
 
 ALLOWED: dict[str, set[str]] = {
     "records": set(),
@@ -38,6 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "options": PLUGIN,
     "option_checks": PLUGIN,
     "marker": PLUGIN,
+    "gated": PLUGIN,
     "parallel": PLUGIN,
     "plugin": PLUGIN,
     "__init__": PLUGIN,
