@@ -198,7 +198,7 @@ def test_a_question_that_cannot_be_answered_is_an_error_before_any_trial(
 
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([f"E  {message}"])
-    assert not (pytester.path / "selfrep-report").exists()
+    assert (pytester.path / "selfrep-report" / "trials.jsonl").read_text() == ""
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def test_a_bound_on_generations_that_cannot_fail_is_an_error(
         result = run_suite(suite)
         result.assert_outcomes(failed=1)
         result.stdout.fnmatch_lines([f"E *SuiteError: number=* cannot fail: * think up to {thinking}, *"])
-    assert not (pytester.path / "selfrep-report").exists()
+    assert (pytester.path / "selfrep-report" / "trials.jsonl").read_text() == ""
 
 
 @pytest.mark.parametrize("number", ["0", "1.5", "True", "'two'"])
