@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import json
 import logging
 import threading
 import time
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -60,21 +57,6 @@ from pytest_selfrep.errors import ProviderError
 from pytest_selfrep.scenarios.loading import load
 from pytest_selfrep.trial.recording import Recording
 from pytest_selfrep.trial.runner import run_trial
-
-# litellm leaves it to the garbage collector to close the connections of clients that it has done with.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def connections_are_closed() -> Iterator[None]:
-    """Before the tests of other modules, which are not to be blamed for them."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        gc.collect()
 
 
 def asked_of(recording: Recording) -> list[ModelCall]:
