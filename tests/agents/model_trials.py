@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import pytest
-from model_server import ModelServer, Policy, serving
+from model_server import Answer, ModelServer, Policy, Reply, always, at_first, serving
 
 from pytest_selfrep.agents import resolve
-from pytest_selfrep.agents.base import Agent
+from pytest_selfrep.agents.base import Agent, JsonObject, ModelCall, Remaining
 from pytest_selfrep.agents.given import Given
+from pytest_selfrep.agents.llm import ModelAgent
+from pytest_selfrep.agents.llm.asking import Asker
 from pytest_selfrep.clusters.embedded import EmbeddedCluster
+from pytest_selfrep.errors import ProviderError
 from pytest_selfrep.records import ModelUse
 from pytest_selfrep.scenarios.loading import load
 from pytest_selfrep.trial.failures import AgentBroke, TrialInvalid
@@ -55,3 +60,32 @@ def invalid_trial_of(
 def use_of(run: TrialRun) -> ModelUse:
     assert run.record.usage.model is not None
     return run.record.usage.model
+
+
+@dataclass
+class Purse:
+    """On whose account a model is asked outside of any trial."""
+
+    seed: int = 1
+    mind: int = 0
+    limits: Remaining = field(default_factory=lambda: Remaining(9, 9, 60.0, None, None))
+
+    def afford(self, tokens: int, dollars: float | None) -> None:
+        """It has enough."""
+
+    def asked(self, call: ModelCall) -> None:
+        """It keeps no books."""
+
+
+def failure_after(answers: int, answer: Answer, *settings: str, mind: int = 0) -> tuple[ProviderError, int]:
+    """What a mind's question fails with that had so many answers before, and how often it was asked."""
+    conversation: list[JsonObject] = [{"role": "user", "content": "Well?"}]
+    with serving(at_first(*[Reply("Well.")] * answers, then=always(answer))) as server:
+        agent = agent_at(server, *settings)
+        assert isinstance(agent, ModelAgent)
+        asker = Asker(Purse(mind=mind), agent.model)
+        for _ in range(answers):
+            asker.ask(conversation, [], conversation)
+        with pytest.raises(ProviderError) as failed:
+            asker.ask(conversation, [], conversation)
+        return failed.value, len(server.asked) - answers
