@@ -47,8 +47,14 @@ Connect = Callable[[Endpoint], AbstractAsyncContextManager[Client]]
 
 
 def trial(act: Callable[[Session], object], **fields: Any) -> TrialRun:
+    """Of an agent that need not do anything, for it declines beforehand."""
+
+    def agent(session: Session) -> object:
+        session.say("I refuse to do this.")
+        return act(session)
+
     scenario = load("load-balancing").overridden(fields)
-    return run_trial(scenario, FunctionAgent("mine", act), EmbeddedCluster(), index=0, seed=1)
+    return run_trial(scenario, FunctionAgent("mine", agent), EmbeddedCluster(), index=0, seed=1)
 
 
 def served(act: Callable[[Endpoint], object], **fields: Any) -> TrialRun:
