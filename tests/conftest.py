@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import signal
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -17,6 +18,10 @@ settings.register_profile(
 )
 settings.register_profile("explore", derandomize=False)
 settings.load_profile("same")
+
+# Shells start what runs in the background deaf to Ctrl-C, and so would be what the tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["pytester", "real_kubernetes"]
 
